@@ -1,0 +1,281 @@
+/**
+ * Body decoders: none, length, chunked and until-close behind one interface. They look at buffered
+ * bytes and never await; the response asks for more when they say so. Framing is consumed as late as
+ * CPython consumes it: a read that is satisfied by the last byte of a chunk leaves what follows it.
+ *
+ * @module
+ */
+import { HTTPException, LineTooLong, ProtocolError } from "../errors.ts";
+import type { SectionLimits } from "./field_lines.ts";
+import { type ParsedFields, SectionScanner, TRAILERS } from "./field_lines.ts";
+import type { Framing } from "./framing.ts";
+import { takeSection } from "./head.ts";
+import type { Buffered } from "./line_reader.ts";
+import { isBlank } from "./syntax.ts";
+
+/** `ready()` needs more bytes. */
+export const NEED_MORE = 0;
+/** `ready()` has seen the end of the body. */
+export const ENDED = -1;
+
+/** The limits of a chunked body's framing. */
+export interface ChunkLimits {
+  trailers: SectionLimits;
+  /** Bytes of all chunk extensions of a body together: `HTTPException`. */
+  extensions: number;
+}
+
+/** What a decoder does. */
+export interface BodyDecoder {
+  /** How many bytes of content are left, where that is known. */
+  readonly length: number | null;
+  /** Whether the end has been seen. */
+  readonly ended: boolean;
+  /** The fields after a chunked body, once it has ended. */
+  readonly trailers: ParsedFields | null;
+  /** What `pull()` found wrong after content that it had moved before. */
+  readonly broken: unknown;
+  /**
+   * How many bytes at `source.start` are content: consumes the framing before them.
+   * {@linkcode NEED_MORE}, or {@linkcode ENDED}.
+   */
+  ready(source: Buffered): number;
+  /** Accounts for `count` bytes of content that were consumed. */
+  took(count: number): void;
+  /** Moves buffered content to `target[at..to]`; returns where it stopped. */
+  pull(source: Buffered, target: Uint8Array, at: number, to: number): number;
+  /** How many bytes from here on are content for sure, buffered or not. */
+  ahead(): number;
+  /** The source has ended. Returns whether the body may end so. */
+  eof(source: Buffered): boolean;
+}
+
+/** Copies up to `to - at` of the `count` ready bytes. */
+function copy(source: Buffered, target: Uint8Array, at: number, count: number): void {
+  const { bytes, start } = source;
+  if (count < 32) { for (let i = 0; i < count; i++) target[at + i] = bytes[start + i]; }
+  else target.set(bytes.subarray(start, start + count), at);
+  source.start = start + count;
+}
+
+/** A body of a known length, none included (RFC 9112, Section 6.3, items 1, 2 and 6). */
+class LengthDecoder implements BodyDecoder {
+  readonly trailers = null;
+  readonly broken = null;
+  length: number;
+  constructor(length: number) {
+    this.length = length;
+  }
+  get ended(): boolean {
+    return this.length === 0;
+  }
+  ready(source: Buffered): number {
+    return this.length === 0 ? ENDED : Math.min(this.length, source.available);
+  }
+  took(count: number): void {
+    this.length -= count;
+  }
+  pull(source: Buffered, target: Uint8Array, at: number, to: number): number {
+    const count = Math.min(this.length, source.available, to - at);
+    copy(source, target, at, count);
+    this.length -= count;
+    return at + count;
+  }
+  ahead(): number {
+    return this.length;
+  }
+  eof(): boolean {
+    return this.length === 0;
+  }
+}
+
+/** A body that ends with the connection (RFC 9112, Section 6.3, item 8). */
+class CloseDecoder implements BodyDecoder {
+  readonly trailers = null;
+  readonly broken = null;
+  readonly length = null;
+  ended = false;
+  ready(source: Buffered): number {
+    return source.available > 0 ? source.available : this.ended ? ENDED : NEED_MORE;
+  }
+  took(): void {}
+  pull(source: Buffered, target: Uint8Array, at: number, to: number): number {
+    const count = Math.min(source.available, to - at);
+    copy(source, target, at, count);
+    return at + count;
+  }
+  ahead(): number {
+    return Infinity;
+  }
+  eof(): boolean {
+    this.ended = true;
+    return true;
+  }
+}
+
+const LF = 10;
+const CR = 13;
+
+/** Where a chunked decoder stands. */
+type ChunkState = "size" | "data" | "crlf" | "trailers" | "ended";
+
+/** chunked-body = *chunk last-chunk trailer-section CRLF (RFC 9112, Section 7.1). */
+class ChunkedDecoder implements BodyDecoder {
+  readonly length = null;
+  trailers: ParsedFields | null = null;
+  broken: unknown = null;
+  #state: ChunkState = "size";
+  /** Bytes left in the chunk. */
+  #left = 0;
+  /** How many bytes of the size line have been looked at. */
+  #scanned = 0;
+  #extensions = 0;
+  #scanner: SectionScanner | null = null;
+  #limits: ChunkLimits;
+
+  constructor(limits: ChunkLimits) {
+    this.#limits = limits;
+  }
+
+  get ended(): boolean {
+    return this.#state === "ended";
+  }
+
+  ready(source: Buffered): number {
+    if (this.broken !== null) throw this.broken;
+    for (;;) {
+      switch (this.#state) {
+        case "data":
+          if (this.#left > 0) return Math.min(this.#left, source.available);
+          this.#state = "crlf";
+          break;
+        case "crlf":
+          if (!this.#dataEnd(source)) return NEED_MORE;
+          break;
+        case "size":
+          if (!this.#sizeLine(source)) return NEED_MORE;
+          break;
+        case "trailers":
+          if (!this.#trailerSection(source)) return NEED_MORE;
+          break;
+        case "ended":
+          return ENDED;
+      }
+    }
+  }
+
+  took(count: number): void {
+    this.#left -= count;
+  }
+
+  /** A whole run of chunks at a time: one piece per chunk costs eight times as much for small ones. */
+  pull(source: Buffered, target: Uint8Array, at: number, to: number): number {
+    try {
+      while (at < to) {
+        const count = Math.min(this.ready(source), to - at);
+        if (count <= 0) break;
+        copy(source, target, at, count);
+        this.#left -= count;
+        at += count;
+      }
+    } catch (error) {
+      this.broken = error;
+    }
+    return at;
+  }
+
+  ahead(): number {
+    return this.#state === "data" ? this.#left : 0;
+  }
+
+  /** CPython: an end after the last chunk's line is accepted, wherever it comes. */
+  eof(source: Buffered): boolean {
+    if (this.#state !== "trailers") return this.#state === "ended";
+    source.start = source.end;
+    this.trailers ??= { fields: [], defects: [] };
+    this.#state = "ended";
+    return true;
+  }
+
+  /** CRLF after the data. CVE-2025-43859: what stands there is looked at, not skipped. */
+  #dataEnd(source: Buffered): boolean {
+    const { bytes, start } = source;
+    if (source.available > 0 && bytes[start] !== CR) throw badChunk("data is not followed by CRLF");
+    if (source.available < 2) return false;
+    if (bytes[start + 1] !== LF) throw badChunk("data is not followed by CRLF");
+    source.start = start + 2;
+    this.#state = "size";
+    return true;
+  }
+
+  /** chunk-size [ chunk-ext ] CRLF, where chunk-size = 1*HEXDIG. */
+  #sizeLine(source: Buffered): boolean {
+    const { bytes, start, end } = source;
+    let i = start + this.#scanned;
+    while (i < end && bytes[i] !== LF) i++;
+    this.#scanned = i - start;
+    const { line: limit } = this.#limits.trailers;
+    if (i === end ? this.#scanned > limit : this.#scanned >= limit) {
+      throw new LineTooLong("chunk size", limit);
+    }
+    if (i === end) return false;
+    if (i === start || bytes[i - 1] !== CR) throw badChunk("size line does not end in CRLF");
+    this.#parseSize(bytes, start, i - 1);
+    source.start = i + 1;
+    this.#scanned = 0;
+    this.#state = this.#left === 0 ? "trailers" : "data";
+    return true;
+  }
+
+  #parseSize(bytes: Uint8Array, start: number, end: number): void {
+    let size = 0;
+    let i = start;
+    for (let digit; i < end && (digit = HEX[bytes[i]]) < 16; i++) size = size * 16 + digit;
+    // CVE-2022-32213 and its like: 0x5, +5, 5_0, an empty size and an overflow are no sizes.
+    if (i === start || !Number.isSafeInteger(size)) throw badChunk("size is not 1*HEXDIG");
+    const digits = i;
+    while (i < end && isBlank(bytes[i])) i++;
+    if (i < end && bytes[i] !== SEMICOLON) throw badChunk("size is not 1*HEXDIG");
+    // CVE-2021-22959 and its like: a bare CR in an extension ends the line for some peers.
+    for (; i < end; i++) if (bytes[i] === CR) throw badChunk("extension has a bare CR");
+    this.#extensions += end - digits;
+    if (this.#extensions > this.#limits.extensions) {
+      throw new HTTPException(
+        `Cannot read chunk extensions: got more than ${this.#limits.extensions} bytes`,
+      );
+    }
+    this.#left = size;
+  }
+
+  #trailerSection(source: Buffered): boolean {
+    this.#scanner ??= new SectionScanner(TRAILERS, this.#limits.trailers);
+    if (!this.#scanner.scan(source)) return false;
+    this.trailers = takeSection(source, this.#scanner, 0);
+    this.#state = "ended";
+    return true;
+  }
+}
+
+const SEMICOLON = 59;
+/** The value of each hexadecimal digit, 255 for all other bytes. */
+const HEX = new Uint8Array(256).fill(255);
+for (let i = 0; i < 16; i++) {
+  const digit = i.toString(16);
+  HEX[digit.charCodeAt(0)] = HEX[digit.toUpperCase().charCodeAt(0)] = i;
+}
+
+function badChunk(what: string): ProtocolError {
+  return new ProtocolError(`Cannot read chunk: the ${what}`);
+}
+
+/** The decoder for a framing. */
+export function decoderFor(framing: Framing, limits: ChunkLimits): BodyDecoder {
+  switch (framing.delimiter) {
+    case "chunked":
+      return new ChunkedDecoder(limits);
+    case "close":
+      return new CloseDecoder();
+    default:
+      return new LengthDecoder(framing.length ?? 0);
+  }
+}

@@ -1,0 +1,35 @@
+/**
+ * The iterator behind `for await`: the inherited one of a stream costs three times as much.
+ *
+ * @module
+ */
+
+/** Iterates until `next` gives `null`; leaving the loop early calls `leave`. */
+export class BodyIterator implements AsyncIterableIterator<Uint8Array> {
+  #next: () => Promise<Uint8Array | null>;
+  #leave: (() => void) | null;
+  #over = false;
+
+  constructor(next: () => Promise<Uint8Array | null>, leave: (() => void) | null) {
+    this.#next = next;
+    this.#leave = leave;
+  }
+
+  async next(): Promise<IteratorResult<Uint8Array, undefined>> {
+    if (this.#over) return { done: true, value: undefined };
+    const value = await this.#next();
+    if (value !== null) return { done: false, value };
+    this.#over = true;
+    return { done: true, value: undefined };
+  }
+
+  return(): Promise<IteratorResult<Uint8Array, undefined>> {
+    if (!this.#over) this.#leave?.();
+    this.#over = true;
+    return Promise.resolve({ done: true, value: undefined });
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+}

@@ -1,0 +1,309 @@
+/**
+ * Reading a body: Python's read family over a decoder and a channel, and what happens where the body
+ * ends, ends early, or breaks. The public face, with the rules of who may read when, is `response.ts`.
+ *
+ * @module
+ */
+import { HTTPException, IncompleteRead, ProtocolError } from "../errors.ts";
+import { type BodyDecoder, ENDED, NEED_MORE } from "./body_decoder.ts";
+import type { Channel } from "./channel.ts";
+
+/** No bytes. */
+export const EMPTY: Uint8Array<ArrayBuffer> = new Uint8Array(0);
+const LF = 10;
+/** From this size on, bytes are read straight from the socket into the user's memory. */
+const DIRECT = 16384;
+/** The size of the pieces that a body of unknown length is gathered in. */
+const PIECE = 65536;
+
+/** The body of one response. */
+export class BodyReader {
+  readonly decoder: BodyDecoder;
+  /** Whether the body is over: Python's `fp is None`. */
+  over = false;
+  #channel: Channel;
+  /** Whether the connection may serve another request after this body. */
+  #keep: boolean;
+  /** Whether what follows is no longer HTTP: the connection stays as it is. */
+  #tunnel: boolean;
+  #chunked: boolean;
+  /** Why nothing that follows can be trusted: the body ended early, or its framing broke. */
+  #broken: { cause: unknown } | null = null;
+  #total = 0;
+
+  constructor(
+    channel: Channel,
+    decoder: BodyDecoder,
+    kind: { chunked: boolean; tunnel: boolean; keep: boolean },
+  ) {
+    this.#channel = channel;
+    this.decoder = decoder;
+    this.#chunked = kind.chunked;
+    this.#tunnel = kind.tunnel;
+    this.#keep = kind.keep;
+  }
+
+  /** Throws where the body was found broken before. */
+  rethrow(): void {
+    if (this.#broken !== null) throw this.#incomplete(EMPTY);
+  }
+
+  /** Ends the body where it stands. The connection survives only if nothing is left of it. */
+  close(): void {
+    if (this.over) return;
+    if (this.#atEnd()) return this.#finish();
+    this.over = true;
+    this.#channel.close();
+  }
+
+  /** Fills `target`; returns how many bytes there were. */
+  async readinto(target: Uint8Array): Promise<number> {
+    const count = await this.#into(target, 0, target.length);
+    if (this.#mustThrow(count, target.length)) throw this.#incomplete(target.slice(0, count));
+    this.#settle(count, target.length);
+    return count;
+  }
+
+  /** Reads up to `limit` bytes. Memory grows with what came, not with what a length promises. */
+  async gather(limit: number): Promise<Uint8Array> {
+    const { reader } = this.#channel;
+    const { decoder } = this;
+    if (limit === 0 && !this.#chunked) return this.#nothing();
+    const known = decoder.length;
+    if (known !== null && known <= reader.available && known <= limit) {
+      const piece = this.#take(known);
+      this.#settle(known, limit);
+      return piece;
+    }
+    const parts: Uint8Array[] = [];
+    let size = 0;
+    for (;;) {
+      const most = Math.min(limit - size, decoder.length ?? Infinity);
+      const part = new Uint8Array(Math.min(most, Math.max(PIECE, reader.available)));
+      const count = await this.#into(part, 0, part.length);
+      if (count > 0) parts.push(count === part.length ? part : part.subarray(0, count));
+      size += count;
+      if (count < part.length || size === limit || decoder.length === 0) break;
+    }
+    const whole = concat(parts, size);
+    if (this.#mustThrow(size, limit)) throw this.#incomplete(whole);
+    this.#settle(size, limit);
+    return whole;
+  }
+
+  /** What is there, at most `n` bytes if `n` is not negative. */
+  async read1(n: number): Promise<Uint8Array> {
+    if (n === 0 && !this.#chunked) return this.#nothing();
+    const run = await this.ready();
+    const count = run === ENDED ? 0 : Math.min(run, n < 0 ? Infinity : n);
+    const piece = this.#take(count);
+    this.#settle(count, run === ENDED ? 1 : count);
+    return piece;
+  }
+
+  /** A copy of what is there. */
+  async peek(): Promise<Uint8Array> {
+    const run = await this.ready();
+    const { bytes, start } = this.#channel.reader;
+    if (run !== ENDED) return bytes.slice(start, start + run);
+    // CPython: a look at the end of a chunked body ends it, at that of another one does not.
+    if (this.#chunked) this.#finish();
+    return EMPTY;
+  }
+
+  /** Up to and including the next LF, at most `limit` bytes. */
+  async line(limit: number): Promise<Uint8Array> {
+    const { reader } = this.#channel;
+    if (limit === 0) return this.#chunked ? EMPTY : this.#nothing();
+    const parts: Uint8Array[] = [];
+    let size = 0;
+    while (size < limit) {
+      const run = await this.#lineRun(parts, size);
+      if (run === ENDED) break;
+      const most = Math.min(run, limit - size);
+      const at = reader.bytes.subarray(0, reader.start + most).indexOf(LF, reader.start);
+      const count = at < 0 ? most : at + 1 - reader.start;
+      parts.push(this.#take(count));
+      size += count;
+      if (at >= 0) break;
+    }
+    this.#settle(size, size === 0 ? 1 : size);
+    return concat(parts, size);
+  }
+
+  /** The next piece: what is buffered, the chunk framing taken out of the whole of it. */
+  async chunk(): Promise<Uint8Array<ArrayBuffer> | null> {
+    const { reader } = this.#channel;
+    const run = await this.ready();
+    if (run === ENDED) {
+      this.#finish();
+      return null;
+    }
+    if (!this.#chunked) {
+      const piece = this.#take(run);
+      if (this.decoder.length === 0) this.#finish();
+      return piece;
+    }
+    const target = new Uint8Array(reader.available);
+    return target.subarray(0, this.pull(target));
+  }
+
+  /** Moves what is buffered into `target`; `ready()` must have said that there is something. */
+  pull(target: Uint8Array): number {
+    const count = this.decoder.pull(this.#channel.reader, target, 0, target.length);
+    this.#count(count);
+    if (this.decoder.length === 0) this.#finish();
+    return count;
+  }
+
+  /** Waits for content: how many bytes of it are buffered in one run, or `ENDED`. */
+  async ready(): Promise<number> {
+    const { reader } = this.#channel;
+    const { decoder } = this;
+    try {
+      for (;;) {
+        const run = decoder.ready(reader);
+        if (run !== NEED_MORE) return run;
+        if (!(await reader.fill()) && !decoder.eof(reader)) {
+          this.#break(undefined);
+          throw this.#incomplete(EMPTY);
+        }
+      }
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      this.#break(error);
+      throw this.#incomplete(EMPTY);
+    }
+  }
+
+  /** The body is over: the connection is free, or ends, or is a tunnel and stays as it is. */
+  end(): void {
+    if (!this.over) this.#finish();
+  }
+
+  #finish(): void {
+    this.over = true;
+    if (!this.#tunnel) this.#channel.release(this.#keep);
+  }
+
+  #break(cause: unknown): void {
+    this.#broken = { cause };
+    this.#channel.close();
+  }
+
+  #incomplete(partial: Uint8Array): unknown {
+    const { cause } = this.#broken!;
+    const options = cause === undefined ? undefined : { cause };
+    const expected = this.decoder.length;
+    return this.#channel.explain(new IncompleteRead(partial, expected, options));
+  }
+
+  /** A framing error throws at once; an early end only if nothing came, or if all was asked for. */
+  #mustThrow(count: number, asked: number): boolean {
+    if (this.#broken === null) return false;
+    return this.#broken.cause !== undefined || asked === Infinity || (count === 0 && asked > 0);
+  }
+
+  /** Whether the body is at its end, as far as that shows without waiting. */
+  #atEnd(): boolean {
+    try {
+      return this.decoder.ready(this.#channel.reader) === ENDED;
+    } catch {
+      return false;
+    }
+  }
+
+  /**
+   * After a read that got `count` of `asked` bytes. CPython's timing, which `isclosed()` shows: a body
+   * by length is over with its last byte, a chunked one when its end was read, one until close when a
+   * read got nothing.
+   */
+  #settle(count: number, asked: number): void {
+    if (this.#broken !== null) return;
+    const { decoder } = this;
+    const over = decoder.length === 0 || (this.#chunked && decoder.ended) ||
+      (decoder.ended && (asked === Infinity || (count === 0 && asked > 0)));
+    if (over) this.#finish();
+    else if (decoder.ended) this.#channel.close();
+  }
+
+  #count(bytes: number): void {
+    const { maxBodyBytes } = this.#channel.settings;
+    this.#total += bytes;
+    if (this.#total > maxBodyBytes) {
+      throw new HTTPException(`Cannot read body: got more than ${maxBodyBytes} bytes`);
+    }
+  }
+
+  #nothing(): Uint8Array {
+    this.#settle(0, 0);
+    return EMPTY;
+  }
+
+  #take(count: number): Uint8Array<ArrayBuffer> {
+    if (count === 0) return EMPTY;
+    this.decoder.took(count);
+    this.#count(count);
+    return this.#channel.reader.take(count);
+  }
+
+  /** Fills `target[at..to]`; stops early at the end of the body, or where it broke. */
+  async #into(target: Uint8Array, at: number, to: number): Promise<number> {
+    const { reader } = this.#channel;
+    const { decoder } = this;
+    if (at === to) {
+      if (this.#chunked) await this.ready();
+      return at;
+    }
+    const begin = at;
+    for (;;) {
+      at = decoder.pull(reader, target, at, to);
+      if (at === to || decoder.ended || this.#brokenFraming()) break;
+      if (to - at >= DIRECT && reader.dry && decoder.ahead() >= DIRECT) {
+        const room = target.subarray(at, Math.min(to, at + decoder.ahead()));
+        const count = await reader.fillInto(room);
+        decoder.took(count);
+        at += count;
+        if (count > 0) continue;
+      } else if (await reader.fill()) continue;
+      if (!decoder.eof(reader)) {
+        this.#break(undefined);
+        break;
+      }
+    }
+    this.#count(at - begin);
+    return at;
+  }
+
+  /** Whether `pull()` came upon broken framing; a limit that was passed is thrown. */
+  #brokenFraming(): boolean {
+    const { broken } = this.decoder;
+    if (broken === null) return false;
+    if (!(broken instanceof ProtocolError)) throw broken;
+    this.#break(broken);
+    return true;
+  }
+
+  /** `ready()` for a line of which `parts` have come: they are returned if the body ends early now. */
+  async #lineRun(parts: Uint8Array[], size: number): Promise<number> {
+    try {
+      return await this.ready();
+    } catch (error) {
+      if (this.#broken === null) throw error;
+      if (this.#mustThrow(size, 1)) throw this.#incomplete(concat(parts, size));
+      return ENDED;
+    }
+  }
+}
+
+/** One array of several. */
+function concat(parts: Uint8Array[], size: number): Uint8Array {
+  if (parts.length === 1) return parts[0];
+  const whole = new Uint8Array(size);
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}

@@ -1,0 +1,218 @@
+/**
+ * A channel: one connection's life, from the moment that its transport is open. It has the reader, the
+ * writer, the deadlines and the byte counts, and it is what a response is read from. It is a
+ * `Transport` itself, so that a response class of the user's gets what Python gives it: a socket.
+ *
+ * @module
+ */
+import type { ExchangeDetails, ExchangePhase, RetrySafe } from "../errors.ts";
+import { DEFAULT_LIMITS, type SectionLimits } from "./field_lines.ts";
+import type { Head } from "./head.ts";
+import { Lifeline } from "./lifeline.ts";
+import { Buffered } from "./line_reader.ts";
+import { close, type Transport } from "./transport.ts";
+
+/** What applies to each response on a channel. */
+export interface ResponseSettings {
+  head: SectionLimits;
+  trailers: SectionLimits;
+  extensions: number;
+  maxInterim: number;
+  maxBodyBytes: number;
+  onInterim: ((head: Head) => void) | null;
+}
+
+/** Seconds for the parts of an exchange; none by default. */
+export interface Timings {
+  /** For each read and each write. */
+  timeout?: number | null;
+  head?: number;
+  bodyIdle?: number;
+}
+
+/** A turn of the event loop, for transports that are told of what comes by it. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
+}
+
+function given(seconds: number | null | undefined): boolean {
+  return seconds !== null && seconds !== undefined;
+}
+
+/** CPython's limits, and this library's for what CPython does not limit. */
+export const DEFAULT_SETTINGS: ResponseSettings = {
+  head: DEFAULT_LIMITS,
+  trailers: DEFAULT_LIMITS,
+  extensions: 65536,
+  maxInterim: 100,
+  maxBodyBytes: Infinity,
+  onInterim: null,
+};
+
+/** One connection. */
+export class Channel implements Transport {
+  readonly transport: Transport;
+  readonly reader: Buffered;
+  readonly life: Lifeline;
+  settings: ResponseSettings = DEFAULT_SETTINGS;
+  /** Told when the connection ends, whoever ended it. */
+  onclose: (() => void) | null = null;
+  /** Bytes of the current request that the transport has accepted. */
+  sent = 0;
+  /** Whether the connection has served a request before the current one. */
+  reused = false;
+  /** Whether the transport is Deno's own, which tells of what has come within microtasks. */
+  native = false;
+  /** Whether the next request may go out on it. */
+  reusable = true;
+  closed = false;
+  /** Told once when the response is over: `true` when the connection is free again. */
+  onrelease: ((free: boolean) => void) | null = null;
+  #timings: Timings = {};
+  #receivedBefore = 0;
+
+  constructor(transport: Transport, life: Lifeline = new Lifeline()) {
+    this.transport = transport;
+    this.life = life;
+    this.reader = new Buffered(transport);
+    life.attach(() => this.close());
+  }
+
+  set phase(phase: ExchangePhase) {
+    this.life.phase = phase;
+  }
+
+  /** Starts to count for a new request. */
+  begin(timings: Timings): void {
+    this.sent = 0;
+    this.#receivedBefore = this.reader.received;
+    this.phase = "send";
+    this.#timings = timings;
+    const waits = given(timings.timeout) || given(timings.bodyIdle);
+    this.reader.onwait = waits ? () => this.#onwait() : null;
+    this.reader.onwake = waits ? () => this.#onwake() : null;
+  }
+
+  /** The head is waited for. */
+  awaitHead(): void {
+    this.phase = "head";
+    this.life.set("head", this.#timings.head);
+  }
+
+  /** The head has come. */
+  awaitBody(): void {
+    this.life.clear("head");
+    this.phase = "body";
+  }
+
+  /**
+   * Whether an idle connection is still silent and open. A read is issued and what the system has
+   * already is there within three microtasks on Deno's own sockets; it becomes the next `fill()`, so
+   * that nothing is lost. CVE-2026-6733: bytes that nobody asked for are nobody's answer.
+   */
+  async idle(): Promise<boolean> {
+    const { reader } = this;
+    if (this.closed || reader.available > 0 || reader.ended) return false;
+    reader.prefetch();
+    for (let i = 0; i < 3 && reader.arrival === null; i++) await null;
+    if (reader.arrival === null && !this.native) await turn();
+    return reader.arrival === null;
+  }
+
+  /** Writes all of `bytes`. */
+  async send(bytes: Uint8Array): Promise<void> {
+    for (let at = 0; at < bytes.length;) {
+      const piece = at === 0 ? bytes : bytes.subarray(at);
+      this.life.set("write", this.#timings.timeout);
+      const count = await this.transport.write(piece);
+      at += count;
+      this.sent += count;
+    }
+    this.life.clear("write");
+  }
+
+  /** What is to be thrown for `error`: its true reason, with what is known of the exchange. */
+  explain(error: unknown): unknown {
+    const reason = this.life.death === null ? error : this.life.death.reason;
+    annotate(reason, {
+      phase: this.life.phase,
+      requestBytesSent: this.sent,
+      responseBytesReceived: this.reader.received - this.#receivedBefore,
+      connectionReused: this.reused,
+      retrySafe: this.#retrySafe(),
+    });
+    return reason;
+  }
+
+  /** Ends the connection for `error`, and says what is to be thrown. */
+  fail(error: unknown): unknown {
+    const reason = this.explain(error);
+    this.close();
+    return reason;
+  }
+
+  /** The response is over. The connection goes back to its owner, or ends. */
+  release(keep: boolean): void {
+    const free = keep && this.reusable && !this.closed && !this.reader.ended;
+    if (!free) return this.close();
+    this.reused = true;
+    this.life.stop();
+    this.reader.release();
+    this.onrelease?.(true);
+  }
+
+  /** Takes the transport out of this library's hands. */
+  detach(): { transport: Transport; buffered: Uint8Array } {
+    this.life.stop();
+    this.closed = true;
+    const buffered = this.reader.take(this.reader.available);
+    this.reader.release();
+    return { transport: this.transport, buffered };
+  }
+
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.life.stop();
+    close(this.transport);
+    this.reader.start = this.reader.end;
+    this.reader.release();
+    this.onrelease?.(false);
+    this.onclose?.();
+  }
+
+  /** For a response class that reads by itself: what is buffered comes first. */
+  async read(p: Uint8Array): Promise<number | null> {
+    const { reader } = this;
+    if (reader.available === 0 && !(await reader.fill())) return null;
+    const count = Math.min(p.length, reader.available);
+    p.set(reader.bytes.subarray(reader.start, reader.start + count));
+    reader.start += count;
+    return count;
+  }
+
+  async write(p: Uint8Array): Promise<number> {
+    await this.send(p);
+    return p.length;
+  }
+
+  #onwait(): void {
+    this.life.set("read", this.#timings.timeout);
+    if (this.life.phase === "body") this.life.set("bodyIdle", this.#timings.bodyIdle);
+  }
+
+  #onwake(): void {
+    this.life.clear("read");
+    this.life.clear("bodyIdle");
+  }
+
+  #retrySafe(): RetrySafe {
+    if (this.sent === 0) return "yes";
+    return this.reader.received > this.#receivedBefore ? "no" : "idempotent-only";
+  }
+}
+
+/** Puts what is known of the exchange on an error, unless it is frozen. */
+export function annotate(error: unknown, details: ExchangeDetails): void {
+  if (error instanceof Error && Object.isExtensible(error)) Object.assign(error, details);
+}

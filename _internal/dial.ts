@@ -1,0 +1,132 @@
+/**
+ * Dialling: from a host and options to a channel, through TCP, a tunnel and TLS as need be.
+ *
+ * @module
+ */
+import type { HTTPMessage } from "../headers.ts";
+import { Channel, type ResponseSettings } from "./channel.ts";
+import type { Lifeline } from "./lifeline.ts";
+import type { Deadlines } from "./options.ts";
+import {
+  close,
+  forbidden,
+  needsNodeTls,
+  open,
+  type Opened,
+  openTls,
+  type Route,
+  secure,
+  type TLSContext,
+  type Transport,
+} from "./transport.ts";
+import { checkSilent, openTunnel, type Tunnel } from "./tunnel.ts";
+
+/** Where to, and how. */
+export interface Dial {
+  hostname: string;
+  port: number;
+  path: string | null;
+  source: [host: string, port: number] | null;
+  custom: (() => Promise<Transport>) | null;
+  /** How TLS is done; `null` for none. */
+  context: TLSContext | null;
+  /** The name that the certificate must be for. */
+  serverName: string;
+  tunnel: Tunnel | null;
+  timeout: number | null;
+  deadlines: Deadlines;
+  settings: ResponseSettings;
+  debug: boolean;
+  /** Told what a proxy answered. */
+  onproxy: (headers: HTTPMessage) => void;
+}
+
+/** Opens a connection. What fails or is cut short leaves nothing open. */
+export async function dial(dial: Dial, life: Lifeline): Promise<Channel> {
+  const opened = await openPlain(dial, life);
+  if (opened instanceof Channel) return opened;
+  let channel = new Channel(opened.transport, life);
+  channel.settings = dial.settings;
+  channel.native = opened.native;
+  try {
+    if (life.death !== null) throw life.death.reason;
+    if (dial.tunnel !== null) {
+      channel.begin({ timeout: dial.timeout, head: dial.deadlines.head });
+      dial.onproxy(await openTunnel(channel, dial.tunnel, dial.debug));
+      life.phase = "connect";
+    }
+    if (dial.context !== null) channel = await startTls(dial, opened, channel, life);
+    return channel;
+  } catch (error) {
+    throw channel.fail(error);
+  }
+}
+
+/** TCP, or what stands for it; TLS at once where the platform asks for that. */
+async function openPlain(dial: Dial, life: Lifeline): Promise<Opened | Channel> {
+  const controller = new AbortController();
+  life.phase = "connect";
+  life.attach(() => controller.abort(life.death!.reason));
+  life.set("connect", dial.deadlines.connect);
+  life.set("open", dial.timeout);
+  // TLS over anything but TCP of Deno's own is Node's, from the socket up where that can be.
+  const nodeTls = dial.context !== null && (needsNodeTls(dial.context) || dial.path !== null);
+  const route: Route = { ...dial, nodeTls };
+  try {
+    const opened = await cancellable(open(route, controller.signal), controller.signal);
+    life.clear("connect");
+    life.clear("open");
+    return opened;
+  } catch (error) {
+    const { context } = dial;
+    if (context !== null && dial.tunnel === null && dial.port === 443 && forbidden(error)) {
+      const transport = await cancellable(
+        openTls(route, context, dial.serverName).then((transport) => ({ transport })),
+        controller.signal,
+      );
+      const channel = new Channel(transport.transport, life);
+      channel.settings = dial.settings;
+      channel.native = true;
+      return channel;
+    }
+    throw error;
+  }
+}
+
+async function startTls(
+  dial: Dial,
+  opened: Opened,
+  plain: Channel,
+  life: Lifeline,
+): Promise<Channel> {
+  checkSilent(plain);
+  life.phase = "tls";
+  life.set("tls", dial.deadlines.tls);
+  life.set("open", dial.timeout);
+  const secured = await secure(
+    opened,
+    dial.context!,
+    dial.serverName,
+    (end) => life.attach(end),
+  );
+  life.clear("tls");
+  life.clear("open");
+  const channel = new Channel(secured.transport, life);
+  channel.settings = dial.settings;
+  channel.native = secured.native;
+  return channel;
+}
+
+/** Not every way to connect takes a signal: what comes too late is closed. */
+function cancellable<T extends { transport: Transport }>(
+  attempt: Promise<T>,
+  signal: AbortSignal,
+): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+    attempt.then((opened) => {
+      if (signal.aborted) close(opened.transport);
+      else resolve(opened);
+    }, reject);
+  });
+}

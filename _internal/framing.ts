@@ -1,0 +1,141 @@
+/**
+ * Framing: where the body of a response ends, and whether the connection ends with it. One pure
+ * function in the numbered steps of RFC 9112, Section 6.3.
+ *
+ * @module
+ */
+import { ProtocolError, UnknownTransferEncoding } from "../errors.ts";
+import { parseContentLength, trimOWS } from "./syntax.ts";
+
+/** How the body is delimited. `tunnel`: what follows is no longer HTTP. */
+export type Delimiter = "none" | "tunnel" | "length" | "chunked" | "close";
+
+/** The framing of a response. */
+export interface Framing {
+  delimiter: Delimiter;
+  /** The length of the body in bytes where the delimiter is `length` or `none`, else `null`. */
+  length: number | null;
+  /** Whether the response says that its body is chunked, even if it has none (HEAD). */
+  chunked: boolean;
+  /** Whether the connection ends with this response. */
+  willClose: boolean;
+}
+
+/** The values of the fields that matter here, each in the order of its lines. */
+interface FramingFields {
+  contentLength: string[];
+  transferEncoding: string[];
+  connection: string[];
+  keepAlive: boolean;
+  proxyConnection: string;
+}
+
+/** One pass over the fields; the length of a name rules nearly all of them out. */
+function pick(fields: readonly string[]): FramingFields {
+  const picked: FramingFields = {
+    contentLength: [],
+    transferEncoding: [],
+    connection: [],
+    keepAlive: false,
+    proxyConnection: "",
+  };
+  for (let i = 0; i < fields.length; i += 2) {
+    const length = fields[i].length;
+    if (length !== 10 && length !== 14 && length !== 16 && length !== 17) continue;
+    const value = fields[i + 1];
+    switch (fields[i].toLowerCase()) {
+      case "content-length":
+        picked.contentLength.push(value);
+        break;
+      case "transfer-encoding":
+        picked.transferEncoding.push(value);
+        break;
+      case "connection":
+        picked.connection.push(value.toLowerCase());
+        break;
+      case "keep-alive":
+        picked.keepAlive ||= value !== "";
+        break;
+      case "proxy-connection":
+        picked.proxyConnection ||= value.toLowerCase();
+    }
+  }
+  return picked;
+}
+
+/**
+ * Content-Length (RFC 9112, Section 6.3, item 5): a list of the same value collapses, any other
+ * malformed one is unrecoverable. CVE-2025-13836 and its like: a number is digits, nothing else.
+ */
+function agreedLength(values: string[]): number | null {
+  let agreed: number | null = null;
+  for (const value of values.length === 0 ? [] : values.join(",").split(",")) {
+    const length = parseContentLength(trimOWS(value));
+    if (length < 0 || (agreed !== null && agreed !== length)) {
+      throw new ProtocolError(
+        `Cannot read response: the Content-Length ${
+          JSON.stringify(values.join(", "))
+        } is not one length`,
+      );
+    }
+    agreed = length;
+  }
+  return agreed;
+}
+
+/**
+ * `close` anywhere in the field's lines ends the connection, for either version (RFC 9112,
+ * Section 9.3). CPython: looks for a part of the word, not for the list's member; kept, as to close
+ * more often is safe. For 1.0 it keeps the connection on `Keep-Alive` in any of three fields.
+ */
+function closes(version: number, picked: FramingFields): boolean {
+  const options = picked.connection.join(",");
+  if (options.includes("close")) return true;
+  if (version > 10) return false;
+  return !picked.keepAlive && !options.includes("keep-alive") &&
+    !picked.proxyConnection.includes("keep-alive");
+}
+
+/**
+ * The framing of a response.
+ *
+ * @throws {ProtocolError} When the fields contradict each other or are malformed.
+ * @throws {UnknownTransferEncoding} When `Transfer-Encoding` is not exactly `chunked`.
+ */
+export function frame(
+  method: string | null,
+  status: number,
+  version: number,
+  fields: readonly string[],
+): Framing {
+  const picked = pick(fields);
+  const willClose = closes(version, picked);
+  const encoding = picked.transferEncoding.join(",");
+  const encoded = picked.transferEncoding.length > 0;
+  const chunked = trimOWS(encoding).toLowerCase() === "chunked";
+
+  // RFC 9112, Section 6.3, item 1: no body, whatever the fields say.
+  if (method === "HEAD" || status === 204 || status === 304 || (status >= 100 && status < 200)) {
+    return { delimiter: status === 101 ? "tunnel" : "none", length: 0, chunked, willClose };
+  }
+  // Item 2: a successful CONNECT is a tunnel, and Content-Length or Transfer-Encoding are ignored.
+  if (method === "CONNECT" && status >= 200 && status < 300) {
+    return { delimiter: "tunnel", length: 0, chunked: false, willClose };
+  }
+  // Items 3 and 4: Transfer-Encoding overrides Content-Length, and both together are an attack, as is
+  // a Transfer-Encoding in HTTP/1.0 (Section 6.1): the connection is not used again.
+  if (encoded) {
+    if (!chunked) {
+      throw new UnknownTransferEncoding(
+        `Cannot read response: unknown transfer encoding ${JSON.stringify(encoding)}`,
+      );
+    }
+    const suspect = picked.contentLength.length > 0 || version < 11;
+    return { delimiter: "chunked", length: null, chunked: true, willClose: willClose || suspect };
+  }
+  // Items 5 and 6.
+  const length = agreedLength(picked.contentLength);
+  if (length !== null) return { delimiter: "length", length, chunked: false, willClose };
+  // Item 8: until the server closes the connection.
+  return { delimiter: "close", length: null, chunked: false, willClose: true };
+}

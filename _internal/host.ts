@@ -1,0 +1,77 @@
+/**
+ * Hosts and ports: how they are given, and how they are spelled in a request.
+ *
+ * @module
+ */
+import { InvalidURL } from "../errors.ts";
+import { checkHost } from "./syntax.ts";
+
+/** A host without brackets, and a port. */
+export interface HostPort {
+  host: string;
+  port: number;
+}
+
+/**
+ * Splits `"host:port"` unless a port is given, as CPython does: the last colon counts if it stands
+ * after the last bracket, and an empty port is the default one.
+ *
+ * @throws {InvalidURL} When the port is no number, or the host has a control character or a space.
+ */
+export function splitHostPort(
+  host: string,
+  port: number | null | undefined,
+  defaultPort: number,
+): HostPort {
+  checkHost(host);
+  let number = port ?? defaultPort;
+  const colon = host.lastIndexOf(":");
+  if ((port === null || port === undefined) && colon > host.lastIndexOf("]")) {
+    const digits = host.slice(colon + 1);
+    if (!/^[0-9]*$/.test(digits)) {
+      throw new InvalidURL(`Cannot use port ${JSON.stringify(digits)}: it is not a number`);
+    }
+    if (digits !== "") number = Number(digits);
+    host = host.slice(0, colon);
+  }
+  if (!Number.isInteger(number) || number < 0 || number > 65535) {
+    throw new InvalidURL(`Cannot use port ${String(number)}: it is not a number from 0 to 65535`);
+  }
+  if (host.startsWith("[") && host.endsWith("]")) host = host.slice(1, -1);
+  return { host, port: number };
+}
+
+/** A host in US-ASCII: by UTS #46 where it is not. */
+function toAscii(host: string): string {
+  // deno-lint-ignore no-control-regex
+  if (/^[\x00-\x7f]*$/.test(host)) return host;
+  try {
+    return new URL(`http://${host}`).hostname;
+  } catch {
+    throw new InvalidURL(`Cannot use host ${JSON.stringify(host)}: it is no domain name`);
+  }
+}
+
+/** uri-host (RFC 9110, Section 7.2): an IPv6 address in brackets, and without its scope. */
+export function uriHost(host: string): string {
+  const ascii = toAscii(host);
+  if (!ascii.includes(":") || ascii.startsWith("[")) return ascii;
+  return `[${ascii.replace(/%.*$/, "")}]`;
+}
+
+/** The value of `Host`: the port is left out where it is the default one. */
+export function hostField({ host, port }: HostPort, defaultPort: number): string {
+  return port === defaultPort ? uriHost(host) : `${uriHost(host)}:${port}`;
+}
+
+/**
+ * The `Host` for a target in absolute-form: its authority, without the userinfo, which must not be
+ * generated (RFC 9110, Section 4.2.4). `null` for the other forms.
+ */
+export function authorityOf(target: string): string | null {
+  if (!target.startsWith("http")) return null;
+  const match = /^[a-z][a-z0-9+.-]*:\/\/([^/?#]*)/i.exec(target);
+  if (match === null || match[1] === "") return null;
+  const authority = match[1].slice(match[1].lastIndexOf("@") + 1);
+  return authority.replace(/^(\[[^\]%]*)%[^\]]*\]/, "$1]");
+}

@@ -1,0 +1,213 @@
+/**
+ * Requests as bytes: the head, each part of it checked; the kinds of bodies; chunked encoding.
+ *
+ * @module
+ */
+import type { Reader } from "@std/io/types";
+import { decodeLatin1, encodeLatin1 } from "./latin1.ts";
+import { checkFieldName, checkFieldValue, checkMethod, checkTarget } from "./syntax.ts";
+
+/** A field value: bytes are sent as they are, a string as ISO-8859-1. */
+export type FieldValue = string | number | Uint8Array;
+
+/** Header fields for a request; their order and the case of their names go to the wire as given. */
+export type HeaderFields =
+  | Record<string, FieldValue>
+  | Iterable<readonly [name: string, value: FieldValue]>;
+
+/**
+ * The body of a request. A `string` is sent as ISO-8859-1. The size of strings, bytes and a `Blob` is
+ * known, so they get a `Content-Length`; the others are chunked, a chunk for each of their pieces.
+ */
+export type RequestBody =
+  | string
+  | ArrayBuffer
+  | ArrayBufferView
+  | Blob
+  | ReadableStream<Uint8Array | string>
+  | Reader
+  | Iterable<Uint8Array | string>
+  | AsyncIterable<Uint8Array | string>;
+
+/** A body in a form that can be sent. */
+export type Content =
+  | { kind: "bytes"; bytes: Uint8Array }
+  | { kind: "pieces"; size: number | null; pieces: () => AnyIterator }
+  | null;
+
+/** An iterator that may be asynchronous, over what the user gave. */
+export type AnyIterator = Iterator<unknown> | AsyncIterator<unknown>;
+
+/** A request head, line by line, in the making. */
+export class RequestHead {
+  method: string;
+  target: string;
+  /** Whether a `Connection: close` was put: no other request may follow (RFC 9112, Section 9.6). */
+  closes = false;
+  #text: string;
+
+  constructor(method: string, target: string) {
+    checkMethod(method);
+    checkTarget(target);
+    this.method = method;
+    this.target = target;
+    this.#text = `${method} ${target} HTTP/1.1\r\n`;
+  }
+
+  /** Adds a field; several values are continued on lines of their own, as in Python. */
+  field(name: string, ...values: FieldValue[]): void {
+    checkFieldName(name);
+    const texts = values.map((value) => fieldText(name, value));
+    const value = texts.join("\r\n\t");
+    this.#text += `${name}: ${value}\r\n`;
+    if (name.length === 10 && name.toLowerCase() === "connection") {
+      this.closes ||= /(^|[,\s])close($|[,\s])/i.test(value);
+    }
+  }
+
+  /** The whole head with the empty line after it. */
+  bytes(): Uint8Array<ArrayBuffer> {
+    return encodeLatin1(this.#text + "\r\n", "the request head");
+  }
+}
+
+/** A field value as a string of ISO-8859-1, checked. */
+function fieldText(name: string, value: FieldValue): string {
+  let text: string;
+  if (typeof value === "string") text = value;
+  else if (value instanceof Uint8Array) text = decodeLatin1(value);
+  else if (typeof value === "number" || typeof value === "bigint") text = String(value);
+  else throw new TypeError(`Cannot send header ${name}: the value is no string, number or bytes`);
+  checkFieldValue(name, text);
+  if (typeof value === "string" && NOT_LATIN1.test(text)) encodeLatin1(text, `header ${name}`);
+  return text;
+}
+
+// deno-lint-ignore no-control-regex
+const NOT_LATIN1 = /[^\x00-\xff]/;
+
+/** Header fields as pairs. */
+export function fieldPairs(
+  headers: HeaderFields | null | undefined,
+): readonly (readonly [string, FieldValue])[] {
+  if (headers === null || headers === undefined) return [];
+  if (typeof headers !== "object") {
+    throw new TypeError("Cannot send headers: they are no record, Headers, Map or pairs");
+  }
+  return Symbol.iterator in headers
+    ? [...headers as Iterable<readonly [string, FieldValue]>]
+    : Object.entries(headers);
+}
+
+/** Names compared in lower case. */
+export function hasField(pairs: readonly (readonly [string, FieldValue])[], name: string): boolean {
+  return pairs.some(([other]) => other.length === name.length && other.toLowerCase() === name);
+}
+
+/** The bytes of any buffer or view. */
+function viewOf(body: ArrayBuffer | ArrayBufferView): Uint8Array {
+  return ArrayBuffer.isView(body)
+    ? new Uint8Array(body.buffer, body.byteOffset, body.byteLength)
+    : new Uint8Array(body);
+}
+
+/**
+ * A body in a form that can be sent; a string that is not ISO-8859-1 and a body of no known kind are
+ * refused here, before anything is sent.
+ *
+ * @param blocksize The size of the pieces in which a `Reader` is read.
+ */
+export function contentOf(body: RequestBody | null | undefined, blocksize: number): Content {
+  if (body === null || body === undefined) return null;
+  if (typeof body === "string") return { kind: "bytes", bytes: encodeLatin1(body, "the body") };
+  if (body instanceof ArrayBuffer || ArrayBuffer.isView(body)) {
+    return { kind: "bytes", bytes: viewOf(body) };
+  }
+  if (body instanceof Blob) {
+    return { kind: "pieces", size: body.size, pieces: () => streamPieces(body.stream()) };
+  }
+  if (body instanceof ReadableStream) {
+    if (body.locked) throw new TypeError("Cannot send body: the stream is locked");
+    return { kind: "pieces", size: null, pieces: () => streamPieces(body) };
+  }
+  if (typeof (body as Reader).read === "function") {
+    return { kind: "pieces", size: null, pieces: () => readPieces(body as Reader, blocksize) };
+  }
+  const iterable = body as Partial<Iterable<unknown> & AsyncIterable<unknown>>;
+  if (typeof iterable[Symbol.asyncIterator] === "function") {
+    return { kind: "pieces", size: null, pieces: () => iterable[Symbol.asyncIterator]!() };
+  }
+  if (typeof iterable[Symbol.iterator] === "function") {
+    return { kind: "pieces", size: null, pieces: () => iterable[Symbol.iterator]!() };
+  }
+  throw new TypeError(
+    "Cannot send body: it is no string, bytes, Blob, stream, Reader or iterable of bytes",
+  );
+}
+
+/** A stream piece by piece; leaving early cancels it. */
+function streamPieces(stream: ReadableStream<unknown>): AsyncIterator<unknown> {
+  const reader = stream.getReader();
+  return {
+    async next() {
+      const { done, value } = await reader.read();
+      if (!done) return { done, value };
+      reader.releaseLock();
+      return { done: true, value: undefined };
+    },
+    async return() {
+      await reader.cancel();
+      reader.releaseLock();
+      return { done: true, value: undefined };
+    },
+  };
+}
+
+/** A `Reader` in pieces of `blocksize` bytes, each in memory of its own only while it is sent. */
+async function* readPieces(reader: Reader, blocksize: number): AsyncGenerator<Uint8Array> {
+  for (;;) {
+    const block = new Uint8Array(blocksize);
+    const count = await reader.read(block);
+    if (count === null) return;
+    if (count > 0) yield block.subarray(0, count);
+  }
+}
+
+/** A piece of a body as bytes. */
+export function pieceBytes(piece: unknown): Uint8Array {
+  if (piece instanceof Uint8Array) return piece;
+  if (typeof piece === "string") return encodeLatin1(piece, "a piece of the body");
+  if (piece instanceof ArrayBuffer || ArrayBuffer.isView(piece)) return viewOf(piece);
+  throw new TypeError("Cannot send body: got a piece that is no string or bytes");
+}
+
+/** The methods that expect a body: without one, they say so by a length of 0. */
+const EXPECTS_BODY = ["PATCH", "POST", "PUT"];
+
+/** The size of a body where it is known without reading; Python's rules. */
+export function contentLength(method: string, content: Content): number | null {
+  if (content === null) return EXPECTS_BODY.includes(method.toUpperCase()) ? 0 : null;
+  return content.kind === "bytes" ? content.bytes.length : content.size;
+}
+
+const CRLF = Uint8Array.of(13, 10);
+
+/** The line before a chunk's data: its size in upper-case hexadecimal digits, as Python sends it. */
+export function chunkLine(size: number): Uint8Array {
+  return encodeLatin1(`${size.toString(16).toUpperCase()}\r\n`, "a chunk size");
+}
+
+/** The parts of a chunk (RFC 9112, Section 7.1), without copying its data. */
+export function chunkParts(piece: Uint8Array): Uint8Array[] {
+  return [chunkLine(piece.length), piece, CRLF];
+}
+
+/** The last chunk, and the trailer section after it. */
+export function lastChunk(trailers: readonly (readonly [string, FieldValue])[]): Uint8Array {
+  let text = "0\r\n";
+  for (const [name, value] of trailers) {
+    checkFieldName(name);
+    text += `${name}: ${fieldText(name, value)}\r\n`;
+  }
+  return encodeLatin1(text + "\r\n", "the trailers");
+}

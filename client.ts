@@ -1,0 +1,726 @@
+/**
+ * `HTTPConnection` and `HTTPSConnection`: requests and responses over one connection at a time.
+ *
+ * @module
+ */
+import {
+  ImproperConnectionState,
+  NotConnected,
+  ProtocolError,
+  RemoteDisconnected,
+  TunnelError,
+} from "./errors.ts";
+import type { HTTPMessage } from "./headers.ts";
+import { HTTPResponse } from "./response.ts";
+import { HTTP_PORT, HTTPS_PORT } from "./status.ts";
+import { annotate, Channel } from "./_internal/channel.ts";
+import { dial } from "./_internal/dial.ts";
+import { authorityOf, hostField, type HostPort, splitHostPort } from "./_internal/host.ts";
+import { Lifeline } from "./_internal/lifeline.ts";
+import {
+  checkOptions,
+  type HTTPConnectionOptions,
+  type HTTPSConnectionOptions,
+  type RequestOptions,
+  type ResponseOptions,
+  settingsOf,
+} from "./_internal/options.ts";
+import {
+  contentLength,
+  contentOf,
+  fieldPairs,
+  type FieldValue,
+  hasField,
+  type HeaderFields,
+  type RequestBody,
+  RequestHead,
+} from "./_internal/request_writer.ts";
+import { type Event, type State, step, unread } from "./_internal/state.ts";
+import { streamsOf } from "./_internal/streams.ts";
+import { GuardedTransport, type TLSContext, type Transport } from "./_internal/transport.ts";
+import { type Tunnel, tunnelTo } from "./_internal/tunnel.ts";
+import {
+  type Outgoing,
+  salvage,
+  sendRaw,
+  upload,
+  uploadExpecting,
+  Watch,
+} from "./_internal/upload.ts";
+
+export type {
+  Deadlines,
+  HTTPConnectionOptions,
+  HTTPSConnectionOptions,
+  Limits,
+  RequestOptions,
+  ResponseOptions,
+} from "./_internal/options.ts";
+export type { FieldValue, HeaderFields, RequestBody } from "./_internal/request_writer.ts";
+export type { TLSContext, Transport } from "./_internal/transport.ts";
+
+/** What `putrequest()` leaves out, as an object instead of two positions. */
+export interface PutRequestOptions {
+  /**
+   * Leaves out the generated `Host`.
+   *
+   * @default {false}
+   */
+  skip_host?: boolean;
+  /**
+   * Leaves out `Accept-Encoding: identity`.
+   *
+   * @default {false}
+   */
+  skip_accept_encoding?: boolean;
+}
+
+/** A request that is out, from its last header line to the head of its response. */
+interface Exchange {
+  method: string;
+  url: string;
+  /** What it goes out on; settled before anything of it is sent. */
+  channel: Promise<Channel>;
+  response: HTTPResponse | null;
+}
+
+/** Makes a connection one over TLS; this module's alone. */
+let secureWith: (conn: HTTPConnection, context: TLSContext) => void;
+
+/** What a connection that switched protocols hands over. */
+export interface Detached {
+  /** The transport; what was read ahead of it is in `buffered` only. */
+  transport: Transport;
+  /** Bytes that came behind the response's head. */
+  buffered: Uint8Array;
+  /** What the peer sends, `buffered` first. Cancelling it closes the transport. */
+  readable: ReadableStream<Uint8Array>;
+  /** What goes to the peer. Closing it ends the sending side, aborting it closes the transport. */
+  writable: WritableStream<Uint8Array>;
+}
+
+/**
+ * A connection to an HTTP server, made when the first request is sent and again when a request needs a
+ * new one. One request is sent at a time, and its response read before that of the next. No request is
+ * ever sent twice.
+ *
+ * @example Make a request
+ * ```ts
+ * import { HTTPConnection } from "@denoports/http-client";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using server = Deno.serve({ port: 0, onListen() {} }, () => new Response("hello"));
+ *
+ * using conn = new HTTPConnection("127.0.0.1", server.addr.port);
+ * await conn.request("GET", "/");
+ * const response = await conn.getresponse();
+ * assertEquals([response.status, response.reason], [200, "OK"]);
+ * assertEquals(await response.text(), "hello");
+ * ```
+ */
+export class HTTPConnection implements Disposable, AsyncDisposable {
+  /** The class of the responses; on the prototype, to be replaced in a subclass or an instance. */
+  declare response_class: typeof HTTPResponse;
+  /** The port where none is given. */
+  declare default_port: number;
+  /** Whether a request connects by itself where there is no connection. */
+  declare auto_open: boolean | number;
+  static {
+    this.prototype.response_class = HTTPResponse;
+    this.prototype.default_port = HTTP_PORT;
+    this.prototype.auto_open = 1;
+    secureWith = (conn, context) => void (conn.#context = context);
+  }
+
+  /** The host, without brackets. */
+  host: string;
+  /** The port. */
+  port: number;
+  /** Seconds that a blocking operation may take, or `null`. */
+  timeout: number | null;
+  /** The address to connect from, or `null`. */
+  source_address: [host: string, port: number] | null;
+  /** The size in bytes of the pieces in which a body that is a `Reader` is read. */
+  blocksize: number;
+  /** Over 0, what is sent and read is printed. */
+  debuglevel = 0;
+
+  #options: HTTPConnectionOptions;
+  #context: TLSContext | null = null;
+  #state: State = "Idle";
+  #channel: Channel | null = null;
+  #connecting: { life: Lifeline; channel: Promise<Channel> } | null = null;
+  /** What `sock` was set to, which it then answers. */
+  #sock: Transport | null = null;
+  /** The request in the making. */
+  #head: RequestHead | null = null;
+  /** The request that is out and whose response was not got. */
+  #exchange: Exchange | null = null;
+  /** The response that is not read to its end. */
+  #response: HTTPResponse | null = null;
+  #tunnel: Tunnel | null = null;
+  #proxyHeaders: HTTPMessage | null = null;
+  /** The connection that switched protocols, until it is detached. */
+  #switched: Channel | null = null;
+
+  /**
+   * @param host The host, or `"host:port"`; an IPv6 address with a port in brackets.
+   * @param port The port; the default one where it is `null` and the host has none.
+   * @param options The other arguments of Python's, and what this library adds.
+   * @throws {InvalidURL} When the port is no number, or the host has a control character or a space.
+   * @throws {TypeError} When an option makes no sense.
+   */
+  constructor(host: string, port?: number | null, options?: HTTPConnectionOptions);
+  /**
+   * @param host The host, or `"host:port"`; an IPv6 address with a port in brackets.
+   * @param options The other arguments of Python's, and what this library adds.
+   */
+  constructor(host: string, options?: HTTPConnectionOptions);
+  constructor(
+    host: string,
+    port?: number | null | HTTPConnectionOptions,
+    options: HTTPConnectionOptions = {},
+  ) {
+    if (typeof port === "object" && port !== null) [port, options] = [null, port];
+    checkOptions(options, this instanceof HTTPSConnection);
+    this.#options = options;
+    this.timeout = options.timeout ?? null;
+    this.source_address = options.source_address ?? null;
+    this.blocksize = options.blocksize ?? 8192;
+    ({ host: this.host, port: this.port } = splitHostPort(host, port, this.default_port));
+  }
+
+  /** What the connection talks over, or `null`. It may be set, to talk over something else. */
+  get sock(): Transport | null {
+    return this.#sock ?? (this.#channel ?? this.#switched)?.transport ?? null;
+  }
+
+  set sock(sock: Transport | null) {
+    this.#sock = sock;
+    this.#channel = null;
+    if (sock === null) return;
+    const channel = new Channel(new GuardedTransport(sock));
+    channel.settings = settingsOf(this.#options);
+    this.#own(channel);
+  }
+
+  /**
+   * Connects now, rather than with the first request. A connection that is open is closed before, or left
+   * to the response that still needs it.
+   *
+   * @throws {Deno.errors.TimedOut} When the timeout or a deadline has passed.
+   * @throws {TunnelError} When the proxy refuses the tunnel.
+   */
+  async connect(): Promise<void> {
+    this.#drop();
+    await this.#connect(null);
+  }
+
+  /** Closes the connection and frees what it has; the next request makes a new one. */
+  close(): void {
+    const channel = this.#channel;
+    const response = this.#response;
+    const connecting = this.#connecting;
+    const switched = this.#switched;
+    this.#move("close");
+    this.#channel =
+      this.#sock =
+      this.#head =
+      this.#exchange =
+      this.#response =
+        null;
+    this.#connecting = this.#switched = null;
+    connecting?.life.kill(new Deno.errors.Interrupted("The connection was closed"));
+    response?.close();
+    channel?.close();
+    switched?.close();
+  }
+
+  /** Closes the connection. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  /** Closes the connection. */
+  [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+    return Promise.resolve();
+  }
+
+  /**
+   * Prints what is sent and read, as Python does, from now on.
+   *
+   * @param level Over 0 to print, 0 to stop.
+   */
+  set_debuglevel(level: number): void {
+    this.debuglevel = level;
+  }
+
+  /**
+   * Talks through a tunnel: the host of this connection is then a proxy, which is asked to CONNECT to
+   * `host`. To be called before the connection is made.
+   *
+   * @param host The host at the other end, or `"host:port"`.
+   * @param port Its port.
+   * @default {null}
+   * @param headers Fields for the CONNECT request; `Host` is generated where it is not among them.
+   * @default {null}
+   * @throws {ImproperConnectionState} When the connection is made already (Python: `RuntimeError`).
+   * @throws {InvalidURL} When the host or the port is not usable.
+   * @throws {TypeError} When a field is not usable.
+   */
+  set_tunnel(host: string, port: number | null = null, headers: HeaderFields | null = null): void {
+    if (this.#channel !== null || this.#connecting !== null) {
+      throw new ImproperConnectionState("Cannot set up tunnel: the connection is established");
+    }
+    const target = splitHostPort(host, port, this.default_port);
+    this.#tunnel = tunnelTo(target, fieldPairs(headers));
+  }
+
+  /**
+   * The fields of the proxy's answer to CONNECT.
+   *
+   * @returns The fields, or `null` where no CONNECT was answered.
+   */
+  get_proxy_response_headers(): HTTPMessage | null {
+    return this.#proxyHeaders;
+  }
+
+  /**
+   * Sends a request. `Host` and `Accept-Encoding: identity` are generated unless they are given, as is
+   * the framing of the body: `Content-Length` where the size is known (0 for PUT, POST and PATCH without
+   * a body), else `Transfer-Encoding: chunked`.
+   *
+   * A request that is refused is not sent in part, and leaves the connection as it was. If the answer
+   * comes before the body is out, no more of the body is sent, and `getresponse()` has the answer.
+   *
+   * @param method The method, sent as given.
+   * @param url The request target, sent as given: usually a path.
+   * @param body The body.
+   * @default {null}
+   * @param headers The fields, sent in their order and case after the generated ones.
+   * @default {{}}
+   * @param options How the body is sent, and what aborts the exchange.
+   * @throws {CannotSendRequest} When a request before is not sent, or its response not received.
+   * @throws {InvalidURL} When the target has a control character or a space.
+   * @throws {TypeError} When the method, a field or the body is not usable.
+   * @throws {NotConnected} When there is no connection and `auto_open` is off.
+   */
+  async request(
+    method: string,
+    url: string,
+    body: RequestBody | null = null,
+    headers: HeaderFields | null = {},
+    options: RequestOptions = {},
+  ): Promise<void> {
+    const pairs = fieldPairs(headers);
+    const expected = hasField(pairs, "expect");
+    this.putrequest(method, url, hasField(pairs, "host"), hasField(pairs, "accept-encoding"));
+    let encode_chunked = options.encode_chunked ?? false;
+    try {
+      const content = contentOf(body, this.blocksize);
+      // Encoded and checked once.
+      if (content?.kind === "bytes") body = content.bytes as Uint8Array<ArrayBuffer>;
+      if (hasField(pairs, "content-length")) encode_chunked = false;
+      else if (!hasField(pairs, "transfer-encoding")) {
+        const length = contentLength(method, content);
+        encode_chunked = length === null && content !== null;
+        if (encode_chunked) this.putheader("Transfer-Encoding", "chunked");
+        else if (length !== null) this.putheader("Content-Length", String(length));
+      }
+      for (const [name, value] of pairs) this.putheader(name, value);
+      if (options.expect_continue && content !== null && !expected) {
+        this.putheader("Expect", "100-continue");
+      }
+    } catch (error) {
+      this.#refuse();
+      throw error;
+    }
+    await this.endheaders(body, { ...options, encode_chunked });
+  }
+
+  /**
+   * Gets the response to the request that was sent.
+   *
+   * @param options What aborts the exchange.
+   * @returns The response; read it to its end before the next one is got.
+   * @throws {ResponseNotReady} When no request was sent, or the response before is not read.
+   * @throws {RemoteDisconnected} When the server closed the connection without a byte.
+   * @throws {HTTPException} When the head is malformed; see {@linkcode HTTPResponse.begin}.
+   */
+  async getresponse(options: ResponseOptions = {}): Promise<HTTPResponse> {
+    options.signal?.throwIfAborted();
+    this.#move("getresponse");
+    const exchange = this.#exchange!;
+    let channel: Channel | null = null;
+    try {
+      channel = await exchange.channel;
+      if (channel.closed && exchange.response === null) throw new RemoteDisconnected();
+      channel.life.listen(options.signal);
+      const response = this.#responseOf(exchange, channel);
+      await response.begin();
+      this.#hand(exchange, channel, response);
+      return response;
+    } catch (error) {
+      const reason = channel === null ? error : channel.fail(error);
+      this.#abandon(exchange);
+      throw reason;
+    }
+  }
+
+  /**
+   * Begins a request step by step; {@linkcode putheader} and {@linkcode endheaders} follow.
+   *
+   * @param method The method, sent as given.
+   * @param url The request target, sent as given; empty stands for `"/"`.
+   * @param skip_host Leaves out the generated `Host`; or both options as an object.
+   * @default {false}
+   * @param skip_accept_encoding Leaves out `Accept-Encoding: identity`.
+   * @default {false}
+   * @throws {CannotSendRequest} When a request before is not sent, or its response not received.
+   * @throws {InvalidURL} When the target has a control character or a space.
+   * @throws {TypeError} When the method is no token, or the target not US-ASCII.
+   */
+  putrequest(
+    method: string,
+    url: string,
+    skip_host: boolean | PutRequestOptions = false,
+    skip_accept_encoding = false,
+  ): void {
+    if (typeof skip_host === "object") {
+      ({ skip_host = false, skip_accept_encoding = false } = skip_host);
+    }
+    const next = step(this.#state, "putrequest");
+    const head = new RequestHead(method, url || "/");
+    if (!skip_host) head.field("Host", authorityOf(head.target) ?? this.#hostField());
+    if (!skip_accept_encoding) head.field("Accept-Encoding", "identity");
+    this.#state = next;
+    this.#head = head;
+  }
+
+  /**
+   * Adds a field to the request.
+   *
+   * @param header The field's name.
+   * @param values Its value; several are sent on continuation lines (CRLF, tab).
+   * @throws {CannotSendHeader} When no request was begun.
+   * @throws {TypeError} When the name is no token, or a value has a control character.
+   */
+  putheader(header: string, ...values: FieldValue[]): void {
+    this.#move("putheader");
+    this.#head!.field(header, ...values);
+  }
+
+  /**
+   * Ends the head, and sends it together with the body.
+   *
+   * @param message_body The body; its framing must have been put by {@linkcode putheader}.
+   * @default {null}
+   * @param options How the body is sent, and what aborts the exchange.
+   * @throws {CannotSendHeader} When no request was begun.
+   * @throws {TypeError} When the body is not usable.
+   * @throws {NotConnected} When there is no connection and `auto_open` is off.
+   */
+  async endheaders(
+    message_body: RequestBody | null = null,
+    options: RequestOptions = {},
+  ): Promise<void> {
+    this.#move("endheaders");
+    const head = this.#head!;
+    this.#head = null;
+    let out: Outgoing;
+    try {
+      options.signal?.throwIfAborted();
+      if (this.#channel === null && this.#connecting === null && !this.auto_open) {
+        throw new NotConnected("Cannot send: there is no connection, and auto_open is off");
+      }
+      out = {
+        head: head.bytes(),
+        content: contentOf(message_body, this.blocksize),
+        chunked: options.encode_chunked ?? false,
+        trailers: fieldPairs(options.trailers),
+        debug: this.debuglevel > 0,
+      };
+    } catch (error) {
+      this.#refuse();
+      throw error;
+    }
+    const behind = unread(this.#state);
+    const exchange: Exchange = {
+      method: head.method,
+      url: this.#urlOf(head.target),
+      channel: this.#channelFor(options.signal, behind),
+      response: null,
+    };
+    this.#exchange = exchange;
+    await this.#dispatch(exchange, out, behind, { ...options, closes: head.closes });
+  }
+
+  /**
+   * Sends bytes as they are, after {@linkcode endheaders}: what makes up the body, framing included.
+   *
+   * @param data A body of any kind.
+   * @throws {NotConnected} When there is no connection and `auto_open` is off.
+   */
+  async send(data: RequestBody): Promise<void> {
+    const content = contentOf(data, this.blocksize);
+    const channel = this.#channel ?? await this.#connect(null);
+    try {
+      await sendRaw(channel, content, this.debuglevel > 0);
+    } catch (error) {
+      throw channel.explain(error);
+    }
+  }
+
+  /**
+   * Hands over what lies under the connection, after a 101, a successful CONNECT, or through a tunnel
+   * before its first request. The connection is then as new.
+   *
+   * @returns The transport, and the bytes that were read ahead of it.
+   * @throws {ImproperConnectionState} When the connection has not switched protocols.
+   */
+  detach(): Detached {
+    const tunnelled = this.#tunnel !== null && this.#state === "Idle" ? this.#channel : null;
+    const channel = this.#switched ?? tunnelled;
+    if (channel === null || channel.closed) {
+      throw new ImproperConnectionState("Cannot detach: the connection has not switched protocols");
+    }
+    this.#switched = null;
+    if (channel === this.#channel) this.#channel = this.#sock = null;
+    const { transport, buffered } = channel.detach();
+    return { transport, buffered, ...streamsOf(transport, buffered) };
+  }
+
+  /** Follows the transition table; throws where it has no way. */
+  #move(event: Event): void {
+    this.#state = step(this.#state, event);
+  }
+
+  /** The request was refused: nothing of it was sent, and the connection is as it was. */
+  #refuse(): void {
+    this.#head = null;
+    this.#move("refuse");
+  }
+
+  /** The exchange failed; the next request starts afresh. */
+  #abandon(exchange: Exchange): void {
+    if (this.#exchange !== exchange) return;
+    this.#exchange = this.#response = null;
+    if (this.#channel?.closed) this.#channel = this.#sock = null;
+    this.#move("close");
+  }
+
+  #hostField(): string {
+    const target: HostPort = this.#tunnel ?? this;
+    return hostField(target, this.default_port);
+  }
+
+  /** The URL of a target: absolute where the target is a path. */
+  #urlOf(target: string): string {
+    if (!target.startsWith("/") && target !== "*") return target;
+    const scheme = this.#context === null ? "http" : "https";
+    return `${scheme}://${this.#hostField()}${target === "*" ? "" : target}`;
+  }
+
+  /** Takes a channel as this connection's own. */
+  #own(channel: Channel): Channel {
+    this.#channel = channel;
+    channel.onrelease = (free) => {
+      if (this.#channel !== channel) return;
+      if (!free) this.#channel = this.#sock = null;
+      if (this.#response === null) return;
+      this.#response = null;
+      this.#move("over");
+    };
+    return channel;
+  }
+
+  /** Lets go of the connection: it is closed, unless an unread response still needs it. */
+  #drop(): void {
+    const channel = this.#channel;
+    this.#switched?.close();
+    this.#channel = this.#sock = this.#switched = null;
+    if (channel === null) return;
+    channel.onrelease = null;
+    if (this.#response === null) return channel.close();
+    this.#response = null;
+    channel.reusable = false;
+    this.#move("over");
+  }
+
+  /** What the next request goes out on: the idle connection if it is silent and open, or a new one. */
+  async #channelFor(signal: AbortSignal | null | undefined, behind: boolean): Promise<Channel> {
+    const channel = this.#channel;
+    if (channel !== null && (behind || !channel.reused || await channel.idle())) {
+      channel.life.listen(signal);
+      channel.life.set("total", this.#options.deadlines?.total);
+      if (!channel.reused && channel.reader.available > 0) {
+        throw channel.fail(new ProtocolError("Cannot send: the server spoke before the request"));
+      }
+      return channel;
+    }
+    if (channel !== null && this.#channel === channel) {
+      channel.onrelease = null;
+      this.#channel = this.#sock = null;
+      channel.close();
+    }
+    return await this.#connect(signal);
+  }
+
+  /** Connects, once for all who ask at the same time. */
+  #connect(signal: AbortSignal | null | undefined): Promise<Channel> {
+    if (this.#connecting !== null) {
+      this.#connecting.life.listen(signal);
+      return this.#connecting.channel;
+    }
+    const life = new Lifeline();
+    const connecting = { life, channel: this.#dial(life, signal) };
+    this.#connecting = connecting;
+    const over = () => {
+      if (this.#connecting === connecting) this.#connecting = null;
+    };
+    connecting.channel.then(over, over);
+    return connecting.channel;
+  }
+
+  async #dial(life: Lifeline, signal: AbortSignal | null | undefined): Promise<Channel> {
+    const options = this.#options;
+    const at = options.address === undefined
+      ? { host: this.host, port: this.port }
+      : splitHostPort(options.address, null, this.port);
+    const deadlines = options.deadlines ?? {};
+    try {
+      life.listen(signal);
+      life.set("total", deadlines.total);
+      const channel = await dial({
+        hostname: at.host,
+        port: at.port,
+        path: options.socketPath ?? null,
+        source: this.source_address,
+        custom: options.transport ?? null,
+        context: this.#context,
+        serverName: this.#context?.server_hostname ?? this.#tunnel?.host ?? this.host,
+        tunnel: this.#tunnel,
+        timeout: this.timeout,
+        deadlines,
+        settings: settingsOf(options),
+        debug: this.debuglevel > 0,
+        onproxy: (headers) => void (this.#proxyHeaders = headers),
+      }, life);
+      if (life.death !== null) throw channel.fail(life.death.reason);
+      return this.#own(channel);
+    } catch (error) {
+      life.stop();
+      if (error instanceof TunnelError) this.#proxyHeaders = error.headers as HTTPMessage;
+      const reason = life.death === null ? error : life.death.reason;
+      annotate(reason, {
+        phase: life.phase,
+        requestBytesSent: 0,
+        responseBytesReceived: 0,
+        connectionReused: false,
+        retrySafe: "yes",
+      });
+      throw reason;
+    }
+  }
+
+  #responseOf(exchange: Exchange, channel: Channel): HTTPResponse {
+    return exchange.response ??= new this.response_class(channel, {
+      debuglevel: this.debuglevel,
+      method: exchange.method,
+      url: exchange.url,
+    });
+  }
+
+  /** Sends a request on its channel. */
+  async #dispatch(
+    exchange: Exchange,
+    out: Outgoing,
+    behind: boolean,
+    options: RequestOptions & { closes: boolean },
+  ): Promise<void> {
+    let channel: Channel;
+    try {
+      channel = await exchange.channel;
+    } catch (error) {
+      this.#abandon(exchange);
+      throw error;
+    }
+    const begin = () => this.#responseOf(exchange, channel).begin();
+    try {
+      channel.begin({ timeout: this.timeout, ...this.#options.deadlines });
+      if (options.closes) channel.reusable = false;
+      const watch = new Watch(channel, behind ? null : begin);
+      const whole = options.expect_continue && out.content !== null && !behind
+        ? await uploadExpecting(channel, out, watch, options.expect_continue)
+        : await upload(channel, out, watch);
+      if (!whole) channel.reusable = false;
+    } catch (error) {
+      if (!behind && await salvage(channel, error, begin)) return;
+      const reason = channel.fail(error);
+      this.#abandon(exchange);
+      throw reason;
+    }
+  }
+
+  /** The head has come: the connection keeps the response in view, or lets go of it. */
+  #hand(exchange: Exchange, channel: Channel, response: HTTPResponse): void {
+    if (this.#exchange !== exchange) return;
+    this.#exchange = null;
+    const { status } = response;
+    const switched = status === 101 ||
+      (exchange.method === "CONNECT" && status >= 200 && status < 300);
+    if (!switched && !response.will_close) {
+      this.#response = response;
+      return this.#move("head");
+    }
+    // The socket is the response's from here on, or of who detaches it.
+    if (switched) this.#switched = channel;
+    channel.onrelease = null;
+    this.#channel = this.#sock = null;
+    this.#move("over");
+  }
+}
+
+/**
+ * A connection to an HTTPS server. Certificates are verified, and `http/1.1` is offered by ALPN, unless
+ * `context` says otherwise.
+ *
+ * @example Trust a CA of your own
+ * ```ts ignore
+ * import { HTTPSConnection } from "@denoports/http-client";
+ *
+ * const caCerts = [await Deno.readTextFile("ca.pem")];
+ * using conn = new HTTPSConnection("internal.example", { context: { caCerts }, timeout: 10 });
+ * await conn.request("GET", "/");
+ * console.log(await (await conn.getresponse()).text());
+ * ```
+ */
+export class HTTPSConnection extends HTTPConnection {
+  static {
+    this.prototype.default_port = HTTPS_PORT;
+  }
+
+  /**
+   * @param host The host, or `"host:port"`; an IPv6 address with a port in brackets.
+   * @param port The port; 443 where it is `null` and the host has none.
+   * @param options The other arguments of Python's, and what this library adds.
+   * @throws {InvalidURL} When the port is no number, or the host has a control character or a space.
+   * @throws {TypeError} When an option makes no sense.
+   */
+  constructor(host: string, port?: number | null, options?: HTTPSConnectionOptions);
+  /**
+   * @param host The host, or `"host:port"`; an IPv6 address with a port in brackets.
+   * @param options The other arguments of Python's, and what this library adds.
+   */
+  constructor(host: string, options?: HTTPSConnectionOptions);
+  constructor(
+    host: string,
+    port?: number | null | HTTPSConnectionOptions,
+    options: HTTPSConnectionOptions = {},
+  ) {
+    if (typeof port === "object" && port !== null) [port, options] = [null, port];
+    super(host, port, options);
+    secureWith(this, options.context ?? {});
+  }
+}

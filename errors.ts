@@ -1,0 +1,289 @@
+/**
+ * The exception hierarchy of Python's `http.client`, with the two classes that this library adds
+ * ({@linkcode TunnelError}, {@linkcode ProtocolError}). A bad argument is a `TypeError`, a deadline a
+ * `Deno.errors.TimedOut`, an abort the signal's reason; a socket's own errors pass through as they are.
+ *
+ * @module
+ */
+
+/** The part of an exchange in which an error arose. */
+export type ExchangePhase = "connect" | "tls" | "send" | "head" | "body";
+
+/**
+ * Whether the request can be sent again without the risk that the server acts on it twice:
+ * `"yes"` nothing of it reached the server, `"idempotent-only"` it may have been acted on, `"no"` an
+ * answer has begun to arrive or the method is not idempotent (RFC 9110, Section 9.2.2).
+ */
+export type RetrySafe = "yes" | "idempotent-only" | "no";
+
+/**
+ * What is known of an exchange when an error comes out of it. These fields stand on every such error,
+ * the socket's own (`Deno.errors.*`) included.
+ */
+export interface ExchangeDetails {
+  /** The part of the exchange in which the error arose. */
+  phase?: ExchangePhase;
+  /** How many bytes of the request the transport had accepted. */
+  requestBytesSent?: number;
+  /** How many bytes of the response had arrived. */
+  responseBytesReceived?: number;
+  /** Whether the request went out on a connection that had served another one. */
+  connectionReused?: boolean;
+  /** Whether sending the request again is safe. */
+  retrySafe?: RetrySafe;
+}
+
+/** Puts a class's name on its prototype, so that an error's own fields are plain data. */
+function named(constructor: { prototype: Error }, name: string): void {
+  Object.defineProperty(constructor.prototype, "name", {
+    value: name,
+    writable: true,
+    configurable: true,
+  });
+}
+
+const ordinaryHasInstance = Function.prototype[Symbol.hasInstance];
+
+/**
+ * The base class of the other exceptions.
+ *
+ * @example Catch whatever the server did wrong
+ * ```ts
+ * import { HTTPException, UnknownProtocol } from "@denoports/http-client";
+ * import { assert } from "@std/assert";
+ *
+ * assert(new UnknownProtocol("HTTP/3") instanceof HTTPException);
+ * ```
+ */
+export class HTTPException extends Error implements ExchangeDetails {
+  static {
+    named(this, "HTTPException");
+  }
+  /** The part of the exchange in which the error arose. */
+  declare phase?: ExchangePhase;
+  /** How many bytes of the request the transport had accepted. */
+  declare requestBytesSent?: number;
+  /** How many bytes of the response had arrived. */
+  declare responseBytesReceived?: number;
+  /** Whether the request went out on a connection that had served another one. */
+  declare connectionReused?: boolean;
+  /** Whether sending the request again is safe. */
+  declare retrySafe?: RetrySafe;
+
+  /**
+   * `RemoteDisconnected` has two bases, as in Python; its prototype chain is that of
+   * `Deno.errors.ConnectionReset`, so the check for the other base is made here.
+   *
+   * @param value The value to look at.
+   * @returns Whether it is an instance of this class.
+   */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return ordinaryHasInstance.call(this, value) ||
+      ((this as unknown === HTTPException || this as unknown === BadStatusLine) &&
+        ordinaryHasInstance.call(RemoteDisconnected, value));
+  }
+}
+
+/** There is no connection, and `auto_open` does not allow to make one. */
+export class NotConnected extends HTTPException {
+  static {
+    named(this, "NotConnected");
+  }
+}
+
+/** The host, the port or the request target is not usable in a request. */
+export class InvalidURL extends HTTPException {
+  static {
+    named(this, "InvalidURL");
+  }
+}
+
+/** The server answered with a version of HTTP other than 1.x. */
+export class UnknownProtocol extends HTTPException {
+  static {
+    named(this, "UnknownProtocol");
+  }
+  /** The version as the server spelled it, such as `"HTTP/2.0"`. */
+  readonly version: string;
+
+  /**
+   * @param version The version as the server spelled it.
+   */
+  constructor(version: string) {
+    super(`Cannot read response: unknown protocol ${JSON.stringify(version)}`);
+    this.version = version;
+  }
+}
+
+/** The response has a `Transfer-Encoding` other than exactly `chunked` (RFC 9112, Section 6.1). */
+export class UnknownTransferEncoding extends HTTPException {
+  static {
+    named(this, "UnknownTransferEncoding");
+  }
+}
+
+/** Kept for ports of Python code; neither Python nor this library throws it. */
+export class UnimplementedFileMode extends HTTPException {
+  static {
+    named(this, "UnimplementedFileMode");
+  }
+}
+
+/**
+ * The connection ended, or its framing broke, before the whole message had arrived.
+ * Where the framing broke, `cause` is the {@linkcode ProtocolError}.
+ */
+export class IncompleteRead extends HTTPException {
+  static {
+    named(this, "IncompleteRead");
+  }
+  /** The bytes that the failing call had read. */
+  readonly partial: Uint8Array;
+  /** How many more bytes were expected, or `null` where the framing does not tell. */
+  readonly expected: number | null;
+
+  /**
+   * @param partial The bytes that had been read.
+   * @param expected How many more bytes were expected, or `null`.
+   * @param options The `cause`.
+   */
+  constructor(partial: Uint8Array, expected: number | null = null, options?: ErrorOptions) {
+    const more = expected === null ? "" : `, ${expected} more expected`;
+    super(`Incomplete read: ${partial.length} bytes read${more}`, options);
+    this.partial = partial;
+    this.expected = expected;
+  }
+}
+
+/** The base class of the exceptions for a call that the connection's state does not allow. */
+export class ImproperConnectionState extends HTTPException {
+  static {
+    named(this, "ImproperConnectionState");
+  }
+}
+
+/** A request cannot be started: the one before is not sent, or its response not received. */
+export class CannotSendRequest extends ImproperConnectionState {
+  static {
+    named(this, "CannotSendRequest");
+  }
+}
+
+/** A header can only be put after `putrequest()` and before `endheaders()`. */
+export class CannotSendHeader extends ImproperConnectionState {
+  static {
+    named(this, "CannotSendHeader");
+  }
+}
+
+/** There is no response to get: no request was sent, or the response before is not read. */
+export class ResponseNotReady extends ImproperConnectionState {
+  static {
+    named(this, "ResponseNotReady");
+  }
+}
+
+/** The server's first line is not a status line that can be understood (RFC 9112, Section 4). */
+export class BadStatusLine extends HTTPException {
+  static {
+    named(this, "BadStatusLine");
+  }
+  /** The line as it was received, decoded as ISO-8859-1; `"''"` for an empty one, as in Python. */
+  readonly line: string;
+
+  /**
+   * @param line The line as it was received.
+   * @param message The message, if it is not the usual one.
+   */
+  constructor(line: string, message?: string) {
+    super(message ?? `Cannot read status line: got ${JSON.stringify(line)}`);
+    this.line = line === "" ? "''" : line;
+  }
+}
+
+/** The server sent a line that is longer than the limit. */
+export class LineTooLong extends HTTPException {
+  static {
+    named(this, "LineTooLong");
+  }
+
+  /**
+   * @param line_type What was read, such as `"header line"`.
+   * @param limit The limit in bytes.
+   */
+  constructor(line_type: string, limit = 65536) {
+    super(`Cannot read ${line_type}: got more than ${limit} bytes`);
+  }
+}
+
+/**
+ * The server closed the connection without an answer. It is both a {@linkcode BadStatusLine} and a
+ * `Deno.errors.ConnectionReset`: `instanceof` holds for either.
+ *
+ * @example Tell a dead connection from a bad answer
+ * ```ts
+ * import { BadStatusLine, RemoteDisconnected } from "@denoports/http-client";
+ * import { assert } from "@std/assert";
+ *
+ * const error = new RemoteDisconnected();
+ * assert(error instanceof BadStatusLine);
+ * assert(error instanceof Deno.errors.ConnectionReset);
+ * ```
+ */
+export class RemoteDisconnected extends BadStatusLine {
+  static {
+    named(this, "RemoteDisconnected");
+    Object.setPrototypeOf(this.prototype, Deno.errors.ConnectionReset.prototype);
+  }
+
+  /**
+   * @param message The message, if it is not the usual one.
+   */
+  constructor(message = "Cannot read response: the server closed the connection without one") {
+    super("", message);
+  }
+}
+
+/** What of an `HTTPMessage` a {@linkcode TunnelError} shows; the object is one. */
+export interface ProxyHeaders extends Iterable<[string, string]> {
+  /** The first value of a field, or `null`. */
+  get(name: string): string | null;
+  /** All values of a field, or `null`. */
+  get_all(name: string): string[] | null;
+  /** Whether there is such a field. */
+  has(name: string): boolean;
+  /** The fields as pairs, in their order. */
+  items(): [string, string][];
+}
+
+/** What a proxy answered to a `CONNECT` that it refused. Python throws an `OSError` here. */
+export class TunnelError extends HTTPException {
+  static {
+    named(this, "TunnelError");
+  }
+  /** The proxy's status code, such as `407`. */
+  readonly status: number;
+  /** The proxy's reason phrase. */
+  readonly reason: string;
+  /** The proxy's header fields, in their order. */
+  readonly headers: ProxyHeaders;
+
+  /**
+   * @param status The proxy's status code.
+   * @param reason The proxy's reason phrase.
+   * @param headers The proxy's header fields.
+   */
+  constructor(status: number, reason: string, headers: ProxyHeaders) {
+    super(`Cannot open tunnel: the proxy answered ${status} ${reason}`.trimEnd());
+    this.status = status;
+    this.reason = reason;
+    this.headers = headers;
+  }
+}
+
+/** The peer's framing is one that RFC 9112 forbids, so where the message ends is not known. */
+export class ProtocolError extends HTTPException {
+  static {
+    named(this, "ProtocolError");
+  }
+}

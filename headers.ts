@@ -1,0 +1,449 @@
+/**
+ * `HTTPMessage`, the header fields of a message, and `parse_headers`, which reads them from a stream.
+ *
+ * @module
+ */
+import { IncompleteRead } from "./errors.ts";
+import {
+  DEFAULT_LIMITS,
+  FIELDS,
+  type HeaderDefect,
+  SectionScanner,
+} from "./_internal/field_lines.ts";
+import { takeSection } from "./_internal/head.ts";
+import { Buffered, bufferedOf, LineReader } from "./_internal/line_reader.ts";
+import {
+  charsetName,
+  collapse,
+  formatParameter,
+  type ParameterValue,
+  parseParameters,
+  unquoteValue,
+} from "./_internal/parameters.ts";
+
+export type { HeaderDefect } from "./_internal/field_lines.ts";
+export type { EncodedValue, ParameterValue } from "./_internal/parameters.ts";
+
+/** Makes a message of fields that were parsed; the array is not copied. */
+export let messageOf: (fields: string[], defects: HeaderDefect[]) => HTTPMessage;
+
+/**
+ * The header fields of a message: in the order and the case in which they came, duplicates kept.
+ * Names are compared without regard to case. It has the calls of Python's `email.message.Message` that
+ * are about headers, and those of a `Map`.
+ *
+ * @example Read fields as in Python, or as a `Map`
+ * ```ts
+ * import { HTTPMessage } from "@denoports/http-client";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const headers = new HTTPMessage([["Content-Type", "text/html; charset=UTF-8"], ["Vary", "*"]]);
+ * assertEquals(headers.get("content-type"), "text/html; charset=UTF-8");
+ * assertEquals(headers.get_content_type(), "text/html");
+ * assertEquals(headers.get_content_charset(), "utf-8");
+ * assertEquals([...headers], [["Content-Type", "text/html; charset=UTF-8"], ["Vary", "*"]]);
+ * ```
+ */
+export class HTTPMessage implements Iterable<[string, string]> {
+  /** Names and values alternate: no pair is allocated until it is asked for. */
+  #fields: string[] = [];
+  /**
+   * The field lines that could not be taken as fields, in their order.
+   * Lines in which a laxer peer could read framing are no defects: they are a `ProtocolError`.
+   */
+  readonly defects: HeaderDefect[] = [];
+
+  static {
+    messageOf = (fields, defects) => {
+      const message = new HTTPMessage();
+      message.#fields = fields;
+      if (defects.length > 0) message.defects.push(...defects);
+      return message;
+    };
+  }
+
+  /**
+   * @param init The fields to begin with, as pairs in their order.
+   */
+  constructor(init?: Iterable<readonly [string, string]>) {
+    if (init !== undefined) { for (const [name, value] of init) this.append(name, value); }
+  }
+
+  /** How many fields there are, duplicates counted. Python: `len(message)`. */
+  get size(): number {
+    return this.#fields.length / 2;
+  }
+
+  /**
+   * The first value of a field.
+   *
+   * @param name The field's name, in any case.
+   * @param failobj What to return where there is no such field.
+   * @default {null}
+   * @returns The value, or `failobj`.
+   */
+  get<T = null>(name: string, failobj: T = null as T): string | T {
+    const at = this.#indexOf(name, 0);
+    return at < 0 ? failobj : this.#fields[at + 1];
+  }
+
+  /**
+   * All values of a field, in their order.
+   *
+   * @param name The field's name, in any case.
+   * @param failobj What to return where there is no such field.
+   * @default {null}
+   * @returns The values, or `failobj`.
+   */
+  get_all<T = null>(name: string, failobj: T = null as T): string[] | T {
+    const values: string[] = [];
+    for (let at = this.#indexOf(name, 0); at >= 0; at = this.#indexOf(name, at + 2)) {
+      values.push(this.#fields[at + 1]);
+    }
+    return values.length === 0 ? failobj : values;
+  }
+
+  /**
+   * Whether there is such a field. Python: `name in message`.
+   *
+   * @param name The field's name, in any case.
+   * @returns Whether it is there.
+   */
+  has(name: string): boolean {
+    return this.#indexOf(name, 0) >= 0;
+  }
+
+  /**
+   * The names of the fields, in their order and case, duplicates included.
+   *
+   * @returns A new array.
+   */
+  keys(): string[] {
+    return this.#fields.filter((_, i) => i % 2 === 0);
+  }
+
+  /**
+   * The values of the fields, in their order.
+   *
+   * @returns A new array.
+   */
+  values(): string[] {
+    return this.#fields.filter((_, i) => i % 2 === 1);
+  }
+
+  /**
+   * The fields as pairs, in their order.
+   *
+   * @returns A new array.
+   */
+  items(): [string, string][] {
+    return [...this];
+  }
+
+  /**
+   * The fields as pairs, in their order; a `Map`'s name for {@linkcode items}.
+   *
+   * @returns A new array.
+   */
+  entries(): [string, string][] {
+    return [...this];
+  }
+
+  /** Iterates over the fields as pairs, in their order. */
+  *[Symbol.iterator](): IterableIterator<[string, string]> {
+    for (let i = 0; i < this.#fields.length; i += 2) yield [this.#fields[i], this.#fields[i + 1]];
+  }
+
+  /**
+   * Calls a function for each field, in their order.
+   *
+   * @param callback Gets the value, the name and this message.
+   */
+  forEach(callback: (value: string, name: string, message: HTTPMessage) => void): void {
+    for (const [name, value] of this) callback(value, name, this);
+  }
+
+  /**
+   * Adds a field after the others, whether or not there is one of that name. Python: `m[name] = value`.
+   *
+   * @param name The field's name.
+   * @param value The field's value.
+   */
+  append(name: string, value: string): void {
+    this.#fields.push(String(name), String(value));
+  }
+
+  /**
+   * Puts one field of that name in the place of all of them; after the others if there is none.
+   *
+   * @param name The field's name.
+   * @param value The field's value.
+   * @returns This message.
+   */
+  set(name: string, value: string): this {
+    const at = this.#indexOf(name, 0);
+    if (at < 0) {
+      this.append(name, value);
+      return this;
+    }
+    this.#fields[at] = String(name);
+    this.#fields[at + 1] = String(value);
+    this.#remove(name, at + 2);
+    return this;
+  }
+
+  /**
+   * Removes all fields of that name. Python: `del m[name]`.
+   *
+   * @param name The field's name, in any case.
+   * @returns Whether there was one.
+   */
+  delete(name: string): boolean {
+    return this.#remove(name, 0);
+  }
+
+  /**
+   * Adds a field with parameters after the others.
+   *
+   * @param name The field's name.
+   * @param value The main value, or `null` for none.
+   * @param params The parameters: `_` in a name becomes `-`; `null` gives a bare name, a triple of
+   * charset, language and text the form of RFC 2231, which a value outside of US-ASCII gets too.
+   *
+   * @example Give a file name
+   * ```ts
+   * import { HTTPMessage } from "@denoports/http-client";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const headers = new HTTPMessage();
+   * headers.add_header("Content-Disposition", "attachment", { filename: "bud.gif" });
+   * assertEquals(headers.get("content-disposition"), 'attachment; filename="bud.gif"');
+   * ```
+   */
+  add_header(
+    name: string,
+    value: string | null,
+    params: Record<string, ParameterValue | null> = {},
+  ): void {
+    const parts = value === null ? [] : [value];
+    for (const [key, parameter] of Object.entries(params)) {
+      const spelled = key.replaceAll("_", "-");
+      parts.push(parameter === null ? spelled : formatParameter(spelled, parameter));
+    }
+    this.append(name, parts.join("; "));
+  }
+
+  /**
+   * Replaces the value of the first field of that name; its place and the case of its name stay.
+   *
+   * @param name The field's name, in any case.
+   * @param value The new value.
+   * @throws {TypeError} When there is no such field (Python: `KeyError`).
+   */
+  replace_header(name: string, value: string): void {
+    const at = this.#indexOf(name, 0);
+    if (at < 0) throw new TypeError(`Cannot replace header ${JSON.stringify(name)}: there is none`);
+    this.#fields[at + 1] = String(value);
+  }
+
+  /**
+   * The media type, in lower case and without parameters.
+   *
+   * @returns The type; `"text/plain"` where there is none or it is not one.
+   */
+  get_content_type(): string {
+    const value = this.get("content-type");
+    const type = value === null ? "" : value.split(";", 1)[0].trim().toLowerCase();
+    return type.split("/").length === 2 ? type : "text/plain";
+  }
+
+  /**
+   * The part of the media type before the slash.
+   *
+   * @returns Such as `"text"`.
+   */
+  get_content_maintype(): string {
+    return this.get_content_type().split("/")[0];
+  }
+
+  /**
+   * The part of the media type after the slash.
+   *
+   * @returns Such as `"html"`.
+   */
+  get_content_subtype(): string {
+    return this.get_content_type().split("/")[1];
+  }
+
+  /**
+   * The `charset` parameter of the media type, in lower case.
+   *
+   * @param failobj What to return where there is none, or it is not US-ASCII.
+   * @default {null}
+   * @returns The charset's name, or `failobj`.
+   */
+  get_content_charset<T = null>(failobj: T = null as T): string | T {
+    const value = this.get_param("charset");
+    return value === null ? failobj : charsetName(value) ?? failobj;
+  }
+
+  /**
+   * One parameter of a field.
+   *
+   * @param param The parameter's name, in any case.
+   * @param failobj What to return where there is none.
+   * @default {null}
+   * @param header The field's name.
+   * @default {"content-type"}
+   * @param unquote Whether quotes and backslash escapes are removed.
+   * @default {true}
+   * @returns The value, a triple in the form of RFC 2231, or `failobj`.
+   */
+  get_param<T = null>(
+    param: string,
+    failobj: T = null as T,
+    header = "content-type",
+    unquote = true,
+  ): ParameterValue | T {
+    const found = this.get_params(null, header, unquote)
+      ?.find(([name]) => name.toLowerCase() === param.toLowerCase());
+    return found === undefined ? failobj : found[1];
+  }
+
+  /**
+   * The parameters of a field, the main value first with an empty value of its own.
+   *
+   * @param failobj What to return where there is no such field.
+   * @default {null}
+   * @param header The field's name.
+   * @default {"content-type"}
+   * @param unquote Whether quotes and backslash escapes are removed.
+   * @default {true}
+   * @returns Pairs of name and value, or `failobj`.
+   */
+  get_params<T = null>(
+    failobj: T = null as T,
+    header = "content-type",
+    unquote = true,
+  ): [string, ParameterValue][] | T {
+    const value = this.get(header);
+    if (value === null) return failobj;
+    const params = parseParameters(value);
+    return unquote ? params.map(([name, v]) => [name, unquoteValue(v)]) : params;
+  }
+
+  /**
+   * The file name of `Content-Disposition`, or the `name` of `Content-Type`.
+   *
+   * @param failobj What to return where there is none.
+   * @default {null}
+   * @returns The name, decoded, or `failobj`.
+   */
+  get_filename<T = null>(failobj: T = null as T): string | T {
+    const value = this.get_param("filename", null, "content-disposition") ??
+      this.get_param("name");
+    return value === null ? failobj : collapse(value).trim();
+  }
+
+  /**
+   * The `boundary` of a multipart type.
+   *
+   * @param failobj What to return where there is none.
+   * @default {null}
+   * @returns The boundary, or `failobj`.
+   */
+  get_boundary<T = null>(failobj: T = null as T): string | T {
+    const value = this.get_param("boundary");
+    return value === null ? failobj : collapse(value).trimEnd();
+  }
+
+  /**
+   * The fields as text: a line each, ending in LF, and an empty line.
+   *
+   * @returns The text.
+   */
+  as_string(): string {
+    let text = "";
+    for (const [name, value] of this) text += `${name}: ${value}\n`;
+    return text + "\n";
+  }
+
+  /** The same as {@linkcode as_string}. */
+  toString(): string {
+    return this.as_string();
+  }
+
+  /**
+   * The fields as a web `Headers`, which folds case and joins duplicates.
+   *
+   * @returns A new object.
+   * @throws {TypeError} When a value is one that `Headers` does not take.
+   */
+  toHeaders(): Headers {
+    return new Headers([...this]);
+  }
+
+  #remove(name: string, from: number): boolean {
+    let at = this.#indexOf(name, from);
+    const found = at >= 0;
+    for (; at >= 0; at = this.#indexOf(name, at)) this.#fields.splice(at, 2);
+    return found;
+  }
+
+  /** The length is compared first: few names are lower-cased. */
+  #indexOf(name: string, from: number): number {
+    const fields = this.#fields;
+    let lower: string | undefined;
+    for (let i = from; i < fields.length; i += 2) {
+      const field = fields[i];
+      if (field.length !== name.length) continue;
+      if (field === name || field.toLowerCase() === (lower ??= name.toLowerCase())) return i;
+    }
+    return -1;
+  }
+}
+
+/** Anything that lines can be read from, such as a {@linkcode LineReader}. */
+export interface LineSource {
+  /** Reads up to and including the next LF, at most `limit` bytes; empty at the end. */
+  readline(limit?: number): Promise<Uint8Array>;
+}
+
+/**
+ * Reads field lines up to and including the empty line that ends them: `fp` then stands right before
+ * the body. The start line must have been read before. Python: `http.client.parse_headers`.
+ *
+ * @param fp Where the lines come from.
+ * @returns The fields.
+ * @throws {LineTooLong} When a line has more than 65536 bytes.
+ * @throws {HTTPException} When there are more than 100 lines.
+ * @throws {ProtocolError} When a field has a NUL or a bare CR, or a framing field is malformed.
+ * @throws {IncompleteRead} When the source ends before the empty line.
+ *
+ * @example Read the fields of a message
+ * ```ts
+ * import { LineReader, parse_headers } from "@denoports/http-client";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const reader = new LineReader(new Blob(["Host: example.com\r\n\r\nbody"]).stream());
+ * const headers = await parse_headers(reader);
+ * assertEquals(headers.get("host"), "example.com");
+ * assertEquals(new TextDecoder().decode(await reader.read()), "body");
+ * ```
+ */
+export async function parse_headers(fp: LineSource): Promise<HTTPMessage> {
+  // A read of a line is never more than the section has: nothing of the body is taken.
+  const source = fp instanceof LineReader ? bufferedOf(fp) : new Buffered({
+    async read(target) {
+      const line = await fp.readline(target.length);
+      target.set(line);
+      return line.length === 0 ? null : line.length;
+    },
+  });
+  const scanner = new SectionScanner(FIELDS, DEFAULT_LIMITS);
+  while (!scanner.scan(source)) {
+    if (!(await source.fill())) throw new IncompleteRead(source.take(source.available));
+  }
+  const { fields, defects } = takeSection(source, scanner, 0);
+  return messageOf(fields, defects);
+}

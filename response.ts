@@ -1,0 +1,501 @@
+/**
+ * `HTTPResponse`: the head of a response, and its body by Python's read family or as a web stream.
+ *
+ * @module
+ */
+import { IncompleteRead, ResponseNotReady } from "./errors.ts";
+import { type HTTPMessage, messageOf } from "./headers.ts";
+import { decoderFor, ENDED } from "./_internal/body_decoder.ts";
+import { BodyIterator } from "./_internal/body_iterator.ts";
+import { BodyReader, EMPTY } from "./_internal/body_reader.ts";
+import { Channel } from "./_internal/channel.ts";
+import { debugHeaders, debugInterim, debugReply } from "./_internal/debug.ts";
+import { frame } from "./_internal/framing.ts";
+import { readFinalHead } from "./_internal/head.ts";
+import { fromStream, GuardedTransport, type Transport } from "./_internal/transport.ts";
+
+/** Options of {@linkcode HTTPResponse}. */
+export interface HTTPResponseOptions {
+  /**
+   * Over 0, the status line and the fields are printed as they are read.
+   *
+   * @default {0}
+   */
+  debuglevel?: number;
+  /** The method of the request: a response to HEAD has no body, one to CONNECT is a tunnel. */
+  method?: string | null;
+  /**
+   * The URL of the resource.
+   *
+   * @default {""}
+   */
+  url?: string;
+}
+
+/**
+ * A response. The body is read by Python's calls, by `for await`, or as the web stream that it is, mixed
+ * freely while the stream is not locked. Nothing is read ahead of what was asked for but what one
+ * buffer of 64 KiB holds.
+ *
+ * A body that ends early never looks whole: `read()` throws {@linkcode IncompleteRead} at once; the other
+ * calls return what came, and the next one throws.
+ *
+ * @example Read a body in pieces
+ * ```ts
+ * import { HTTPResponse } from "@denoports/http-client";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const source = new Blob(["HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"]).stream();
+ * const response = new HTTPResponse(source);
+ * await response.begin();
+ * const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+ * assertEquals(text(await response.read(2)), "he");
+ * assertEquals(text(await response.read()), "llo");
+ * ```
+ */
+export class HTTPResponse extends ReadableStream<Uint8Array> {
+  /** The status code, such as `200`. */
+  status = 0;
+  /** The reason phrase, such as `"OK"`; may be empty. */
+  reason = "";
+  /** The version of HTTP that the server uses: 10 or 11. */
+  version = 0;
+  /** Whether the connection ends with this response. */
+  will_close = false;
+  /** Whether the response says that its body is chunked. */
+  chunked = false;
+  /** The URL of the resource. */
+  url: string;
+  /** Over 0, what is read of the head is printed. */
+  debuglevel: number;
+
+  #channel: Channel;
+  #method: string | null;
+  #headers: HTTPMessage | null = null;
+  #trailers: HTTPMessage | null = null;
+  #body: BodyReader | null = null;
+  #begun: Promise<void> | null = null;
+  /** Why every further call throws: a deadline, an abort, the socket, a limit. */
+  #failure: { reason: unknown } | null = null;
+  /** Whether a call is at work; two at once would mix up their bytes. */
+  #busy = false;
+  #closed = false;
+
+  /**
+   * @param source What to read from.
+   * @param options The request's method, and more.
+   */
+  constructor(
+    source: Transport | ReadableStream<Uint8Array>,
+    options: HTTPResponseOptions = {},
+  ) {
+    super({
+      type: "bytes",
+      pull: (controller) => this.#pull(controller as ReadableByteStreamController),
+      cancel: () => this.close(),
+    }, { highWaterMark: 0 });
+    this.#channel = source instanceof Channel ? source : new Channel(
+      source instanceof ReadableStream ? fromStream(source) : new GuardedTransport(source),
+    );
+    this.debuglevel = options.debuglevel ?? 0;
+    this.#method = options.method ?? null;
+    this.url = options.url ?? "";
+  }
+
+  /**
+   * Reads the head. `getresponse()` has called it; it does nothing the second time.
+   *
+   * @throws {BadStatusLine} When the first line is no status line.
+   * @throws {RemoteDisconnected} When the server closed the connection without a byte.
+   * @throws {IncompleteRead} When the connection ends within the head.
+   * @throws {UnknownProtocol} When the version is not HTTP/1.x.
+   * @throws {UnknownTransferEncoding} When the transfer encoding is not `chunked`.
+   * @throws {ProtocolError} When the framing is one that RFC 9112 forbids.
+   * @throws {LineTooLong} When a line is over the limit.
+   * @throws {HTTPException} When there are more fields or interim responses than the limit.
+   */
+  begin(): Promise<void> {
+    return this.#begun ??= this.#begin();
+  }
+
+  async #begin(): Promise<void> {
+    const channel = this.#channel;
+    const { settings } = channel;
+    const debug = this.debuglevel > 0;
+    channel.awaitHead();
+    try {
+      const head = await readFinalHead(channel.reader, {
+        limits: settings.head,
+        maxInterim: settings.maxInterim,
+        onStatusLine: debug ? debugReply : undefined,
+        onInterim: debug || settings.onInterim !== null
+          ? (head) => {
+            if (debug) debugInterim(head.fields);
+            settings.onInterim?.(head);
+          }
+          : undefined,
+      });
+      const framing = frame(this.#method, head.status, head.version, head.fields);
+      if (debug) debugHeaders(head.fields);
+      this.status = head.status;
+      this.reason = head.reason;
+      this.version = head.version;
+      this.will_close = framing.willClose;
+      this.chunked = framing.chunked;
+      this.#headers = messageOf(head.fields, head.defects);
+      this.#body = new BodyReader(channel, decoderFor(framing, settings), {
+        chunked: framing.chunked,
+        tunnel: framing.delimiter === "tunnel",
+        keep: !framing.willClose,
+      });
+      channel.awaitBody();
+    } catch (error) {
+      this.#failure = { reason: channel.fail(error) };
+      throw this.#failure.reason;
+    }
+  }
+
+  /**
+   * The header fields.
+   *
+   * @throws {ResponseNotReady} Before `begin()`.
+   */
+  get headers(): HTTPMessage {
+    if (this.#headers === null) {
+      throw new ResponseNotReady("Cannot get headers: the response has not begun");
+    }
+    return this.#headers;
+  }
+
+  /** The same as {@linkcode headers}. */
+  get msg(): HTTPMessage {
+    return this.headers;
+  }
+
+  /** The fields after a chunked body, once it has been read to its end; `null` before. */
+  get trailers(): HTTPMessage | null {
+    const trailers = this.#body?.decoder.trailers;
+    if (trailers) this.#trailers ??= messageOf(trailers.fields, trailers.defects);
+    return this.#trailers;
+  }
+
+  /** How many bytes of the body are left to read; `null` where that is not known. */
+  get length(): number | null {
+    return this.#body === null ? null : this.#body.decoder.length;
+  }
+
+  /** Whether `close()` was called. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** The stream of the body, which is this object; the name of a web `Response`'s. */
+  get body(): this {
+    return this;
+  }
+
+  /**
+   * Whether the response is over: read to its end, broken off or closed.
+   *
+   * @returns Whether it is.
+   */
+  isclosed(): boolean {
+    return this.#failure !== null || (this.#body === null ? this.#closed : this.#body.over);
+  }
+
+  /**
+   * The value of a field, several joined by `", "`.
+   *
+   * @param name The field's name, in any case.
+   * @param fallback What to return where there is none; several values are joined likewise.
+   * @default {null}
+   * @returns The value, or the fallback.
+   * @throws {ResponseNotReady} Before `begin()`.
+   */
+  getheader<T = null>(name: string, fallback: T = null as T): string | T {
+    const found: unknown = this.headers.get_all(name) ?? fallback;
+    const many = typeof found === "object" && found !== null && Symbol.iterator in found;
+    return many ? [...found as Iterable<unknown>].join(", ") : found as T;
+  }
+
+  /**
+   * The header fields as pairs, in their order.
+   *
+   * @returns A new array.
+   * @throws {ResponseNotReady} Before `begin()`.
+   */
+  getheaders(): [string, string][] {
+    return this.headers.items();
+  }
+
+  /** Deprecated in Python: the same as {@linkcode url}. */
+  geturl(): string {
+    return this.url;
+  }
+
+  /** Deprecated in Python: the same as {@linkcode headers}. */
+  info(): HTTPMessage {
+    return this.headers;
+  }
+
+  /** Deprecated in Python: the same as {@linkcode status}. */
+  getcode(): number {
+    return this.status;
+  }
+
+  /**
+   * There are no file descriptors on Deno.
+   *
+   * @throws {Deno.errors.NotSupported} Always.
+   */
+  fileno(): never {
+    throw new Deno.errors.NotSupported("Cannot get fileno: Deno's sockets have no file descriptor");
+  }
+
+  /**
+   * Ends the response. A connection on which the body was not read to its end is closed with it, as
+   * what is left of the body would be taken for the next answer.
+   */
+  close(): void {
+    this.#closed = true;
+    if (this.#body === null) this.#channel.close();
+    else this.#body.close();
+  }
+
+  /**
+   * Reads `amt` bytes of the body, fewer only at its end; all of it without `amt`.
+   *
+   * @param amt How many bytes.
+   * @default {null}
+   * @returns The bytes; empty at the end of the body.
+   * @throws {IncompleteRead} When the body ends early, see {@linkcode HTTPResponse}.
+   * @throws {TypeError} When the stream is locked, or another read is at work.
+   */
+  read(amt?: number | null): Promise<Uint8Array> {
+    const limit = amt === undefined || amt === null || amt < 0 ? Infinity : amt;
+    return this.#exclusive((body) => body.gather(limit), EMPTY);
+  }
+
+  /**
+   * Reads into `b` until it is full or the body has ended.
+   *
+   * @param b Where the bytes go.
+   * @returns How many bytes there were; 0 at the end of the body.
+   * @throws {IncompleteRead} When the body ends early, see {@linkcode HTTPResponse}.
+   * @throws {TypeError} When the stream is locked, or another read is at work.
+   */
+  readinto(b: Uint8Array): Promise<number> {
+    return this.#exclusive((body) => body.readinto(b), 0);
+  }
+
+  /**
+   * Reads what is there, with one read of the socket at most where nothing is buffered: at most `n`
+   * bytes, and of a chunked body at most what is left of one chunk.
+   *
+   * @param n How many bytes at most; no limit if negative.
+   * @default {-1}
+   * @returns The bytes; empty at the end of the body.
+   * @throws {IncompleteRead} When the body ends early, see {@linkcode HTTPResponse}.
+   */
+  read1(n = -1): Promise<Uint8Array> {
+    return this.#unlessHead((body) => body.read1(n), EMPTY);
+  }
+
+  /**
+   * Looks at what comes next without consuming it, with one read of the socket at most where nothing is
+   * buffered. Nothing beyond the body, nor beyond a chunk, is shown.
+   *
+   * @param _n Taken for Python's sake: what is buffered is returned, be it more or less.
+   * @returns A copy; empty at the end of the body.
+   */
+  peek(_n = -1): Promise<Uint8Array> {
+    return this.#unlessHead((body) => body.peek(), EMPTY);
+  }
+
+  /**
+   * Reads up to and including the next LF of the body, or up to its end.
+   *
+   * @param limit At most this many bytes; no limit if negative.
+   * @default {-1}
+   * @returns The line with its line end; empty at the end of the body.
+   * @throws {IncompleteRead} When the body ends early, see {@linkcode HTTPResponse}.
+   */
+  readline(limit = -1): Promise<Uint8Array> {
+    return this.#unlessHead((body) => body.line(limit < 0 ? Infinity : limit), EMPTY);
+  }
+
+  /**
+   * Reads lines up to the end of the body.
+   *
+   * @param hint Stop after the line with which the lines have this many bytes; no limit if not over 0.
+   * @default {-1}
+   * @returns The lines with their line ends.
+   * @throws {IncompleteRead} When the body ends early, see {@linkcode HTTPResponse}.
+   */
+  async readlines(hint = -1): Promise<Uint8Array[]> {
+    const lines: Uint8Array[] = [];
+    let size = 0;
+    for (;;) {
+      const line = await this.readline();
+      if (line.length === 0) return lines;
+      lines.push(line);
+      size += line.length;
+      if (hint > 0 && size >= hint) return lines;
+    }
+  }
+
+  /**
+   * The lines of the body, as Python's iteration over a response. Stopping early leaves the rest.
+   *
+   * @returns An iterable of lines with their line ends.
+   *
+   * @example Count lines
+   * ```ts
+   * import { HTTPResponse } from "@denoports/http-client";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const response = new HTTPResponse(new Blob(["HTTP/1.0 200 OK\r\n\r\na\nb\n"]).stream());
+   * await response.begin();
+   * let count = 0;
+   * for await (const _line of response.lines()) count++;
+   * assertEquals(count, 2);
+   * ```
+   */
+  lines(): AsyncIterableIterator<Uint8Array> {
+    return new BodyIterator(async () => {
+      const line = await this.readline();
+      return line.length === 0 ? null : line;
+    }, null);
+  }
+
+  /**
+   * The pieces of the body as they come, each in memory of its own. Leaving the loop early closes the
+   * response, unless `preventCancel` is set.
+   *
+   * @param options As for any `ReadableStream`.
+   * @returns An iterator.
+   * @throws {TypeError} When the stream is locked.
+   */
+  override values(options?: ReadableStreamIteratorOptions): AsyncIterableIterator<Uint8Array> {
+    this.#refuseLocked();
+    // The inherited iterator costs half as much as a whole small request.
+    return new BodyIterator(
+      () => this.#exclusive<Uint8Array | null>((body) => body.chunk(), null),
+      options?.preventCancel ? null : () => this.close(),
+    );
+  }
+
+  /** The pieces of the body as they come; see {@linkcode values}. */
+  override [Symbol.asyncIterator](
+    options?: ReadableStreamIteratorOptions,
+  ): AsyncIterableIterator<Uint8Array> {
+    return this.values(options);
+  }
+
+  /**
+   * The whole body as text, decoded as UTF-8 as a web `Response` does; no `charset` is looked at.
+   *
+   * @returns The text.
+   * @throws {IncompleteRead} When the body ends early.
+   */
+  async text(): Promise<string> {
+    return new TextDecoder().decode(await this.read());
+  }
+
+  /**
+   * The whole body, parsed as JSON.
+   *
+   * @returns The value.
+   * @throws {IncompleteRead} When the body ends early.
+   * @throws {SyntaxError} When it is no JSON.
+   */
+  async json(): Promise<unknown> {
+    return JSON.parse(await this.text());
+  }
+
+  /**
+   * The whole body; a web `Response`'s name for `read()`.
+   *
+   * @returns The bytes.
+   * @throws {IncompleteRead} When the body ends early.
+   */
+  bytes(): Promise<Uint8Array> {
+    return this.read();
+  }
+
+  #refuseLocked(): void {
+    if (this.locked) {
+      throw new TypeError("Cannot read response: its stream is locked by a reader");
+    }
+  }
+
+  /** The body, once the head was read. */
+  #opened(): BodyReader {
+    if (this.#body === null) {
+      throw new ResponseNotReady("Cannot read response: it has not begun");
+    }
+    return this.#body;
+  }
+
+  /** Runs one read at a time, on a response that is neither over nor broken. */
+  async #exclusive<T>(read: (body: BodyReader) => Promise<T>, nothing: T): Promise<T> {
+    this.#refuseLocked();
+    if (this.#busy) throw new TypeError("Cannot read response: another read is at work");
+    if (this.#closed) return nothing;
+    const body = this.#rethrow();
+    if (body.over) return nothing;
+    this.#busy = true;
+    try {
+      return await read(body);
+    } catch (error) {
+      throw this.#fail(body, error);
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  /** CPython: after HEAD these calls have nothing, and do not end the response. */
+  #unlessHead<T>(read: (body: BodyReader) => Promise<T>, nothing: T): Promise<T> {
+    const none = this.#method === "HEAD";
+    return this.#exclusive(none ? () => Promise.resolve(nothing) : read, nothing);
+  }
+
+  #rethrow(): BodyReader {
+    if (this.#failure !== null) throw this.#failure.reason;
+    const body = this.#opened();
+    body.rethrow();
+    return body;
+  }
+
+  #fail(body: BodyReader, error: unknown): unknown {
+    body.over = true;
+    const reason = this.#channel.fail(error);
+    if (!(reason instanceof IncompleteRead)) this.#failure = { reason };
+    return reason;
+  }
+
+  /** The web stream asks for a piece. */
+  async #pull(controller: ReadableByteStreamController): Promise<void> {
+    if (this.#busy) throw new TypeError("Cannot read response: another read is at work");
+    const body = this.#closed ? this.#opened() : this.#rethrow();
+    this.#busy = true;
+    try {
+      const run = body.over ? ENDED : await body.ready();
+      // The reader that asked has let go: the bytes stay in the buffer for whoever reads next.
+      if (!this.locked) return;
+      if (run === ENDED) {
+        body.end();
+        controller.close();
+        controller.byobRequest?.respond(0);
+        return;
+      }
+      const view = controller.byobRequest?.view as Uint8Array | null | undefined;
+      if (view) controller.byobRequest!.respond(body.pull(view));
+      else controller.enqueue((await body.chunk())!);
+    } catch (error) {
+      throw this.#fail(body, error);
+    } finally {
+      this.#busy = false;
+    }
+  }
+}

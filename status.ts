@@ -1,0 +1,248 @@
+/**
+ * The status codes of HTTP as constants, and their reason phrases. The names are those of Python's
+ * `http.HTTPStatus`, old aliases included; the codes are registered by IANA.
+ *
+ * @module
+ */
+
+/** The default port of HTTP. Python's `http.client.HTTP_PORT`. */
+export const HTTP_PORT = 80;
+
+/** The default port of HTTPS. Python's `http.client.HTTPS_PORT`. */
+export const HTTPS_PORT = 443;
+
+/** The one table that everything below is made from: name, code, reason phrase. */
+const TABLE = {
+  CONTINUE: [100, "Continue"],
+  SWITCHING_PROTOCOLS: [101, "Switching Protocols"],
+  PROCESSING: [102, "Processing"],
+  EARLY_HINTS: [103, "Early Hints"],
+  OK: [200, "OK"],
+  CREATED: [201, "Created"],
+  ACCEPTED: [202, "Accepted"],
+  NON_AUTHORITATIVE_INFORMATION: [203, "Non-Authoritative Information"],
+  NO_CONTENT: [204, "No Content"],
+  RESET_CONTENT: [205, "Reset Content"],
+  PARTIAL_CONTENT: [206, "Partial Content"],
+  MULTI_STATUS: [207, "Multi-Status"],
+  ALREADY_REPORTED: [208, "Already Reported"],
+  IM_USED: [226, "IM Used"],
+  MULTIPLE_CHOICES: [300, "Multiple Choices"],
+  MOVED_PERMANENTLY: [301, "Moved Permanently"],
+  FOUND: [302, "Found"],
+  SEE_OTHER: [303, "See Other"],
+  NOT_MODIFIED: [304, "Not Modified"],
+  USE_PROXY: [305, "Use Proxy"],
+  TEMPORARY_REDIRECT: [307, "Temporary Redirect"],
+  PERMANENT_REDIRECT: [308, "Permanent Redirect"],
+  BAD_REQUEST: [400, "Bad Request"],
+  UNAUTHORIZED: [401, "Unauthorized"],
+  PAYMENT_REQUIRED: [402, "Payment Required"],
+  FORBIDDEN: [403, "Forbidden"],
+  NOT_FOUND: [404, "Not Found"],
+  METHOD_NOT_ALLOWED: [405, "Method Not Allowed"],
+  NOT_ACCEPTABLE: [406, "Not Acceptable"],
+  PROXY_AUTHENTICATION_REQUIRED: [407, "Proxy Authentication Required"],
+  REQUEST_TIMEOUT: [408, "Request Timeout"],
+  CONFLICT: [409, "Conflict"],
+  GONE: [410, "Gone"],
+  LENGTH_REQUIRED: [411, "Length Required"],
+  PRECONDITION_FAILED: [412, "Precondition Failed"],
+  CONTENT_TOO_LARGE: [413, "Content Too Large"],
+  REQUEST_ENTITY_TOO_LARGE: [413, "Content Too Large"],
+  URI_TOO_LONG: [414, "URI Too Long"],
+  REQUEST_URI_TOO_LONG: [414, "URI Too Long"],
+  UNSUPPORTED_MEDIA_TYPE: [415, "Unsupported Media Type"],
+  RANGE_NOT_SATISFIABLE: [416, "Range Not Satisfiable"],
+  REQUESTED_RANGE_NOT_SATISFIABLE: [416, "Range Not Satisfiable"],
+  EXPECTATION_FAILED: [417, "Expectation Failed"],
+  IM_A_TEAPOT: [418, "I'm a Teapot"],
+  MISDIRECTED_REQUEST: [421, "Misdirected Request"],
+  UNPROCESSABLE_CONTENT: [422, "Unprocessable Content"],
+  UNPROCESSABLE_ENTITY: [422, "Unprocessable Content"],
+  LOCKED: [423, "Locked"],
+  FAILED_DEPENDENCY: [424, "Failed Dependency"],
+  TOO_EARLY: [425, "Too Early"],
+  UPGRADE_REQUIRED: [426, "Upgrade Required"],
+  PRECONDITION_REQUIRED: [428, "Precondition Required"],
+  TOO_MANY_REQUESTS: [429, "Too Many Requests"],
+  REQUEST_HEADER_FIELDS_TOO_LARGE: [431, "Request Header Fields Too Large"],
+  UNAVAILABLE_FOR_LEGAL_REASONS: [451, "Unavailable For Legal Reasons"],
+  INTERNAL_SERVER_ERROR: [500, "Internal Server Error"],
+  NOT_IMPLEMENTED: [501, "Not Implemented"],
+  BAD_GATEWAY: [502, "Bad Gateway"],
+  SERVICE_UNAVAILABLE: [503, "Service Unavailable"],
+  GATEWAY_TIMEOUT: [504, "Gateway Timeout"],
+  HTTP_VERSION_NOT_SUPPORTED: [505, "HTTP Version Not Supported"],
+  VARIANT_ALSO_NEGOTIATES: [506, "Variant Also Negotiates"],
+  INSUFFICIENT_STORAGE: [507, "Insufficient Storage"],
+  LOOP_DETECTED: [508, "Loop Detected"],
+  NOT_EXTENDED: [510, "Not Extended"],
+  NETWORK_AUTHENTICATION_REQUIRED: [511, "Network Authentication Required"],
+} as const;
+
+/** The name of a status code, such as `"NOT_FOUND"`. */
+export type StatusName = keyof typeof TABLE;
+
+/**
+ * Every status code by its name, as Python's `http.HTTPStatus`.
+ *
+ * @example Look up a code
+ * ```ts
+ * import { HTTPStatus } from "@denoports/http-client";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(HTTPStatus.NOT_FOUND, 404);
+ * ```
+ */
+export const HTTPStatus: { readonly [Name in StatusName]: (typeof TABLE)[Name][0] } = Object.freeze(
+  Object.fromEntries(Object.entries(TABLE).map(([name, [code]]) => [name, code])),
+) as never;
+
+/**
+ * The reason phrase of every status code. Python's `http.client.responses`.
+ *
+ * @example Look up a phrase
+ * ```ts
+ * import { NOT_FOUND, responses } from "@denoports/http-client";
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(responses[NOT_FOUND], "Not Found");
+ * ```
+ */
+export const responses: Readonly<Record<number, string>> = Object.freeze(
+  Object.fromEntries(Object.values(TABLE)),
+);
+
+/** 100 Continue. */
+export const CONTINUE: 100 = HTTPStatus.CONTINUE;
+/** 101 Switching Protocols. */
+export const SWITCHING_PROTOCOLS: 101 = HTTPStatus.SWITCHING_PROTOCOLS;
+/** 102 Processing. */
+export const PROCESSING: 102 = HTTPStatus.PROCESSING;
+/** 103 Early Hints. */
+export const EARLY_HINTS: 103 = HTTPStatus.EARLY_HINTS;
+/** 200 OK. */
+export const OK: 200 = HTTPStatus.OK;
+/** 201 Created. */
+export const CREATED: 201 = HTTPStatus.CREATED;
+/** 202 Accepted. */
+export const ACCEPTED: 202 = HTTPStatus.ACCEPTED;
+/** 203 Non-Authoritative Information. */
+export const NON_AUTHORITATIVE_INFORMATION: 203 = HTTPStatus.NON_AUTHORITATIVE_INFORMATION;
+/** 204 No Content. */
+export const NO_CONTENT: 204 = HTTPStatus.NO_CONTENT;
+/** 205 Reset Content. */
+export const RESET_CONTENT: 205 = HTTPStatus.RESET_CONTENT;
+/** 206 Partial Content. */
+export const PARTIAL_CONTENT: 206 = HTTPStatus.PARTIAL_CONTENT;
+/** 207 Multi-Status. */
+export const MULTI_STATUS: 207 = HTTPStatus.MULTI_STATUS;
+/** 208 Already Reported. */
+export const ALREADY_REPORTED: 208 = HTTPStatus.ALREADY_REPORTED;
+/** 226 IM Used. */
+export const IM_USED: 226 = HTTPStatus.IM_USED;
+/** 300 Multiple Choices. */
+export const MULTIPLE_CHOICES: 300 = HTTPStatus.MULTIPLE_CHOICES;
+/** 301 Moved Permanently. */
+export const MOVED_PERMANENTLY: 301 = HTTPStatus.MOVED_PERMANENTLY;
+/** 302 Found. */
+export const FOUND: 302 = HTTPStatus.FOUND;
+/** 303 See Other. */
+export const SEE_OTHER: 303 = HTTPStatus.SEE_OTHER;
+/** 304 Not Modified. */
+export const NOT_MODIFIED: 304 = HTTPStatus.NOT_MODIFIED;
+/** 305 Use Proxy. */
+export const USE_PROXY: 305 = HTTPStatus.USE_PROXY;
+/** 307 Temporary Redirect. */
+export const TEMPORARY_REDIRECT: 307 = HTTPStatus.TEMPORARY_REDIRECT;
+/** 308 Permanent Redirect. */
+export const PERMANENT_REDIRECT: 308 = HTTPStatus.PERMANENT_REDIRECT;
+/** 400 Bad Request. */
+export const BAD_REQUEST: 400 = HTTPStatus.BAD_REQUEST;
+/** 401 Unauthorized. */
+export const UNAUTHORIZED: 401 = HTTPStatus.UNAUTHORIZED;
+/** 402 Payment Required. */
+export const PAYMENT_REQUIRED: 402 = HTTPStatus.PAYMENT_REQUIRED;
+/** 403 Forbidden. */
+export const FORBIDDEN: 403 = HTTPStatus.FORBIDDEN;
+/** 404 Not Found. */
+export const NOT_FOUND: 404 = HTTPStatus.NOT_FOUND;
+/** 405 Method Not Allowed. */
+export const METHOD_NOT_ALLOWED: 405 = HTTPStatus.METHOD_NOT_ALLOWED;
+/** 406 Not Acceptable. */
+export const NOT_ACCEPTABLE: 406 = HTTPStatus.NOT_ACCEPTABLE;
+/** 407 Proxy Authentication Required. */
+export const PROXY_AUTHENTICATION_REQUIRED: 407 = HTTPStatus.PROXY_AUTHENTICATION_REQUIRED;
+/** 408 Request Timeout. */
+export const REQUEST_TIMEOUT: 408 = HTTPStatus.REQUEST_TIMEOUT;
+/** 409 Conflict. */
+export const CONFLICT: 409 = HTTPStatus.CONFLICT;
+/** 410 Gone. */
+export const GONE: 410 = HTTPStatus.GONE;
+/** 411 Length Required. */
+export const LENGTH_REQUIRED: 411 = HTTPStatus.LENGTH_REQUIRED;
+/** 412 Precondition Failed. */
+export const PRECONDITION_FAILED: 412 = HTTPStatus.PRECONDITION_FAILED;
+/** 413 Content Too Large. */
+export const CONTENT_TOO_LARGE: 413 = HTTPStatus.CONTENT_TOO_LARGE;
+/** 413 Content Too Large, the old name of `CONTENT_TOO_LARGE`. */
+export const REQUEST_ENTITY_TOO_LARGE: 413 = HTTPStatus.REQUEST_ENTITY_TOO_LARGE;
+/** 414 URI Too Long. */
+export const URI_TOO_LONG: 414 = HTTPStatus.URI_TOO_LONG;
+/** 414 URI Too Long, the old name of `URI_TOO_LONG`. */
+export const REQUEST_URI_TOO_LONG: 414 = HTTPStatus.REQUEST_URI_TOO_LONG;
+/** 415 Unsupported Media Type. */
+export const UNSUPPORTED_MEDIA_TYPE: 415 = HTTPStatus.UNSUPPORTED_MEDIA_TYPE;
+/** 416 Range Not Satisfiable. */
+export const RANGE_NOT_SATISFIABLE: 416 = HTTPStatus.RANGE_NOT_SATISFIABLE;
+/** 416 Range Not Satisfiable, the old name of `RANGE_NOT_SATISFIABLE`. */
+export const REQUESTED_RANGE_NOT_SATISFIABLE: 416 = HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE;
+/** 417 Expectation Failed. */
+export const EXPECTATION_FAILED: 417 = HTTPStatus.EXPECTATION_FAILED;
+/** 418 I'm a Teapot. */
+export const IM_A_TEAPOT: 418 = HTTPStatus.IM_A_TEAPOT;
+/** 421 Misdirected Request. */
+export const MISDIRECTED_REQUEST: 421 = HTTPStatus.MISDIRECTED_REQUEST;
+/** 422 Unprocessable Content. */
+export const UNPROCESSABLE_CONTENT: 422 = HTTPStatus.UNPROCESSABLE_CONTENT;
+/** 422 Unprocessable Content, the old name of `UNPROCESSABLE_CONTENT`. */
+export const UNPROCESSABLE_ENTITY: 422 = HTTPStatus.UNPROCESSABLE_ENTITY;
+/** 423 Locked. */
+export const LOCKED: 423 = HTTPStatus.LOCKED;
+/** 424 Failed Dependency. */
+export const FAILED_DEPENDENCY: 424 = HTTPStatus.FAILED_DEPENDENCY;
+/** 425 Too Early. */
+export const TOO_EARLY: 425 = HTTPStatus.TOO_EARLY;
+/** 426 Upgrade Required. */
+export const UPGRADE_REQUIRED: 426 = HTTPStatus.UPGRADE_REQUIRED;
+/** 428 Precondition Required. */
+export const PRECONDITION_REQUIRED: 428 = HTTPStatus.PRECONDITION_REQUIRED;
+/** 429 Too Many Requests. */
+export const TOO_MANY_REQUESTS: 429 = HTTPStatus.TOO_MANY_REQUESTS;
+/** 431 Request Header Fields Too Large. */
+export const REQUEST_HEADER_FIELDS_TOO_LARGE: 431 = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE;
+/** 451 Unavailable For Legal Reasons. */
+export const UNAVAILABLE_FOR_LEGAL_REASONS: 451 = HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS;
+/** 500 Internal Server Error. */
+export const INTERNAL_SERVER_ERROR: 500 = HTTPStatus.INTERNAL_SERVER_ERROR;
+/** 501 Not Implemented. */
+export const NOT_IMPLEMENTED: 501 = HTTPStatus.NOT_IMPLEMENTED;
+/** 502 Bad Gateway. */
+export const BAD_GATEWAY: 502 = HTTPStatus.BAD_GATEWAY;
+/** 503 Service Unavailable. */
+export const SERVICE_UNAVAILABLE: 503 = HTTPStatus.SERVICE_UNAVAILABLE;
+/** 504 Gateway Timeout. */
+export const GATEWAY_TIMEOUT: 504 = HTTPStatus.GATEWAY_TIMEOUT;
+/** 505 HTTP Version Not Supported. */
+export const HTTP_VERSION_NOT_SUPPORTED: 505 = HTTPStatus.HTTP_VERSION_NOT_SUPPORTED;
+/** 506 Variant Also Negotiates. */
+export const VARIANT_ALSO_NEGOTIATES: 506 = HTTPStatus.VARIANT_ALSO_NEGOTIATES;
+/** 507 Insufficient Storage. */
+export const INSUFFICIENT_STORAGE: 507 = HTTPStatus.INSUFFICIENT_STORAGE;
+/** 508 Loop Detected. */
+export const LOOP_DETECTED: 508 = HTTPStatus.LOOP_DETECTED;
+/** 510 Not Extended. */
+export const NOT_EXTENDED: 510 = HTTPStatus.NOT_EXTENDED;
+/** 511 Network Authentication Required. */
+export const NETWORK_AUTHENTICATION_REQUIRED: 511 = HTTPStatus.NETWORK_AUTHENTICATION_REQUIRED;

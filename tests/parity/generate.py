@@ -1,0 +1,78 @@
+#!/usr/bin/env python3.13
+"""Writes the golden vectors: what CPython 3.13's own http.client answers.
+
+    python3.13 tests/parity/generate.py          writes tests/parity/vectors/*.json
+    python3.13 tests/parity/generate.py --check  says whether they are what CPython answers today
+
+Only the standard library is used; no socket is opened; the same CPython gives the same
+files, byte by byte. Each file is a JSON array with one vector on each line.
+"""
+
+import json
+import pathlib
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+sys.dont_write_bytecode = True
+
+from gen.connections import connections  # noqa: E402
+from gen.messages import misc  # noqa: E402
+from gen.requests import requests  # noqa: E402
+from gen.responses import responses  # noqa: E402
+
+
+def line(vector):
+    return json.dumps(vector, ensure_ascii=True, separators=(",", ":"))
+
+
+def text(vectors):
+    return "[\n" + ",\n".join(line(vector) for vector in vectors) + "\n]\n"
+
+
+def truncations(vectors):
+    """A truncated base has an answer on each line, not one line for all of them."""
+    parts = []
+    for vector in vectors:
+        cut = vector.pop("cut")
+        rows = ",\n ".join(line(row) for row in cut)
+        parts.append(line(vector)[:-1] + ',"cut":[\n ' + rows + "]}")
+    return "[\n" + ",\n".join(parts) + "\n]\n"
+
+
+def files():
+    every = {**responses(), **requests(), **connections(), **misc()}
+    seen = set()
+    for name, vectors in every.items():
+        for vector in vectors:
+            if vector["id"] in seen:
+                raise SystemExit(f"Two vectors are called {vector['id']}")
+            seen.add(vector["id"])
+        yield f"{name}.json", truncations(vectors) if name == "truncations" else text(vectors)
+
+
+def main(arguments):
+    if sys.version_info[:2] != (3, 13):
+        print("The vectors are those of CPython 3.13; this is", sys.version.split()[0])
+        return 2
+    folder = HERE / "vectors"
+    folder.mkdir(exist_ok=True)
+    wrong = []
+    for name, content in files():
+        path = folder / name
+        if "--check" in arguments:
+            if not path.exists() or path.read_text("ascii") != content:
+                wrong.append(name)
+        else:
+            path.write_text(content, "ascii")
+            print(f"{name}: {content.count(chr(10)) - 2} lines, {len(content)} bytes")
+    if wrong:
+        print("Not what CPython answers today:", ", ".join(wrong))
+        return 1
+    if "--check" in arguments:
+        print("All vectors are what CPython", sys.version.split()[0], "answers")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

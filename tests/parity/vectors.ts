@@ -1,0 +1,205 @@
+/**
+ * The golden vectors, as types, and what is needed to read them. `generate.py` writes them.
+ *
+ * @module
+ */
+
+/** Text of ISO-8859-1, with long repetitions counted: `["GET ", ["x", 500]]`. */
+export type Packed = string | (string | [string, number])[];
+
+/** An exception, with the fields that a user can see. */
+export interface Thrown {
+  x: string;
+  partial?: string;
+  expected?: number | null;
+  line?: string;
+  version?: string;
+  status?: number;
+  reason?: string;
+  /** The `cause`, where it is a `ProtocolError`. */
+  cause?: string;
+}
+
+/** A result of a call: text for bytes, `n` and `b` for `readinto`, `l` for a list. */
+export type Result =
+  | string
+  | null
+  | number
+  | boolean
+  | Thrown
+  | { n: number; b: string }
+  | { l: string[] }
+  | { v: unknown };
+
+/** A call: its name, and its arguments. */
+export type Call = [string, ...unknown[]];
+
+/** status, reason, version, will_close, chunked, length, fields. */
+export type HeadAnswer = [
+  number,
+  string,
+  number,
+  boolean,
+  boolean,
+  number | null,
+  [string, string][],
+];
+
+/** What a response vector is answered with. */
+export interface ResponseAnswer {
+  /** What `begin()` threw. */
+  x?: Thrown;
+  head?: HeadAnswer;
+  /** What each call gave. */
+  out?: Result[];
+  /** After each call: 1 for `isclosed()`, plus 2 for `closed`. */
+  state?: string;
+  /** `length` at the end, where no call threw. */
+  left?: number | null;
+}
+
+/** A response, and the calls made on it. */
+export interface ResponseVector {
+  id: string;
+  kind: string;
+  method: string;
+  /** ISO-8859-1 text. */
+  bytes: string;
+  calls: Call[];
+  /** Other deliveries with the same answer. */
+  rules: ("bytewise" | "cuts")[];
+  /** How it was delivered to CPython. */
+  delivery: "whole" | "bytewise";
+  expect: ResponseAnswer;
+}
+
+/** Packed text, whole. */
+export function unpack(packed: Packed): string {
+  if (typeof packed === "string") return packed;
+  return packed.map((part) => typeof part === "string" ? part : part[0].repeat(part[1])).join("");
+}
+
+/** The classes of exceptions that have another name here. */
+const CLASSES: Record<string, string> = {
+  ValueError: "TypeError",
+  UnicodeEncodeError: "TypeError",
+  UnicodeError: "TypeError",
+  KeyError: "TypeError",
+};
+
+/** CPython's exception as this library names it. */
+export function translated(thrown: Record<string, unknown>): Thrown {
+  const { x, message, ...fields } = thrown as { x: string; message?: string } & Thrown;
+  if (x === "OSError") {
+    const match = /^Tunnel connection failed: (\d+) ?([^]*)$/.exec(message ?? "");
+    if (match !== null) return { x: "TunnelError", status: Number(match[1]), reason: match[2] };
+  }
+  const result: Thrown = { ...fields, x: CLASSES[x] ?? x };
+  if (fields.partial !== undefined) result.partial = unpack(fields.partial);
+  if (fields.line !== undefined) result.line = unpack(fields.line);
+  return result;
+}
+
+function isThrown(value: unknown): value is Thrown {
+  return typeof value === "object" && value !== null && "x" in value;
+}
+
+/** A recorded result, unpacked and translated. */
+export function result(raw: unknown): Result {
+  if (isThrown(raw)) return translated(raw as unknown as Record<string, unknown>);
+  if (typeof raw === "string" || Array.isArray(raw)) return unpack(raw as Packed);
+  if (typeof raw === "object" && raw !== null) {
+    if ("n" in raw) {
+      const { n, b } = raw as { n: number; b: Packed };
+      return { n, b: unpack(b) };
+    }
+    if ("l" in raw) return { l: (raw as { l: Packed[] }).l.map(unpack) };
+  }
+  return raw as Result;
+}
+
+interface RawResponse {
+  id: string;
+  kind: string;
+  method: string;
+  bytes: Packed;
+  calls: Call[];
+  rules?: ("bytewise" | "cuts")[];
+  delivery?: "bytewise";
+  expect: RawAnswer;
+  head?: RawHead;
+  cut?: [number, RawAnswer][];
+}
+
+type RawHead = [number, Packed, number, boolean, boolean, number | null, [string, Packed][]];
+
+interface RawAnswer {
+  x?: Record<string, unknown>;
+  head?: RawHead | "same";
+  out?: unknown[];
+  state?: string;
+  left?: number | null;
+}
+
+function head(raw: RawHead): HeadAnswer {
+  const [status, reason, version, close, chunked, length, fields] = raw;
+  const pairs = fields.map(([name, value]) => [name, unpack(value)] as [string, string]);
+  return [status, unpack(reason), version, close, chunked, length, pairs];
+}
+
+function answer(raw: RawAnswer, whole?: RawHead): ResponseAnswer {
+  if (raw.x !== undefined) return { x: translated(raw.x) };
+  const known = raw.head === "same" ? whole! : raw.head as RawHead;
+  const decoded: ResponseAnswer = {
+    head: head(known),
+    out: raw.out!.map(result),
+    state: raw.state,
+  };
+  if (raw.left !== undefined) decoded.left = raw.left;
+  return decoded;
+}
+
+/** The JSON of a file of vectors. */
+export function load<T>(name: string): T[] {
+  return JSON.parse(Deno.readTextFileSync(new URL(`vectors/${name}.json`, import.meta.url)));
+}
+
+/** The response vectors of a file; a truncated base becomes one for each byte. */
+export function loadResponses(name: string): ResponseVector[] {
+  return load<RawResponse>(name).flatMap((raw) => {
+    const { id, kind, method, calls, rules = [], delivery = "whole" } = raw;
+    const bytes = unpack(raw.bytes);
+    const common = { kind, method, calls, rules, delivery };
+    if (raw.cut === undefined) return [{ ...common, id, bytes, expect: answer(raw.expect) }];
+    return raw.cut.map(([count, expect]) => ({
+      ...common,
+      id: `${id}@${count}`,
+      bytes: bytes.slice(0, count),
+      expect: answer(expect, raw.head),
+    }));
+  });
+}
+
+/** JSON with sorted keys: equal text for equal answers. */
+export function canonical(value: unknown): string {
+  return JSON.stringify(value, (_, v) => {
+    if (typeof v !== "object" || v === null || Array.isArray(v)) return v;
+    return Object.fromEntries(Object.entries(v).sort(([a], [b]) => a < b ? -1 : 1));
+  });
+}
+
+/** Bytes of ISO-8859-1 text. */
+export function toBytes(text: string): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
+  return bytes;
+}
+
+/** ISO-8859-1 text of bytes. */
+export function toText(bytes: Uint8Array): string {
+  let text = "";
+  for (let i = 0; i < bytes.length; i += 8192) {
+    text += String.fromCharCode(...bytes.subarray(i, i + 8192));
+  }
+  return text;
+}
