@@ -3,24 +3,20 @@
  *
  * @module
  */
-import {
-  ImproperConnectionState,
-  NotConnected,
-  ProtocolError,
-  RemoteDisconnected,
-  TunnelError,
-} from "./errors.ts";
+import { ImproperConnectionState, NotConnected, RemoteDisconnected } from "./errors.ts";
 import type { HTTPMessage } from "./headers.ts";
 import { HTTPResponse } from "./response.ts";
 import { HTTP_PORT, HTTPS_PORT } from "./status.ts";
-import { annotate, Channel } from "./_internal/channel.ts";
-import { dial } from "./_internal/dial.ts";
+import type { Channel, ResponseSettings } from "./_internal/channel.ts";
+import type { Dial } from "./_internal/dial.ts";
 import { authorityOf, hostField, type HostPort, splitHostPort } from "./_internal/host.ts";
-import { Lifeline } from "./_internal/lifeline.ts";
+import { Link } from "./_internal/link.ts";
 import {
   checkOptions,
+  type Detached,
   type HTTPConnectionOptions,
   type HTTPSConnectionOptions,
+  type PutRequestOptions,
   type RequestOptions,
   type ResponseOptions,
   settingsOf,
@@ -37,7 +33,8 @@ import {
 } from "./_internal/request_writer.ts";
 import { type Event, type State, step, unread } from "./_internal/state.ts";
 import { streamsOf } from "./_internal/streams.ts";
-import { GuardedTransport, type TLSContext, type Transport } from "./_internal/transport.ts";
+import type { TLSContext } from "./_internal/tls.ts";
+import type { Transport } from "./_internal/transport.ts";
 import { type Tunnel, tunnelTo } from "./_internal/tunnel.ts";
 import {
   type Outgoing,
@@ -50,30 +47,17 @@ import {
 
 export type {
   Deadlines,
+  Detached,
   HTTPConnectionOptions,
   HTTPSConnectionOptions,
   Limits,
+  PutRequestOptions,
   RequestOptions,
   ResponseOptions,
 } from "./_internal/options.ts";
 export type { FieldValue, HeaderFields, RequestBody } from "./_internal/request_writer.ts";
-export type { TLSContext, Transport } from "./_internal/transport.ts";
-
-/** What `putrequest()` leaves out, as an object instead of two positions. */
-export interface PutRequestOptions {
-  /**
-   * Leaves out the generated `Host`.
-   *
-   * @default {false}
-   */
-  skip_host?: boolean;
-  /**
-   * Leaves out `Accept-Encoding: identity`.
-   *
-   * @default {false}
-   */
-  skip_accept_encoding?: boolean;
-}
+export type { TLSContext } from "./_internal/tls.ts";
+export type { Transport } from "./_internal/transport.ts";
 
 /** A request that is out, from its last header line to the head of its response. */
 interface Exchange {
@@ -86,18 +70,6 @@ interface Exchange {
 
 /** Makes a connection one over TLS; this module's alone. */
 let secureWith: (conn: HTTPConnection, context: TLSContext) => void;
-
-/** What a connection that switched protocols hands over. */
-export interface Detached {
-  /** The transport; what was read ahead of it is in `buffered` only. */
-  transport: Transport;
-  /** Bytes that came behind the response's head. */
-  buffered: Uint8Array;
-  /** What the peer sends, `buffered` first. Cancelling it closes the transport. */
-  readable: ReadableStream<Uint8Array>;
-  /** What goes to the peer. Closing it ends the sending side, aborting it closes the transport. */
-  writable: WritableStream<Uint8Array>;
-}
 
 /**
  * A connection to an HTTP server, made when the first request is sent and again when a request needs a
@@ -146,12 +118,10 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
   debuglevel = 0;
 
   #options: HTTPConnectionOptions;
+  #settings: ResponseSettings;
   #context: TLSContext | null = null;
   #state: State = "Idle";
-  #channel: Channel | null = null;
-  #connecting: { life: Lifeline; channel: Promise<Channel> } | null = null;
-  /** What `sock` was set to, which it then answers. */
-  #sock: Transport | null = null;
+  #link: Link = new Link(() => this.#plan());
   /** The request in the making. */
   #head: RequestHead | null = null;
   /** The request that is out and whose response was not got. */
@@ -159,11 +129,10 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
   /** The response that is not read to its end. */
   #response: HTTPResponse | null = null;
   #tunnel: Tunnel | null = null;
-  #proxyHeaders: HTTPMessage | null = null;
-  /** The connection that switched protocols, until it is detached. */
-  #switched: Channel | null = null;
 
   /**
+   * Makes a connection object; nothing is connected yet.
+   *
    * @param host The host, or `"host:port"`; an IPv6 address with a port in brackets.
    * @param port The port; the default one where it is `null` and the host has none.
    * @param options The other arguments of Python's, and what this library adds.
@@ -172,6 +141,8 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
    */
   constructor(host: string, port?: number | null, options?: HTTPConnectionOptions);
   /**
+   * Makes a connection object; nothing is connected yet.
+   *
    * @param host The host, or `"host:port"`; an IPv6 address with a port in brackets.
    * @param options The other arguments of Python's, and what this library adds.
    */
@@ -184,6 +155,8 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     if (typeof port === "object" && port !== null) [port, options] = [null, port];
     checkOptions(options, this instanceof HTTPSConnection);
     this.#options = options;
+    this.#settings = settingsOf(options);
+    this.#link.onrelease = () => this.#over();
     this.timeout = options.timeout ?? null;
     this.source_address = options.source_address ?? null;
     this.blocksize = options.blocksize ?? 8192;
@@ -192,16 +165,11 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
 
   /** What the connection talks over, or `null`. It may be set, to talk over something else. */
   get sock(): Transport | null {
-    return this.#sock ?? (this.#channel ?? this.#switched)?.transport ?? null;
+    return this.#link.sock;
   }
 
   set sock(sock: Transport | null) {
-    this.#sock = sock;
-    this.#channel = null;
-    if (sock === null) return;
-    const channel = new Channel(new GuardedTransport(sock));
-    channel.settings = settingsOf(this.#options);
-    this.#own(channel);
+    this.#link.sock = sock;
   }
 
   /**
@@ -212,28 +180,18 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
    * @throws {TunnelError} When the proxy refuses the tunnel.
    */
   async connect(): Promise<void> {
-    this.#drop();
-    await this.#connect(null);
+    this.#link.drop(this.#response !== null);
+    if (this.#response !== null) this.#over();
+    await this.#link.connect(null);
   }
 
   /** Closes the connection and frees what it has; the next request makes a new one. */
   close(): void {
-    const channel = this.#channel;
     const response = this.#response;
-    const connecting = this.#connecting;
-    const switched = this.#switched;
     this.#move("close");
-    this.#channel =
-      this.#sock =
-      this.#head =
-      this.#exchange =
-      this.#response =
-        null;
-    this.#connecting = this.#switched = null;
-    connecting?.life.kill(new Deno.errors.Interrupted("The connection was closed"));
+    this.#head = this.#exchange = this.#response = null;
     response?.close();
-    channel?.close();
-    switched?.close();
+    this.#link.close();
   }
 
   /** Closes the connection. */
@@ -270,7 +228,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
    * @throws {TypeError} When a field is not usable.
    */
   set_tunnel(host: string, port: number | null = null, headers: HeaderFields | null = null): void {
-    if (this.#channel !== null || this.#connecting !== null) {
+    if (this.#link.open) {
       throw new ImproperConnectionState("Cannot set up tunnel: the connection is established");
     }
     const target = splitHostPort(host, port, this.default_port);
@@ -283,7 +241,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
    * @returns The fields, or `null` where no CONNECT was answered.
    */
   get_proxy_response_headers(): HTTPMessage | null {
-    return this.#proxyHeaders;
+    return this.#link.proxyHeaders;
   }
 
   /**
@@ -431,9 +389,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     let out: Outgoing;
     try {
       options.signal?.throwIfAborted();
-      if (this.#channel === null && this.#connecting === null && !this.auto_open) {
-        throw new NotConnected("Cannot send: there is no connection, and auto_open is off");
-      }
+      this.#checkOpen();
       out = {
         head: head.bytes(),
         content: contentOf(message_body, this.blocksize),
@@ -449,7 +405,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     const exchange: Exchange = {
       method: head.method,
       url: this.#urlOf(head.target),
-      channel: this.#channelFor(options.signal, behind),
+      channel: this.#link.channelFor(options.signal, behind, Boolean(this.auto_open)),
       response: null,
     };
     this.#exchange = exchange;
@@ -464,7 +420,8 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
    */
   async send(data: RequestBody): Promise<void> {
     const content = contentOf(data, this.blocksize);
-    const channel = this.#channel ?? await this.#connect(null);
+    this.#checkOpen();
+    const channel = await this.#link.current(null);
     try {
       await sendRaw(channel, content, this.debuglevel > 0);
     } catch (error) {
@@ -480,15 +437,12 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
    * @throws {ImproperConnectionState} When the connection has not switched protocols.
    */
   detach(): Detached {
-    const tunnelled = this.#tunnel !== null && this.#state === "Idle" ? this.#channel : null;
-    const channel = this.#switched ?? tunnelled;
-    if (channel === null || channel.closed) {
+    const tunnelled = this.#tunnel !== null && this.#state === "Idle";
+    const detached = this.#link.detach(tunnelled);
+    if (detached === null) {
       throw new ImproperConnectionState("Cannot detach: the connection has not switched protocols");
     }
-    this.#switched = null;
-    if (channel === this.#channel) this.#channel = this.#sock = null;
-    const { transport, buffered } = channel.detach();
-    return { transport, buffered, ...streamsOf(transport, buffered) };
+    return { ...detached, ...streamsOf(detached.transport, detached.buffered) };
   }
 
   /** Follows the transition table; throws where it has no way. */
@@ -506,7 +460,6 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
   #abandon(exchange: Exchange): void {
     if (this.#exchange !== exchange) return;
     this.#exchange = this.#response = null;
-    if (this.#channel?.closed) this.#channel = this.#sock = null;
     this.#move("close");
   }
 
@@ -522,106 +475,38 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     return `${scheme}://${this.#hostField()}${target === "*" ? "" : target}`;
   }
 
-  /** Takes a channel as this connection's own. */
-  #own(channel: Channel): Channel {
-    this.#channel = channel;
-    channel.onrelease = (free) => {
-      if (this.#channel !== channel) return;
-      if (!free) this.#channel = this.#sock = null;
-      if (this.#response === null) return;
-      this.#response = null;
-      this.#move("over");
-    };
-    return channel;
+  #checkOpen(): void {
+    if (this.#link.open || this.auto_open) return;
+    throw new NotConnected("Cannot send: there is no connection, and auto_open is off");
   }
 
-  /** Lets go of the connection: it is closed, unless an unread response still needs it. */
-  #drop(): void {
-    const channel = this.#channel;
-    this.#switched?.close();
-    this.#channel = this.#sock = this.#switched = null;
-    if (channel === null) return;
-    channel.onrelease = null;
-    if (this.#response === null) return channel.close();
+  /** The response that was unread is over, or took the connection with it. */
+  #over(): void {
+    if (this.#response === null) return;
     this.#response = null;
-    channel.reusable = false;
     this.#move("over");
   }
 
-  /** What the next request goes out on: the idle connection if it is silent and open, or a new one. */
-  async #channelFor(signal: AbortSignal | null | undefined, behind: boolean): Promise<Channel> {
-    const channel = this.#channel;
-    if (channel !== null && (behind || !channel.reused || await channel.idle())) {
-      channel.life.listen(signal);
-      channel.life.set("total", this.#options.deadlines?.total);
-      if (!channel.reused && channel.reader.available > 0) {
-        throw channel.fail(new ProtocolError("Cannot send: the server spoke before the request"));
-      }
-      return channel;
-    }
-    if (channel !== null && this.#channel === channel) {
-      channel.onrelease = null;
-      this.#channel = this.#sock = null;
-      channel.close();
-    }
-    return await this.#connect(signal);
-  }
-
-  /** Connects, once for all who ask at the same time. */
-  #connect(signal: AbortSignal | null | undefined): Promise<Channel> {
-    if (this.#connecting !== null) {
-      this.#connecting.life.listen(signal);
-      return this.#connecting.channel;
-    }
-    const life = new Lifeline();
-    const connecting = { life, channel: this.#dial(life, signal) };
-    this.#connecting = connecting;
-    const over = () => {
-      if (this.#connecting === connecting) this.#connecting = null;
-    };
-    connecting.channel.then(over, over);
-    return connecting.channel;
-  }
-
-  async #dial(life: Lifeline, signal: AbortSignal | null | undefined): Promise<Channel> {
+  /** Where to connect to, and how. */
+  #plan(): Omit<Dial, "onproxy"> {
     const options = this.#options;
-    const at = options.address === undefined
-      ? { host: this.host, port: this.port }
+    const at: HostPort = options.address === undefined
+      ? this
       : splitHostPort(options.address, null, this.port);
-    const deadlines = options.deadlines ?? {};
-    try {
-      life.listen(signal);
-      life.set("total", deadlines.total);
-      const channel = await dial({
-        hostname: at.host,
-        port: at.port,
-        path: options.socketPath ?? null,
-        source: this.source_address,
-        custom: options.transport ?? null,
-        context: this.#context,
-        serverName: this.#context?.server_hostname ?? this.#tunnel?.host ?? this.host,
-        tunnel: this.#tunnel,
-        timeout: this.timeout,
-        deadlines,
-        settings: settingsOf(options),
-        debug: this.debuglevel > 0,
-        onproxy: (headers) => void (this.#proxyHeaders = headers),
-      }, life);
-      if (life.death !== null) throw channel.fail(life.death.reason);
-      return this.#own(channel);
-    } catch (error) {
-      life.stop();
-      if (error instanceof TunnelError) this.#proxyHeaders = error.headers as HTTPMessage;
-      const reason = life.death === null ? error : life.death.reason;
-      annotate(reason, {
-        phase: life.phase,
-        requestBytesSent: 0,
-        responseBytesReceived: 0,
-        connectionReused: false,
-        retrySafe: "yes",
-      });
-      throw reason;
-    }
+    return {
+      hostname: at.host,
+      port: at.port,
+      path: options.socketPath ?? null,
+      source: this.source_address,
+      custom: options.transport ?? null,
+      context: this.#context,
+      serverName: this.#context?.server_hostname ?? this.#tunnel?.host ?? this.host,
+      tunnel: this.#tunnel,
+      timeout: this.timeout,
+      deadlines: options.deadlines ?? {},
+      settings: this.#settings,
+      debug: this.debuglevel > 0,
+    };
   }
 
   #responseOf(exchange: Exchange, channel: Channel): HTTPResponse {
@@ -675,9 +560,8 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
       return this.#move("head");
     }
     // The socket is the response's from here on, or of who detaches it.
-    if (switched) this.#switched = channel;
-    channel.onrelease = null;
-    this.#channel = this.#sock = null;
+    if (switched) this.#link.keepSwitched(channel);
+    else this.#link.leave(channel);
     this.#move("over");
   }
 }
@@ -702,6 +586,8 @@ export class HTTPSConnection extends HTTPConnection {
   }
 
   /**
+   * Makes a connection object; nothing is connected yet.
+   *
    * @param host The host, or `"host:port"`; an IPv6 address with a port in brackets.
    * @param port The port; 443 where it is `null` and the host has none.
    * @param options The other arguments of Python's, and what this library adds.
@@ -710,6 +596,8 @@ export class HTTPSConnection extends HTTPConnection {
    */
   constructor(host: string, port?: number | null, options?: HTTPSConnectionOptions);
   /**
+   * Makes a connection object; nothing is connected yet.
+   *
    * @param host The host, or `"host:port"`; an IPv6 address with a port in brackets.
    * @param options The other arguments of Python's, and what this library adds.
    */

@@ -107,6 +107,8 @@ export class UnknownProtocol extends HTTPException {
   readonly version: string;
 
   /**
+   * Makes an error.
+   *
    * @param version The version as the server spelled it.
    */
   constructor(version: string) {
@@ -143,6 +145,8 @@ export class IncompleteRead extends HTTPException {
   readonly expected: number | null;
 
   /**
+   * Makes an error.
+   *
    * @param partial The bytes that had been read.
    * @param expected How many more bytes were expected, or `null`.
    * @param options The `cause`.
@@ -192,6 +196,8 @@ export class BadStatusLine extends HTTPException {
   readonly line: string;
 
   /**
+   * Makes an error.
+   *
    * @param line The line as it was received.
    * @param message The message, if it is not the usual one.
    */
@@ -208,6 +214,8 @@ export class LineTooLong extends HTTPException {
   }
 
   /**
+   * Makes an error.
+   *
    * @param line_type What was read, such as `"header line"`.
    * @param limit The limit in bytes.
    */
@@ -237,6 +245,8 @@ export class RemoteDisconnected extends BadStatusLine {
   }
 
   /**
+   * Makes an error.
+   *
    * @param message The message, if it is not the usual one.
    */
   constructor(message = "Cannot read response: the server closed the connection without one") {
@@ -269,6 +279,8 @@ export class TunnelError extends HTTPException {
   readonly headers: ProxyHeaders;
 
   /**
+   * Makes an error.
+   *
    * @param status The proxy's status code.
    * @param reason The proxy's reason phrase.
    * @param headers The proxy's header fields.

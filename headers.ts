@@ -63,6 +63,8 @@ export class HTTPMessage implements Iterable<[string, string]> {
   }
 
   /**
+   * Makes a message of fields.
+   *
    * @param init The fields to begin with, as pairs in their order.
    */
   constructor(init?: Iterable<readonly [string, string]>) {

@@ -70,4 +70,5 @@ export {
   UnknownProtocol,
   UnknownTransferEncoding,
 } from "./errors.ts";
+export type { Reader, Writer } from "@std/io/types";
 export * from "./status.ts";

@@ -82,6 +82,8 @@ export class HTTPResponse extends ReadableStream<Uint8Array> {
   #closed = false;
 
   /**
+   * Makes a response; `begin()` reads its head.
+   *
    * @param source What to read from.
    * @param options The request's method, and more.
    */

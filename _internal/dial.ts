@@ -7,18 +7,9 @@ import type { HTTPMessage } from "../headers.ts";
 import { Channel, type ResponseSettings } from "./channel.ts";
 import type { Lifeline } from "./lifeline.ts";
 import type { Deadlines } from "./options.ts";
-import {
-  close,
-  forbidden,
-  needsNodeTls,
-  open,
-  type Opened,
-  openTls,
-  type Route,
-  secure,
-  type TLSContext,
-  type Transport,
-} from "./transport.ts";
+import { forbidden, needsNodeTls, open, type Opened, openTls, secure } from "./sockets.ts";
+import type { TLSContext } from "./tls.ts";
+import { close, type Route, type Transport } from "./transport.ts";
 import { checkSilent, openTunnel, type Tunnel } from "./tunnel.ts";
 
 /** Where to, and how. */

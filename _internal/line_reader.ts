@@ -240,6 +240,8 @@ export class LineReader {
   }
 
   /**
+   * Makes a reader.
+   *
    * @param source Where the bytes come from; a stream is locked by this.
    */
   constructor(source: ReadableStream<Uint8Array> | Reader) {

@@ -9,7 +9,8 @@
 import net from "node:net";
 import { Duplex } from "node:stream";
 import tls from "node:tls";
-import { close, explainTls, type Route, type TLSContext, type Transport } from "./transport.ts";
+import { explainTls, type TLSContext } from "./tls.ts";
+import { close, type Route, type Transport } from "./transport.ts";
 
 /** Opens a socket. */
 export async function connect(route: Route, signal: AbortSignal): Promise<Transport> {

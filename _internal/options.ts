@@ -9,7 +9,8 @@ import type { ResponseSettings } from "./channel.ts";
 import { DEFAULT_LIMITS } from "./field_lines.ts";
 import { checkSeconds } from "./lifeline.ts";
 import type { HeaderFields } from "./request_writer.ts";
-import type { TLSContext, Transport } from "./transport.ts";
+import type { TLSContext } from "./tls.ts";
+import type { Transport } from "./transport.ts";
 
 /** Deadlines in seconds, by the clock on the wall: what a server drips does not extend them. */
 export interface Deadlines {
@@ -131,6 +132,34 @@ export interface RequestOptions {
 export interface ResponseOptions {
   /** Aborts the exchange: the connection is closed, and what waits throws the signal's reason. */
   signal?: AbortSignal | null;
+}
+
+/** What `putrequest()` leaves out, as an object instead of two positions. */
+export interface PutRequestOptions {
+  /**
+   * Leaves out the generated `Host`.
+   *
+   * @default {false}
+   */
+  skip_host?: boolean;
+  /**
+   * Leaves out `Accept-Encoding: identity`.
+   *
+   * @default {false}
+   */
+  skip_accept_encoding?: boolean;
+}
+
+/** What a connection that switched protocols hands over. */
+export interface Detached {
+  /** The transport; what was read ahead of it is in `buffered` only. */
+  transport: Transport;
+  /** Bytes that came behind the response's head. */
+  buffered: Uint8Array;
+  /** What the peer sends, `buffered` first. Cancelling it closes the transport. */
+  readable: ReadableStream<Uint8Array>;
+  /** What goes to the peer. Closing it ends the sending side, aborting it closes the transport. */
+  writable: WritableStream<Uint8Array>;
 }
 
 const LIMIT_NAMES = [

@@ -553,6 +553,18 @@ test("close frees the connection at once and leaves the object usable", async ()
   assertEquals((await get(conn, "/a.txt")).text, "a");
 });
 
+test("close frees an unread answer that closes, too", async () => {
+  await using nginx = await startNginx({
+    files: { big: pattern(8 << 20) },
+    server: "keepalive_timeout 0;",
+  });
+  await using conn = new HTTPConnection("127.0.0.1", nginx.port);
+  await conn.request("GET", "/big");
+  assert((await conn.getresponse()).will_close);
+  conn.close();
+  await until("nginx to see the end", async () => await nginx.connections() === 0);
+});
+
 test("a timeout while waiting for the answer closes, the next request works", async () => {
   const gate = Promise.withResolvers<void>();
   await using nginx = await withUpstream(async () => {

@@ -57,6 +57,17 @@ http_access allow all
 `;
 }
 
+/** Removes the shared memory of instance `service`, which a killed squid leaves behind. */
+async function forget(service: string): Promise<void> {
+  try {
+    for await (const { name } of Deno.readDir("/dev/shm")) {
+      if (name.startsWith(`${service}-`)) await Deno.remove(`/dev/shm/${name}`);
+    }
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
 async function start(options: SquidOptions): Promise<Proxy> {
   await using stack = new AsyncDisposableStack();
   const dir = stack.use(new TempDir("squid"));
@@ -67,6 +78,7 @@ async function start(options: SquidOptions): Promise<Proxy> {
   const file = dir.write("squid.conf", config(dir.path, port, options));
   // A service name of its own: two instances with the same one share memory segments.
   const service = `t${Deno.pid}x${port}`;
+  stack.defer(() => forget(service));
   // Asked to end, squid still takes a second or two; it has nothing to save here, and its helper goes with it.
   const child = stack.use(
     new Child(programs.squid!, { args: ["-N", "-n", service, "-f", file], signal: "SIGKILL" }),

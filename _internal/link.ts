@@ -1,0 +1,182 @@
+/**
+ * The link: what a connection object talks over, from one channel to the next. It makes channels,
+ * retires those that a server ended or spoke on unasked, and lets go of those that a response or the
+ * user took over. Which request may be sent when is the connection's affair.
+ *
+ * @module
+ */
+import { NotConnected, ProtocolError, TunnelError } from "../errors.ts";
+import type { HTTPMessage } from "../headers.ts";
+import { annotate, Channel } from "./channel.ts";
+import { type Dial, dial } from "./dial.ts";
+import { Lifeline } from "./lifeline.ts";
+import { GuardedTransport, type Transport } from "./transport.ts";
+
+/** A signal that may be missing. */
+export type MaybeSignal = AbortSignal | null | undefined;
+
+/** What a connection object talks over. */
+export class Link {
+  /** Told when the channel has ended, or is free again after a response. */
+  onrelease: () => void = () => {};
+  /** The fields of the last proxy's answer to CONNECT. */
+  proxyHeaders: HTTPMessage | null = null;
+  #plan: () => Omit<Dial, "onproxy">;
+  #channel: Channel | null = null;
+  #connecting: { life: Lifeline; channel: Promise<Channel> } | null = null;
+  /** The channel that switched protocols, until it is detached. */
+  #switched: Channel | null = null;
+  /** What `sock` was set to, which it then answers. */
+  #sock: Transport | null = null;
+
+  /**
+   * @param plan Where to connect to and how, as of the moment of connecting.
+   */
+  constructor(plan: () => Omit<Dial, "onproxy">) {
+    this.#plan = plan;
+  }
+
+  /** Whether there is a channel, or one in the making. */
+  get open(): boolean {
+    return this.#channel !== null || this.#connecting !== null;
+  }
+
+  get sock(): Transport | null {
+    return this.#sock ?? (this.#channel ?? this.#switched)?.transport ?? null;
+  }
+
+  set sock(sock: Transport | null) {
+    this.#channel = this.#sock = null;
+    if (sock === null) return;
+    const channel = new Channel(new GuardedTransport(sock));
+    channel.settings = this.#plan().settings;
+    this.#own(channel);
+    this.#sock = sock;
+  }
+
+  /**
+   * What the next request goes out on: the idle channel if it is silent and open, or a new one.
+   *
+   * @param behind Whether a response on the channel is not read yet, so that it is not idle.
+   * @param mayConnect Whether there may be a new one.
+   */
+  async channelFor(signal: MaybeSignal, behind: boolean, mayConnect: boolean): Promise<Channel> {
+    const channel = this.#channel;
+    if (channel !== null && (behind || !channel.reused || await channel.idle())) {
+      channel.life.listen(signal);
+      channel.life.set("total", this.#plan().deadlines.total);
+      if (!channel.reused && channel.reader.available > 0) {
+        throw channel.fail(new ProtocolError("Cannot send: the server spoke before the request"));
+      }
+      return channel;
+    }
+    if (channel !== null) {
+      this.leave(channel);
+      channel.close();
+      if (!mayConnect) {
+        throw new NotConnected(
+          "Cannot send: the server closed the connection, and auto_open is off",
+        );
+      }
+    }
+    return await this.connect(signal);
+  }
+
+  /** The channel as it is, or a new one. */
+  current(signal: MaybeSignal): Promise<Channel> {
+    return this.#channel === null ? this.connect(signal) : Promise.resolve(this.#channel);
+  }
+
+  /** Connects, once for all who ask at the same time. */
+  connect(signal: MaybeSignal): Promise<Channel> {
+    if (this.#connecting !== null) {
+      this.#connecting.life.listen(signal);
+      return this.#connecting.channel;
+    }
+    const life = new Lifeline();
+    const connecting = { life, channel: this.#dial(life, signal) };
+    this.#connecting = connecting;
+    const over = () => {
+      if (this.#connecting === connecting) this.#connecting = null;
+    };
+    connecting.channel.then(over, over);
+    return connecting.channel;
+  }
+
+  /** Lets a channel go: who has it from now on must end it. */
+  leave(channel: Channel): void {
+    channel.onrelease = null;
+    if (this.#channel === channel) this.#channel = this.#sock = null;
+  }
+
+  /** Keeps a channel that switched protocols for `detach()`. */
+  keepSwitched(channel: Channel): void {
+    this.leave(channel);
+    this.#switched = channel;
+  }
+
+  /**
+   * Lets go of the channels; `unread` says that a response still needs the one, which ends with it.
+   */
+  drop(unread: boolean): void {
+    const channel = this.#channel;
+    this.#switched?.close();
+    this.#switched = null;
+    if (channel === null) return;
+    this.leave(channel);
+    if (unread) channel.reusable = false;
+    else channel.close();
+  }
+
+  /** Ends all of it, an attempt to connect included. */
+  close(): void {
+    const connecting = this.#connecting;
+    this.#connecting = null;
+    connecting?.life.kill(new Deno.errors.Interrupted("The connection was closed"));
+    this.drop(false);
+  }
+
+  /** Hands over the channel that switched protocols, or the one through a tunnel. */
+  detach(tunnelled: boolean): { transport: Transport; buffered: Uint8Array } | null {
+    const channel = this.#switched ?? (tunnelled ? this.#channel : null);
+    if (channel === null || channel.closed) return null;
+    this.#switched = null;
+    this.leave(channel);
+    return channel.detach();
+  }
+
+  #own(channel: Channel): Channel {
+    this.#channel = channel;
+    channel.onrelease = (free) => {
+      if (!free) this.leave(channel);
+      this.onrelease();
+    };
+    return channel;
+  }
+
+  async #dial(life: Lifeline, signal: MaybeSignal): Promise<Channel> {
+    try {
+      const plan = this.#plan();
+      life.listen(signal);
+      life.set("total", plan.deadlines.total);
+      const onproxy = (headers: HTTPMessage) => void (this.proxyHeaders = headers);
+      const channel = await dial({ ...plan, onproxy }, life);
+      if (life.death !== null) throw channel.fail(life.death.reason);
+      this.#switched?.close();
+      this.#switched = null;
+      return this.#own(channel);
+    } catch (error) {
+      life.stop();
+      if (error instanceof TunnelError) this.proxyHeaders = error.headers as HTTPMessage;
+      const reason = life.death === null ? error : life.death.reason;
+      annotate(reason, {
+        phase: life.phase,
+        requestBytesSent: 0,
+        responseBytesReceived: 0,
+        connectionReused: false,
+        retrySafe: "yes",
+      });
+      throw reason;
+    }
+  }
+}
