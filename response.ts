@@ -53,7 +53,7 @@ export interface HTTPResponseOptions {
  * assertEquals(text(await response.read()), "llo");
  * ```
  */
-export class HTTPResponse extends ReadableStream<Uint8Array> {
+export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>> {
   /** The status code, such as `200`. */
   status = 0;
   /** The reason phrase, such as `"OK"`; may be empty. */
@@ -273,7 +273,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array> {
    * @throws {IncompleteRead} When the body ends early, see {@linkcode HTTPResponse}.
    * @throws {TypeError} When the stream is locked, or another read is at work.
    */
-  read(amt?: number | null): Promise<Uint8Array> {
+  read(amt?: number | null): Promise<Uint8Array<ArrayBuffer>> {
     const limit = amt === undefined || amt === null || amt < 0 ? Infinity : amt;
     return this.#exclusive((body) => body.gather(limit), EMPTY);
   }
@@ -299,7 +299,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array> {
    * @returns The bytes; empty at the end of the body.
    * @throws {IncompleteRead} When the body ends early, see {@linkcode HTTPResponse}.
    */
-  read1(n = -1): Promise<Uint8Array> {
+  read1(n = -1): Promise<Uint8Array<ArrayBuffer>> {
     return this.#unlessHead((body) => body.read1(n), EMPTY);
   }
 
@@ -310,7 +310,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array> {
    * @param _n Taken for Python's sake: what is buffered is returned, be it more or less.
    * @returns A copy; empty at the end of the body.
    */
-  peek(_n = -1): Promise<Uint8Array> {
+  peek(_n = -1): Promise<Uint8Array<ArrayBuffer>> {
     return this.#unlessHead((body) => body.peek(), EMPTY);
   }
 
@@ -322,7 +322,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array> {
    * @returns The line with its line end; empty at the end of the body.
    * @throws {IncompleteRead} When the body ends early, see {@linkcode HTTPResponse}.
    */
-  readline(limit = -1): Promise<Uint8Array> {
+  readline(limit = -1): Promise<Uint8Array<ArrayBuffer>> {
     return this.#unlessHead((body) => body.line(limit < 0 ? Infinity : limit), EMPTY);
   }
 
@@ -334,8 +334,8 @@ export class HTTPResponse extends ReadableStream<Uint8Array> {
    * @returns The lines with their line ends.
    * @throws {IncompleteRead} When the body ends early, see {@linkcode HTTPResponse}.
    */
-  async readlines(hint = -1): Promise<Uint8Array[]> {
-    const lines: Uint8Array[] = [];
+  async readlines(hint = -1): Promise<Uint8Array<ArrayBuffer>[]> {
+    const lines: Uint8Array<ArrayBuffer>[] = [];
     let size = 0;
     for (;;) {
       const line = await this.readline();
@@ -363,7 +363,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array> {
    * assertEquals(count, 2);
    * ```
    */
-  lines(): AsyncIterableIterator<Uint8Array> {
+  lines(): AsyncIterableIterator<Uint8Array<ArrayBuffer>> {
     return new BodyIterator(async () => {
       const line = await this.readline();
       return line.length === 0 ? null : line;
@@ -378,11 +378,13 @@ export class HTTPResponse extends ReadableStream<Uint8Array> {
    * @returns An iterator.
    * @throws {TypeError} When the stream is locked.
    */
-  override values(options?: ReadableStreamIteratorOptions): AsyncIterableIterator<Uint8Array> {
+  override values(
+    options?: ReadableStreamIteratorOptions,
+  ): AsyncIterableIterator<Uint8Array<ArrayBuffer>> {
     this.#refuseLocked();
     // The inherited iterator costs half as much as a whole small request.
     return new BodyIterator(
-      () => this.#exclusive<Uint8Array | null>((body) => body.chunk(), null),
+      () => this.#exclusive<Uint8Array<ArrayBuffer> | null>((body) => body.chunk(), null),
       options?.preventCancel ? null : () => this.close(),
     );
   }
@@ -390,7 +392,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array> {
   /** The pieces of the body as they come; see {@linkcode values}. */
   override [Symbol.asyncIterator](
     options?: ReadableStreamIteratorOptions,
-  ): AsyncIterableIterator<Uint8Array> {
+  ): AsyncIterableIterator<Uint8Array<ArrayBuffer>> {
     return this.values(options);
   }
 
@@ -421,7 +423,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array> {
    * @returns The bytes.
    * @throws {IncompleteRead} When the body ends early.
    */
-  bytes(): Promise<Uint8Array> {
+  bytes(): Promise<Uint8Array<ArrayBuffer>> {
     return this.read();
   }
 

@@ -5,17 +5,17 @@
  */
 
 /** Iterates until `next` gives `null`; leaving the loop early calls `leave`. */
-export class BodyIterator implements AsyncIterableIterator<Uint8Array> {
-  #next: () => Promise<Uint8Array | null>;
+export class BodyIterator implements AsyncIterableIterator<Uint8Array<ArrayBuffer>> {
+  #next: () => Promise<Uint8Array<ArrayBuffer> | null>;
   #leave: (() => void) | null;
   #over = false;
 
-  constructor(next: () => Promise<Uint8Array | null>, leave: (() => void) | null) {
+  constructor(next: () => Promise<Uint8Array<ArrayBuffer> | null>, leave: (() => void) | null) {
     this.#next = next;
     this.#leave = leave;
   }
 
-  async next(): Promise<IteratorResult<Uint8Array, undefined>> {
+  async next(): Promise<IteratorResult<Uint8Array<ArrayBuffer>, undefined>> {
     if (this.#over) return { done: true, value: undefined };
     const value = await this.#next();
     if (value !== null) return { done: false, value };
@@ -23,7 +23,7 @@ export class BodyIterator implements AsyncIterableIterator<Uint8Array> {
     return { done: true, value: undefined };
   }
 
-  return(): Promise<IteratorResult<Uint8Array, undefined>> {
+  return(): Promise<IteratorResult<Uint8Array<ArrayBuffer>, undefined>> {
     if (!this.#over) this.#leave?.();
     this.#over = true;
     return Promise.resolve({ done: true, value: undefined });

@@ -65,7 +65,7 @@ export class BodyReader {
   }
 
   /** Reads up to `limit` bytes. Memory grows with what came, not with what a length promises. */
-  async gather(limit: number): Promise<Uint8Array> {
+  async gather(limit: number): Promise<Uint8Array<ArrayBuffer>> {
     const { reader } = this.#channel;
     const { decoder } = this;
     if (limit === 0 && !this.#chunked) return this.#nothing();
@@ -75,7 +75,7 @@ export class BodyReader {
       this.#settle(known, limit);
       return piece;
     }
-    const parts: Uint8Array[] = [];
+    const parts: Uint8Array<ArrayBuffer>[] = [];
     let size = 0;
     for (;;) {
       const most = Math.min(limit - size, decoder.length ?? Infinity);
@@ -92,7 +92,7 @@ export class BodyReader {
   }
 
   /** What is there, at most `n` bytes if `n` is not negative. */
-  async read1(n: number): Promise<Uint8Array> {
+  async read1(n: number): Promise<Uint8Array<ArrayBuffer>> {
     if (n === 0 && !this.#chunked) return this.#nothing();
     const run = await this.ready();
     const count = run === ENDED ? 0 : Math.min(run, n < 0 ? Infinity : n);
@@ -102,20 +102,20 @@ export class BodyReader {
   }
 
   /** A copy of what is there. */
-  async peek(): Promise<Uint8Array> {
+  async peek(): Promise<Uint8Array<ArrayBuffer>> {
     const run = await this.ready();
     const { bytes, start } = this.#channel.reader;
-    if (run !== ENDED) return bytes.slice(start, start + run);
+    if (run !== ENDED) return bytes.slice(start, start + run) as Uint8Array<ArrayBuffer>;
     // CPython: a look at the end of a chunked body ends it, at that of another one does not.
     if (this.#chunked) this.#finish();
     return EMPTY;
   }
 
   /** Up to and including the next LF, at most `limit` bytes. */
-  async line(limit: number): Promise<Uint8Array> {
+  async line(limit: number): Promise<Uint8Array<ArrayBuffer>> {
     const { reader } = this.#channel;
     if (limit === 0) return this.#chunked ? EMPTY : this.#nothing();
-    const parts: Uint8Array[] = [];
+    const parts: Uint8Array<ArrayBuffer>[] = [];
     let size = 0;
     while (size < limit) {
       const run = await this.#lineRun(parts, size);
@@ -235,7 +235,7 @@ export class BodyReader {
     }
   }
 
-  #nothing(): Uint8Array {
+  #nothing(): Uint8Array<ArrayBuffer> {
     this.#settle(0, 0);
     return EMPTY;
   }
@@ -285,7 +285,7 @@ export class BodyReader {
   }
 
   /** `ready()` for a line of which `parts` have come: they are returned if the body ends early now. */
-  async #lineRun(parts: Uint8Array[], size: number): Promise<number> {
+  async #lineRun(parts: Uint8Array<ArrayBuffer>[], size: number): Promise<number> {
     try {
       return await this.ready();
     } catch (error) {
@@ -297,7 +297,7 @@ export class BodyReader {
 }
 
 /** One array of several. */
-function concat(parts: Uint8Array[], size: number): Uint8Array {
+function concat(parts: Uint8Array<ArrayBuffer>[], size: number): Uint8Array<ArrayBuffer> {
   if (parts.length === 1) return parts[0];
   const whole = new Uint8Array(size);
   let at = 0;

@@ -8,7 +8,8 @@ import { CA, LOCALHOST } from "../tests/tls/mod.ts";
 
 const HOST = "127.0.0.1";
 
-const FRONT_PAGE = `<!doctype html>
+/** The page at `/`. */
+export const FRONT_PAGE = `<!doctype html>
 <!--[if you can read this, it came over the wire]-->
 <html lang="en">
   <head>

@@ -14,28 +14,47 @@ const ROOMS: Record<string, { lines: number; floor: number }> = {
   "status.ts": { lines: 300, floor: 0 },
   "_internal/latin1.ts": { lines: 40, floor: 0 },
   "_internal/state.ts": { lines: 110, floor: 0 },
-  "_internal/syntax.ts": { lines: 110, floor: 1 },
+  "_internal/syntax.ts": { lines: 120, floor: 1 },
   "_internal/lifeline.ts": { lines: 140, floor: 2 },
+  "_internal/tls.ts": { lines: 80, floor: 2 },
+  "_internal/host.ts": { lines: 90, floor: 2 },
+  "_internal/body_iterator.ts": { lines: 60, floor: 2 },
+  "_internal/debug.ts": { lines: 60, floor: 2 },
   "_internal/line_reader.ts": { lines: 220, floor: 3 },
   "_internal/field_lines.ts": { lines: 260, floor: 4 },
   "_internal/framing.ts": { lines: 110, floor: 4 },
   "_internal/parameters.ts": { lines: 180, floor: 4 },
   "_internal/request_writer.ts": { lines: 240, floor: 4 },
-  "_internal/node_transport.ts": { lines: 220, floor: 4 },
   "_internal/transport.ts": { lines: 200, floor: 4 },
+  "_internal/streams.ts": { lines: 60, floor: 5 },
+  "_internal/node_transport.ts": { lines: 220, floor: 5 },
+  "_internal/sockets.ts": { lines: 120, floor: 5 },
   "_internal/head.ts": { lines: 150, floor: 5 },
   "_internal/body_decoder.ts": { lines: 260, floor: 6 },
-  "_internal/channel.ts": { lines: 200, floor: 6 },
-  "headers.ts": { lines: 380, floor: 6 },
-  "_internal/body_iterator.ts": { lines: 60, floor: 7 },
-  "_internal/debug.ts": { lines: 60, floor: 7 },
+  "_internal/channel.ts": { lines: 220, floor: 6 },
+  "_internal/body_reader.ts": { lines: 320, floor: 7 },
+  "headers.ts": { lines: 380, floor: 7 },
+  "_internal/options.ts": { lines: 240, floor: 8 },
+  "_internal/tunnel.ts": { lines: 80, floor: 8 },
+  "_internal/upload.ts": { lines: 340, floor: 8 },
   "response.ts": { lines: 520, floor: 8 },
-  "client.ts": { lines: 650, floor: 9 },
-  "mod.ts": { lines: 80, floor: 10 },
+  "_internal/dial.ts": { lines: 140, floor: 9 },
+  "_internal/link.ts": { lines: 200, floor: 9 },
+  "client.ts": { lines: 650, floor: 10 },
+  "mod.ts": { lines: 80, floor: 11 },
 };
 
 /** Modules that are larger than their room, by how much, and why that is better than a split. */
-const OVER_BUDGET: Record<string, { lines: number; why: string }> = {};
+const OVER_BUDGET: Record<string, { lines: number; why: string }> = {
+  "status.ts": { lines: 310, why: "66 names with a doc comment each, and nothing else" },
+  "_internal/line_reader.ts": {
+    lines: 330,
+    why: "the buffer and its public face are one concern: who else knew buffers would be a second",
+  },
+  "_internal/framing.ts": { lines: 145, why: "the rule for each field stands by its RFC section" },
+  "_internal/body_decoder.ts": { lines: 290, why: "four decoders behind one interface" },
+  "headers.ts": { lines: 460, why: "30 public methods, half of it their documentation" },
+};
 
 const LONGEST_FUNCTION = 60;
 

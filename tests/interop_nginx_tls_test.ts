@@ -267,7 +267,7 @@ test("source_address does not weaken the checks", async () => {
     source_address: ["127.0.0.5", 0],
   });
   await assertRejects(() => conn.request("GET", "/"), Error);
-  assertEquals(nginx.access(), []);
+  assertEquals(await nginx.access(), []);
 });
 
 // Client certificates
@@ -354,7 +354,7 @@ for (const [what, pair, reason, otherReason] of REFUSED) {
     assertMatch(messages(error), reason);
     // Again: the object is still usable, and still refuses.
     await assertRejects(() => conn.request("GET", "/"), Deno.errors.InvalidData);
-    assertEquals(nginx.access(), []);
+    assertEquals(await nginx.access(), []);
     await until("nginx to see the end", async () => await nginx.connections() === 0);
   });
 
@@ -365,7 +365,7 @@ for (const [what, pair, reason, otherReason] of REFUSED) {
     });
     const error = await assertRejects(() => conn.request("GET", "/"), Deno.errors.InvalidData);
     assertMatch(messages(error), otherReason);
-    assertEquals(nginx.access(), []);
+    assertEquals(await nginx.access(), []);
     await until("nginx to see the end", async () => await nginx.connections() === 0);
   });
 }

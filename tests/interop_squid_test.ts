@@ -147,7 +147,7 @@ test("the certificate is checked against the tunnel's host, not the proxy's", as
   conn.set_tunnel("localhost", nginx.tlsPort);
   const error = await assertRejects(() => conn.request("GET", "/"), Deno.errors.InvalidData);
   assertMatch(messages(error), /not valid for name "localhost"/);
-  assertEquals(nginx.access(), []);
+  assertEquals(await nginx.access(), []);
 });
 
 test("server_hostname is checked instead of the tunnel's host", async () => {

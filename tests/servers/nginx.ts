@@ -6,7 +6,7 @@
 
 import { CA, type KeyPair, LOCALHOST } from "../tls/mod.ts";
 import { programs } from "./available.ts";
-import { accepts, Child, freePorts, retrying, TempDir } from "./child.ts";
+import { accepts, Child, freePorts, retrying, TempDir, until } from "./child.ts";
 
 /** Options of {@linkcode startNginx}. */
 export interface NginxOptions {
@@ -40,8 +40,8 @@ export interface NginxServer extends AsyncDisposable {
   readonly root: string;
   /** What it wrote to its error log. */
   errors(): string;
-  /** One line for each request it has answered: connection number, request line, status. */
-  access(): string[];
+  /** One line for each request it has answered so far: connection number, request line, status. */
+  access(): Promise<string[]>;
   /** How many client connections are open, the one that asks not counted. */
   connections(): Promise<number>;
 }
@@ -83,11 +83,21 @@ ${listen.map((address) => `    listen ${address};`).join("\n")}
     server_name localhost;
     root ${at}/root;
     location = /__status { stub_status; access_log off; }
+    location = /__mark { return 204; }
 ${ssl}${verify}
 ${options.server ?? ""}
   }
 }
 `;
+}
+
+/** Asks for `path` without the library under test; gives the whole answer. */
+async function ask(port: number, path: string): Promise<string> {
+  using conn = await Deno.connect({ hostname: "127.0.0.1", port });
+  await conn.write(new TextEncoder().encode(`GET ${path} HTTP/1.0\r\n\r\n`));
+  let text = "";
+  for await (const piece of conn.readable) text += new TextDecoder().decode(piece);
+  return text;
 }
 
 async function start(options: NginxOptions): Promise<NginxServer> {
@@ -123,6 +133,7 @@ async function start(options: NginxOptions): Promise<NginxServer> {
     throw new Error(`${(error as Error).message}\n${log}`, { cause: error });
   }
   const owned = stack.move();
+  let marks = 0;
   const read = (name: string) => Deno.readTextFileSync(`${dir.path}/${name}`);
   return {
     port,
@@ -130,13 +141,16 @@ async function start(options: NginxOptions): Promise<NginxServer> {
     socketPath: `${dir.path}/socket`,
     root,
     errors: () => read("error.log"),
-    access: () => read("access.log").split("\n").filter((line) => line !== ""),
+    async access() {
+      // A line is written after its answer: when this request is in the log, so are those before it.
+      const mark = `/__mark?${++marks}`;
+      await ask(port, mark);
+      const lines = () => read("access.log").split("\n").filter((line) => line !== "");
+      await until("nginx's log", () => lines().some((line) => line.includes(`${mark} `)));
+      return lines().filter((line) => !line.includes("/__mark?"));
+    },
     async connections() {
-      using conn = await Deno.connect({ hostname: "127.0.0.1", port });
-      await conn.write(new TextEncoder().encode("GET /__status HTTP/1.0\r\n\r\n"));
-      let text = "";
-      for await (const piece of conn.readable) text += new TextDecoder().decode(piece);
-      return Number(/Active connections: (\d+)/.exec(text)?.[1]) - 1;
+      return Number(/Active connections: (\d+)/.exec(await ask(port, "/__status"))?.[1]) - 1;
     },
     async [Symbol.asyncDispose]() {
       await owned.disposeAsync();
