@@ -35,6 +35,7 @@ import { type Event, type State, step, unread } from "./_internal/state.ts";
 import { streamsOf } from "./_internal/streams.ts";
 import type { TLSContext } from "./_internal/tls.ts";
 import type { Transport } from "./_internal/transport.ts";
+import { type ResponseTimings, startTimings, tell } from "./_internal/trace.ts";
 import { type Tunnel, tunnelTo } from "./_internal/tunnel.ts";
 import {
   type Outgoing,
@@ -57,15 +58,18 @@ export type {
 } from "./_internal/options.ts";
 export type { FieldValue, HeaderFields, RequestBody } from "./_internal/request_writer.ts";
 export type { TLSContext } from "./_internal/tls.ts";
+export type { Trace, TraceEvent } from "./_internal/trace.ts";
 export type { Transport } from "./_internal/transport.ts";
 
 /** A request that is out, from its last header line to the head of its response. */
 interface Exchange {
   method: string;
+  target: string;
   url: string;
   /** What it goes out on; settled before anything of it is sent. */
   channel: Promise<Channel>;
   response: HTTPResponse | null;
+  timings: ResponseTimings;
 }
 
 /** Makes a connection one over TLS; this module's alone. */
@@ -402,11 +406,14 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
       throw error;
     }
     const behind = unread(this.#state);
+    const timings = startTimings();
     const exchange: Exchange = {
       method: head.method,
+      target: head.target,
       url: this.#urlOf(head.target),
-      channel: this.#link.channelFor(options.signal, behind, Boolean(this.auto_open)),
+      channel: this.#link.channelFor(options.signal, behind, Boolean(this.auto_open), timings),
       response: null,
+      timings,
     };
     this.#exchange = exchange;
     await this.#dispatch(exchange, out, behind, { ...options, closes: head.closes });
@@ -505,6 +512,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
       timeout: this.timeout,
       deadlines: options.deadlines ?? {},
       settings: this.#settings,
+      trace: options.trace ?? null,
       debug: this.debuglevel > 0,
     };
   }
@@ -533,13 +541,18 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     }
     const begin = () => this.#responseOf(exchange, channel).begin();
     try {
-      channel.begin({ timeout: this.timeout, ...this.#options.deadlines });
+      channel.begin({ timeout: this.timeout, ...this.#options.deadlines }, exchange.timings);
+      const { trace, reused: connectionReused } = channel;
+      const { method, target } = exchange;
+      if (trace !== null) tell(trace, { type: "requestStart", method, target, connectionReused });
       if (options.closes) channel.reusable = false;
       const watch = new Watch(channel, behind ? null : begin);
       const whole = options.expect_continue && out.content !== null && !behind
         ? await uploadExpecting(channel, out, watch, options.expect_continue)
         : await upload(channel, out, watch);
       if (!whole) channel.reusable = false;
+      exchange.timings.sent = performance.now();
+      if (trace !== null) tell(trace, { type: "requestEnd", bytes: channel.sent, whole });
     } catch (error) {
       if (!behind && await salvage(channel, error, begin)) return;
       const reason = channel.fail(error);

@@ -36,9 +36,16 @@ export {
   type RequestOptions,
   type ResponseOptions,
   type TLSContext,
+  type Trace,
+  type TraceEvent,
   type Transport,
 } from "./client.ts";
-export { HTTPResponse, type HTTPResponseOptions } from "./response.ts";
+export {
+  type DecodedOptions,
+  HTTPResponse,
+  type HTTPResponseOptions,
+  type ResponseTimings,
+} from "./response.ts";
 export {
   type EncodedValue,
   type HeaderDefect,

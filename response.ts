@@ -10,9 +10,14 @@ import { BodyIterator } from "./_internal/body_iterator.ts";
 import { BodyReader, EMPTY } from "./_internal/body_reader.ts";
 import { Channel } from "./_internal/channel.ts";
 import { debugHeaders, debugInterim, debugReply } from "./_internal/debug.ts";
+import { codingsOf, decode, type DecodedOptions } from "./_internal/decoded.ts";
 import { frame } from "./_internal/framing.ts";
-import { readFinalHead } from "./_internal/head.ts";
+import { type Head, readFinalHead } from "./_internal/head.ts";
+import { type ResponseTimings, tell } from "./_internal/trace.ts";
 import { fromStream, GuardedTransport, type Transport } from "./_internal/transport.ts";
+
+export type { DecodedOptions } from "./_internal/decoded.ts";
+export type { ResponseTimings } from "./_internal/trace.ts";
 
 /** Options of {@linkcode HTTPResponse}. */
 export interface HTTPResponseOptions {
@@ -80,6 +85,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>> {
   /** Whether a call is at work; two at once would mix up their bytes. */
   #busy = false;
   #closed = false;
+  #timings: ResponseTimings;
 
   /**
    * Makes a response; `begin()` reads its head.
@@ -102,6 +108,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>> {
     this.debuglevel = options.debuglevel ?? 0;
     this.#method = options.method ?? null;
     this.url = options.url ?? "";
+    this.#timings = this.#channel.timings;
   }
 
   /**
@@ -122,7 +129,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>> {
 
   async #begin(): Promise<void> {
     const channel = this.#channel;
-    const { settings } = channel;
+    const { settings, trace } = channel;
     const debug = this.debuglevel > 0;
     channel.awaitHead();
     try {
@@ -130,12 +137,11 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>> {
         limits: settings.head,
         maxInterim: settings.maxInterim,
         onStatusLine: debug ? debugReply : undefined,
-        onInterim: debug || settings.onInterim !== null
-          ? (head) => {
-            if (debug) debugInterim(head.fields);
-            settings.onInterim?.(head);
-          }
-          : undefined,
+        onInterim: (head) => {
+          if (debug) debugInterim(head.fields);
+          if (trace !== null) tell(trace, { type: "interim", ...shown(head) });
+          channel.settings.onInterim?.(head);
+        },
       });
       const framing = frame(this.#method, head.status, head.version, head.fields);
       if (debug) debugHeaders(head.fields);
@@ -149,8 +155,13 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>> {
         chunked: framing.chunked,
         tunnel: framing.delimiter === "tunnel",
         keep: !framing.willClose,
-      });
+      }, this.#timings);
       channel.awaitBody();
+      this.#timings.head = performance.now();
+      if (trace !== null) {
+        const { status, reason, headers } = this;
+        tell(trace, { type: "responseHead", status, reason, headers });
+      }
     } catch (error) {
       this.#failure = { reason: channel.fail(error) };
       throw this.#failure.reason;
@@ -179,6 +190,11 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>> {
     const trailers = this.#body?.decoder.trailers;
     if (trailers) this.#trailers ??= messageOf(trailers.fields, trailers.defects);
     return this.#trailers;
+  }
+
+  /** When what happened to this response. */
+  get timings(): ResponseTimings {
+    return { ...this.#timings };
   }
 
   /** How many bytes of the body are left to read; `null` where that is not known. */
@@ -427,6 +443,36 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>> {
     return this.read();
   }
 
+  /**
+   * The body with its `Content-Encoding` undone: gzip, deflate in both forms, br, zstd, up to five of
+   * them. Nothing is decoded unless this is called.
+   *
+   * @param options The limit of what is decoded.
+   * @returns A stream of the content.
+   * @throws {HTTPException} When a coding is unknown; the stream, when the body is not in that coding,
+   * or decodes to more than the limit.
+   *
+   * @example Read gzipped text
+   * ```ts
+   * import { HTTPConnection } from "@denoports/http-client";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const gzip = () => new Blob(["hello"]).stream().pipeThrough(new CompressionStream("gzip"));
+   * await using server = Deno.serve({ port: 0, onListen() {} }, () => {
+   *   return new Response(gzip(), { headers: { "Content-Encoding": "gzip" } });
+   * });
+   * using conn = new HTTPConnection("127.0.0.1", server.addr.port);
+   * await conn.request("GET", "/");
+   * const response = await conn.getresponse();
+   * assertEquals(await new Response(response.decoded()).text(), "hello");
+   * ```
+   */
+  decoded(options: DecodedOptions = {}): ReadableStream<Uint8Array<ArrayBuffer>> {
+    const codings = codingsOf(this.getheader("content-encoding"));
+    this.#refuseLocked();
+    return decode(this, codings, options);
+  }
+
   #refuseLocked(): void {
     if (this.locked) {
       throw new TypeError("Cannot read response: its stream is locked by a reader");
@@ -502,4 +548,10 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>> {
       this.#busy = false;
     }
   }
+}
+
+/** What an event shows of an interim response. */
+function shown(head: Head): { status: number; reason: string; headers: HTTPMessage } {
+  const { status, reason, fields, defects } = head;
+  return { status, reason, headers: messageOf(fields, defects) };
 }

@@ -7,6 +7,8 @@
 import { HTTPException, IncompleteRead, ProtocolError } from "../errors.ts";
 import { type BodyDecoder, ENDED, NEED_MORE } from "./body_decoder.ts";
 import type { Channel } from "./channel.ts";
+import { messageOf } from "../headers.ts";
+import { type ResponseTimings, tell } from "./trace.ts";
 
 /** No bytes. */
 export const EMPTY: Uint8Array<ArrayBuffer> = new Uint8Array(0);
@@ -30,12 +32,15 @@ export class BodyReader {
   /** Why nothing that follows can be trusted: the body ended early, or its framing broke. */
   #broken: { cause: unknown } | null = null;
   #total = 0;
+  #timings: ResponseTimings;
 
   constructor(
     channel: Channel,
     decoder: BodyDecoder,
     kind: { chunked: boolean; tunnel: boolean; keep: boolean },
+    timings: ResponseTimings,
   ) {
+    this.#timings = timings;
     this.#channel = channel;
     this.decoder = decoder;
     this.#chunked = kind.chunked;
@@ -183,6 +188,15 @@ export class BodyReader {
 
   #finish(): void {
     this.over = true;
+    const { trace } = this.#channel;
+    this.#timings.end = performance.now();
+    if (trace !== null) {
+      const { trailers } = this.decoder;
+      if (trailers !== null && trailers.fields.length > 0) {
+        tell(trace, { type: "trailers", headers: messageOf(trailers.fields, trailers.defects) });
+      }
+      tell(trace, { type: "responseEnd", total: this.#total });
+    }
     if (!this.#tunnel) this.#channel.release(this.#keep);
   }
 
@@ -232,6 +246,10 @@ export class BodyReader {
     this.#total += bytes;
     if (this.#total > maxBodyBytes) {
       throw new HTTPException(`Cannot read body: got more than ${maxBodyBytes} bytes`);
+    }
+    const { trace } = this.#channel;
+    if (trace !== null && bytes > 0) {
+      tell(trace, { type: "responseBody", bytes, total: this.#total });
     }
   }
 

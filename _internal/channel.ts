@@ -10,6 +10,7 @@ import { DEFAULT_LIMITS, type SectionLimits } from "./field_lines.ts";
 import type { Head } from "./head.ts";
 import { Lifeline } from "./lifeline.ts";
 import { Buffered } from "./line_reader.ts";
+import { type ResponseTimings, startTimings, tell, type Trace } from "./trace.ts";
 import { close, type Transport } from "./transport.ts";
 
 /** What applies to each response on a channel. */
@@ -23,7 +24,7 @@ export interface ResponseSettings {
 }
 
 /** Seconds for the parts of an exchange; none by default. */
-export interface Timings {
+export interface Waits {
   /** For each read and each write. */
   timeout?: number | null;
   head?: number;
@@ -68,7 +69,11 @@ export class Channel implements Transport {
   closed = false;
   /** Told once when the response is over: `true` when the connection is free again. */
   onrelease: ((free: boolean) => void) | null = null;
-  #timings: Timings = {};
+  /** Gets the events of the exchange. */
+  trace: Trace | null = null;
+  /** When what happened to the current exchange. */
+  timings: ResponseTimings = startTimings();
+  #waits: Waits = {};
   #receivedBefore = 0;
 
   constructor(transport: Transport, life: Lifeline = new Lifeline()) {
@@ -83,20 +88,21 @@ export class Channel implements Transport {
   }
 
   /** Starts to count for a new request. */
-  begin(timings: Timings): void {
+  begin(waits: Waits, timings: ResponseTimings): void {
     this.sent = 0;
     this.#receivedBefore = this.reader.received;
     this.phase = "send";
-    this.#timings = timings;
-    const waits = given(timings.timeout) || given(timings.bodyIdle);
-    this.reader.onwait = waits ? () => this.#onwait() : null;
-    this.reader.onwake = waits ? () => this.#onwake() : null;
+    this.#waits = waits;
+    this.timings = timings;
+    const timed = given(waits.timeout) || given(waits.bodyIdle);
+    this.reader.onwait = timed ? () => this.#onwait() : null;
+    this.reader.onwake = timed ? () => this.#onwake() : null;
   }
 
   /** The head is waited for. */
   awaitHead(): void {
     this.phase = "head";
-    this.life.set("head", this.#timings.head);
+    this.life.set("head", this.#waits.head);
   }
 
   /** The head has come. */
@@ -123,7 +129,7 @@ export class Channel implements Transport {
   async send(bytes: Uint8Array): Promise<void> {
     for (let at = 0; at < bytes.length;) {
       const piece = at === 0 ? bytes : bytes.subarray(at);
-      this.life.set("write", this.#timings.timeout);
+      this.life.set("write", this.#waits.timeout);
       const count = await this.transport.write(piece);
       at += count;
       this.sent += count;
@@ -175,6 +181,7 @@ export class Channel implements Transport {
     this.closed = true;
     this.life.stop();
     close(this.transport);
+    if (this.trace !== null) tell(this.trace, { type: "close" });
     this.reader.start = this.reader.end;
     this.reader.release();
     this.onrelease?.(false);
@@ -197,8 +204,8 @@ export class Channel implements Transport {
   }
 
   #onwait(): void {
-    this.life.set("read", this.#timings.timeout);
-    if (this.life.phase === "body") this.life.set("bodyIdle", this.#timings.bodyIdle);
+    this.life.set("read", this.#waits.timeout);
+    if (this.life.phase === "body") this.life.set("bodyIdle", this.#waits.bodyIdle);
   }
 
   #onwake(): void {

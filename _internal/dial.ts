@@ -10,6 +10,7 @@ import type { Deadlines } from "./options.ts";
 import { forbidden, needsNodeTls, open, type Opened, openTls, secure } from "./sockets.ts";
 import type { TLSContext } from "./tls.ts";
 import { close, type Route, type Transport } from "./transport.ts";
+import { type ResponseTimings, tell, type Trace } from "./trace.ts";
 import { checkSilent, openTunnel, type Tunnel } from "./tunnel.ts";
 
 /** Where to, and how. */
@@ -28,25 +29,40 @@ export interface Dial {
   deadlines: Deadlines;
   settings: ResponseSettings;
   debug: boolean;
+  trace: Trace | null;
   /** Told what a proxy answered. */
   onproxy: (headers: HTTPMessage) => void;
 }
 
+/** When a connection was made: for the exchange that it was made for. */
+export type DialTimings = Pick<ResponseTimings, "connected" | "secured">;
+
 /** Opens a connection. What fails or is cut short leaves nothing open. */
-export async function dial(dial: Dial, life: Lifeline): Promise<Channel> {
+export async function dial(dial: Dial, life: Lifeline, timings: DialTimings): Promise<Channel> {
+  const { trace } = dial;
+  const { hostname: host, port, path } = dial;
+  if (trace !== null) tell(trace, { type: "connectStart", host, port, path });
   const opened = await openPlain(dial, life);
-  if (opened instanceof Channel) return opened;
-  let channel = new Channel(opened.transport, life);
-  channel.settings = dial.settings;
-  channel.native = opened.native;
+  timings.connected = performance.now();
+  if (trace !== null) tell(trace, { type: "connected", address: addressOf(opened.transport) });
+  if (opened instanceof Channel) {
+    timings.secured = timings.connected;
+    return opened;
+  }
+  let channel = channelOver(opened, dial, life);
   try {
     if (life.death !== null) throw life.death.reason;
     if (dial.tunnel !== null) {
-      channel.begin({ timeout: dial.timeout, head: dial.deadlines.head });
+      channel.begin({ timeout: dial.timeout, head: dial.deadlines.head }, channel.timings);
       dial.onproxy(await openTunnel(channel, dial.tunnel, dial.debug));
+      const { host, port } = dial.tunnel;
+      if (trace !== null) tell(trace, { type: "tunnelled", host, port });
       life.phase = "connect";
     }
-    if (dial.context !== null) channel = await startTls(dial, opened, channel, life);
+    if (dial.context !== null) {
+      channel = await startTls(dial, opened, channel, life);
+      timings.secured = performance.now();
+    }
     return channel;
   } catch (error) {
     throw channel.fail(error);
@@ -71,14 +87,11 @@ async function openPlain(dial: Dial, life: Lifeline): Promise<Opened | Channel> 
   } catch (error) {
     const { context } = dial;
     if (context !== null && dial.tunnel === null && dial.port === 443 && forbidden(error)) {
-      const transport = await cancellable(
-        openTls(route, context, dial.serverName).then((transport) => ({ transport })),
+      const opened = await cancellable(
+        openTls(route, context, dial.serverName),
         controller.signal,
       );
-      const channel = new Channel(transport.transport, life);
-      channel.settings = dial.settings;
-      channel.native = true;
-      return channel;
+      return channelOver(opened, dial, life);
     }
     throw error;
   }
@@ -94,6 +107,7 @@ async function startTls(
   life.phase = "tls";
   life.set("tls", dial.deadlines.tls);
   life.set("open", dial.timeout);
+  if (dial.trace !== null) tell(dial.trace, { type: "tlsStart", serverName: dial.serverName });
   const secured = await secure(
     opened,
     dial.context!,
@@ -102,10 +116,23 @@ async function startTls(
   );
   life.clear("tls");
   life.clear("open");
-  const channel = new Channel(secured.transport, life);
+  if (dial.trace !== null) tell(dial.trace, { type: "secured" });
+  return channelOver(secured, dial, life);
+}
+
+function channelOver(opened: Opened, dial: Dial, life: Lifeline): Channel {
+  const channel = new Channel(opened.transport, life);
   channel.settings = dial.settings;
-  channel.native = secured.native;
+  channel.native = opened.native;
+  channel.trace = dial.trace;
   return channel;
+}
+
+/** The address of the peer, if the transport is a socket. */
+function addressOf(transport: Transport): string | null {
+  const { remoteAddr } = transport as { remoteAddr?: Deno.Addr };
+  if (remoteAddr === undefined) return null;
+  return "hostname" in remoteAddr ? remoteAddr.hostname : null;
 }
 
 /** Not every way to connect takes a signal: what comes too late is closed. */

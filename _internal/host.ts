@@ -45,11 +45,10 @@ export function splitHostPort(
 function toAscii(host: string): string {
   // deno-lint-ignore no-control-regex
   if (/^[\x00-\x7f]*$/.test(host)) return host;
-  try {
-    return new URL(`http://${host}`).hostname;
-  } catch {
-    throw new InvalidURL(`Cannot use host ${JSON.stringify(host)}: it is no domain name`);
-  }
+  // What delimits a URL's other parts would cut the name short.
+  const url = /[/?#@\\:%]/.test(host) ? null : URL.parse(`http://${host}`);
+  if (url !== null) return url.hostname;
+  throw new InvalidURL(`Cannot use host ${JSON.stringify(host)}: it is no domain name`);
 }
 
 /** uri-host (RFC 9110, Section 7.2): an IPv6 address in brackets, and without its scope. */

@@ -8,7 +8,7 @@
 import { NotConnected, ProtocolError, TunnelError } from "../errors.ts";
 import type { HTTPMessage } from "../headers.ts";
 import { annotate, Channel } from "./channel.ts";
-import { type Dial, dial } from "./dial.ts";
+import { type Dial, dial, type DialTimings } from "./dial.ts";
 import { Lifeline } from "./lifeline.ts";
 import { GuardedTransport, type Transport } from "./transport.ts";
 
@@ -49,7 +49,8 @@ export class Link {
     this.#channel = this.#sock = null;
     if (sock === null) return;
     const channel = new Channel(new GuardedTransport(sock));
-    channel.settings = this.#plan().settings;
+    const { settings, trace } = this.#plan();
+    Object.assign(channel, { settings, trace });
     this.#own(channel);
     this.#sock = sock;
   }
@@ -60,7 +61,12 @@ export class Link {
    * @param behind Whether a response on the channel is not read yet, so that it is not idle.
    * @param mayConnect Whether there may be a new one.
    */
-  async channelFor(signal: MaybeSignal, behind: boolean, mayConnect: boolean): Promise<Channel> {
+  async channelFor(
+    signal: MaybeSignal,
+    behind: boolean,
+    mayConnect: boolean,
+    timings: DialTimings,
+  ): Promise<Channel> {
     const channel = this.#channel;
     if (channel !== null && (behind || !channel.reused || await channel.idle())) {
       channel.life.listen(signal);
@@ -79,7 +85,7 @@ export class Link {
         );
       }
     }
-    return await this.connect(signal);
+    return await this.connect(signal, timings);
   }
 
   /** The channel as it is, or a new one. */
@@ -88,13 +94,16 @@ export class Link {
   }
 
   /** Connects, once for all who ask at the same time. */
-  connect(signal: MaybeSignal): Promise<Channel> {
+  connect(
+    signal: MaybeSignal,
+    timings: DialTimings = { connected: null, secured: null },
+  ): Promise<Channel> {
     if (this.#connecting !== null) {
       this.#connecting.life.listen(signal);
       return this.#connecting.channel;
     }
     const life = new Lifeline();
-    const connecting = { life, channel: this.#dial(life, signal) };
+    const connecting = { life, channel: this.#dial(life, signal, timings) };
     this.#connecting = connecting;
     const over = () => {
       if (this.#connecting === connecting) this.#connecting = null;
@@ -154,13 +163,13 @@ export class Link {
     return channel;
   }
 
-  async #dial(life: Lifeline, signal: MaybeSignal): Promise<Channel> {
+  async #dial(life: Lifeline, signal: MaybeSignal, timings: DialTimings): Promise<Channel> {
     try {
       const plan = this.#plan();
       life.listen(signal);
       life.set("total", plan.deadlines.total);
       const onproxy = (headers: HTTPMessage) => void (this.proxyHeaders = headers);
-      const channel = await dial({ ...plan, onproxy }, life);
+      const channel = await dial({ ...plan, onproxy }, life, timings);
       if (life.death !== null) throw channel.fail(life.death.reason);
       this.#switched?.close();
       this.#switched = null;

@@ -10,6 +10,7 @@ import { DEFAULT_LIMITS } from "./field_lines.ts";
 import { checkSeconds } from "./lifeline.ts";
 import type { HeaderFields } from "./request_writer.ts";
 import type { TLSContext } from "./tls.ts";
+import type { Trace } from "./trace.ts";
 import type { Transport } from "./transport.ts";
 
 /** Deadlines in seconds, by the clock on the wall: what a server drips does not extend them. */
@@ -99,6 +100,8 @@ export interface HTTPConnectionOptions extends Limits {
   address?: string;
   /** Makes what to talk over, in place of a connection of this library's. */
   transport?: () => Promise<Transport>;
+  /** Gets each event of the exchanges, from connect to close. */
+  trace?: Trace;
 }
 
 /** Options of `HTTPSConnection`. */

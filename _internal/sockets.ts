@@ -74,7 +74,7 @@ export async function secure(
  * TLS in one step, where the platform allows no plain connection to the port: Deno Deploy refuses
  * `Deno.connect` to port 443. It is not the usual way, as it leaves Nagle's algorithm on.
  */
-export async function openTls(route: Route, context: TLSContext, name: string): Promise<Transport> {
+export async function openTls(route: Route, context: TLSContext, name: string): Promise<Opened> {
   if (name !== route.hostname) {
     throw new TypeError("Cannot connect: this platform has no server_hostname apart from the host");
   }
@@ -85,7 +85,7 @@ export async function openTls(route: Route, context: TLSContext, name: string): 
     alpnProtocols: context.alpnProtocols ?? ["http/1.1"],
   });
   await handshake(tls, route.hostname);
-  return tls;
+  return { transport: tls, tcp: null, native: true };
 }
 
 /** Whether an error of `Deno.connect` says that the platform forbids it. */

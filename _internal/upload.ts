@@ -5,6 +5,7 @@
  * @module
  */
 import type { Channel } from "./channel.ts";
+import { tell } from "./trace.ts";
 import { debugNote, debugSend } from "./debug.ts";
 import {
   type AnyIterator,
@@ -82,12 +83,15 @@ class Outbox {
   #stage: Uint8Array;
   #used = 0;
   #graceEnd = 0;
+  #headSize: number;
+  #reported = false;
 
   constructor(channel: Channel, watch: Watch, head: Uint8Array) {
     this.#channel = channel;
     this.#watch = watch;
     this.#stage = head;
     this.#used = head.length;
+    this.#headSize = head.length;
   }
 
   /** Stages bytes, or returns a promise where something had to be written for that. */
@@ -152,9 +156,17 @@ class Outbox {
     this.started = true;
     if (this.#watch.answered) return;
     const write = this.#channel.send(bytes);
-    if (!more) return await this.#interruptible(write);
-    this.#watch.start();
+    if (more) this.#watch.start();
     await this.#interruptible(write);
+    this.#report();
+  }
+
+  #report(): void {
+    const { trace, sent } = this.#channel;
+    if (trace === null) return;
+    if (!this.#reported) tell(trace, { type: "requestHead", bytes: this.#headSize });
+    this.#reported = true;
+    if (sent > this.#headSize) tell(trace, { type: "requestBody", bytes: sent });
   }
 
   /** Waits for `promise`, an early answer or the end of the connection, whichever is first. */
@@ -178,6 +190,7 @@ export async function upload(channel: Channel, out: Outgoing, watch: Watch): Pro
   if (out.debug) debugSend(out.head);
   if (out.content === null) {
     await channel.send(out.head);
+    if (channel.trace !== null) tell(channel.trace, { type: "requestHead", bytes: channel.sent });
     return true;
   }
   const outbox = new Outbox(channel, watch, out.head);

@@ -309,6 +309,7 @@ async function fetchUrl(method: string, url: URL, body: Uint8Array | null): Prom
 /** Prints a body up to a limit; gives its size as far as it was read. */
 async function printBody(response: HTTPResponse): Promise<string> {
   const bytes = await response.read(PRINTED_BYTES);
+  if (bytes.length === 0) return "0";
   const more = (await response.peek(1)).length > 0;
   try {
     const charset = response.headers.get_content_charset() ?? "utf-8";

@@ -55,8 +55,15 @@ def main(arguments):
     if sys.version_info[:2] != (3, 13):
         print("The vectors are those of CPython 3.13; this is", sys.version.split()[0])
         return 2
+    version = ".".join(map(str, sys.version_info[:3]))
     folder = HERE / "vectors"
     folder.mkdir(exist_ok=True)
+    # A later 3.13.x may answer otherwise: the version tells whose answers these are.
+    recorded = folder / "CPYTHON"
+    if "--check" in arguments and recorded.exists() and recorded.read_text("ascii") != version + "\n":
+        print("The vectors are those of CPython", recorded.read_text("ascii").strip(), "- this is", version)
+    if "--check" not in arguments:
+        recorded.write_text(version + "\n", "ascii")
     wrong = []
     for name, content in files():
         path = folder / name
@@ -70,7 +77,7 @@ def main(arguments):
         print("Not what CPython answers today:", ", ".join(wrong))
         return 1
     if "--check" in arguments:
-        print("All vectors are what CPython", sys.version.split()[0], "answers")
+        print("All vectors are what CPython", version, "answers")
     return 0
 
 

@@ -147,7 +147,7 @@ export class ModelBody {
       const all = size === undefined || size === null || size < 0;
       return this.#guard(() => this.#sized(all ? Infinity : size), "");
     }
-    if (name === "iter") return this.#all().join("");
+    if (name === "iter") return this.#pieces();
     if (name === "lines") return { l: this.#all() };
     if (name === "readlines") return { l: this.#all(size) };
     if (this.#head) return this.#guard(() => "", "");
@@ -307,6 +307,18 @@ export class ModelBody {
     }
     const whole = got.length === limit || got.endsWith("\n");
     this.#settle(got, whole ? got.length : got === "" ? 1 : got.length + 1);
+    return got;
+  }
+
+  /** What iteration gives in all. What came before a failure was given out already. */
+  #pieces(): string {
+    if (this.#head && this.state === 0) this.#note("iteration");
+    let got = "";
+    this.#guard(() => {
+      for (let rest; (rest = this.#rest()) !== "";) got += this.#take(rest.length);
+      if (this.#content.stop.kind !== "end") this.#empty(Infinity);
+      this.state |= 1;
+    }, undefined);
     return got;
   }
 

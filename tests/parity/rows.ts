@@ -201,6 +201,30 @@ export const ROWS = {
     here: "any 2xx is a tunnel; interim responses are skipped",
     why: "RFC 9110, Sections 9.3.6 and 15.2",
   },
+  "tunnel-head": {
+    what: "a proxy's answer to CONNECT that is no HTTP/1 head",
+    cpython: "an HTTP/2 status line is taken for a tunnel",
+    here: "read as any other head",
+    why: "RFC 9112, Section 2.3",
+  },
+  "tunnel-ipv6": {
+    what: "a tunnel to an IPv6 address",
+    cpython: "`Host` without brackets; the scope is sent",
+    here: "brackets, and no scope, in the target and in `Host`",
+    why: "RFC 9110, Section 7.2; RFC 6874, Section 1",
+  },
+  "port-digits": {
+    what: "a port that is not digits, or over 65535",
+    cpython: "`+81`, `8_1` and any number accepted",
+    here: "`InvalidURL`",
+    why: "RFC 3986, Section 3.2.3",
+  },
+  "iteration": {
+    what: "iteration over a response",
+    cpython: "lines; a response to HEAD stays open",
+    here: "pieces of the body as they came, and the response is over; `lines()` gives lines",
+    why: "what a web stream does",
+  },
   "idna": {
     what: "a host name outside of US-ASCII",
     cpython: "IDNA 2003",

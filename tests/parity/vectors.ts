@@ -85,6 +85,8 @@ const CLASSES: Record<string, string> = {
   UnicodeEncodeError: "TypeError",
   UnicodeError: "TypeError",
   KeyError: "TypeError",
+  // set_tunnel() on a connection that is made: a matter of its state.
+  RuntimeError: "ImproperConnectionState",
 };
 
 /** CPython's exception as this library names it. */
@@ -178,6 +180,121 @@ export function loadResponses(name: string): ResponseVector[] {
       expect: answer(expect, raw.head),
     }));
   });
+}
+
+/** What calls on a connection are answered with. */
+export interface ConnectionAnswer {
+  /** What the constructor threw. */
+  new?: Thrown;
+  out?: Result[];
+  /** What was written on each connection. */
+  sent?: string[];
+}
+
+interface RawConnection {
+  new?: Record<string, unknown>;
+  out?: unknown[];
+  sent?: Packed[];
+}
+
+/** An answer about connections, unpacked and translated. */
+export function connectionAnswer(raw: RawConnection): ConnectionAnswer {
+  if (raw.new !== undefined) return { new: translated(raw.new) };
+  return { out: raw.out!.map(result), sent: raw.sent!.map(unpack) };
+}
+
+/** Calls on a connection to a server that answers as scripted. */
+export interface RequestVector {
+  id: string;
+  kind: string;
+  /** The constructor's arguments. */
+  new: [string, (number | null)?];
+  scheme?: "https";
+  calls: Call[];
+  /** What the server sends on each connection. */
+  answers: string[];
+  auto_open?: boolean;
+  blocksize?: number;
+  expect: ConnectionAnswer;
+  /** CPython's answer to something near; see `generate.py`. */
+  twin?: ConnectionAnswer;
+  /** The calls that the twin is without. */
+  refused?: number[];
+  /** The host in whose place the twin has one in US-ASCII. */
+  wide?: string;
+}
+
+/** The request vectors of a file. */
+export function loadRequests(name: string): RequestVector[] {
+  type Raw = Omit<RequestVector, "expect" | "twin" | "answers"> & {
+    expect: RawConnection;
+    twin?: RawConnection;
+    answers?: Packed[][];
+  };
+  return load<Raw>(name).map((raw) => {
+    const answers = raw.answers ?? [["HTTP/1.1 200 OK\r\n\r\n"]];
+    const vector: RequestVector = {
+      ...raw,
+      answers: answers.map((one) => one.map(unpack).join("")),
+      expect: connectionAnswer(raw.expect),
+      twin: undefined,
+    };
+    if (raw.twin !== undefined) vector.twin = connectionAnswer(raw.twin);
+    return vector;
+  });
+}
+
+/** One of a script's answers; whether the connection ends after it. */
+export interface Scripted {
+  text: string;
+  ended: boolean;
+}
+
+/** Several exchanges on one connection object. */
+export interface SessionVector {
+  id: string;
+  kind: string;
+  calls: Call[];
+  script: Scripted[];
+  expect: ConnectionAnswer;
+  /** CPython's answer where `close()` comes before call `forced`. */
+  twin?: ConnectionAnswer;
+  forced?: number;
+}
+
+/** What `set_debuglevel(1)` prints during a session. */
+export interface DebugVector {
+  id: string;
+  calls: Call[];
+  script: Scripted[];
+  expect: string[];
+}
+
+type RawScript = [Packed, string?][];
+
+function scriptOf(raw: RawScript): Scripted[] {
+  return raw.map(([packed, ended]) => ({ text: unpack(packed), ended: ended !== undefined }));
+}
+
+/** The vectors about several exchanges. */
+export function loadSessions(): SessionVector[] {
+  type Raw = Omit<SessionVector, "expect" | "twin" | "script"> & {
+    expect: RawConnection;
+    twin?: RawConnection;
+    script: RawScript;
+  };
+  return load<Raw>("connections").map((raw) => ({
+    ...raw,
+    script: scriptOf(raw.script),
+    expect: connectionAnswer(raw.expect),
+    twin: raw.twin === undefined ? undefined : connectionAnswer(raw.twin),
+  }));
+}
+
+/** The vectors about what is printed. */
+export function loadDebug(): DebugVector[] {
+  return load<{ id: string; calls: Call[]; script: RawScript; expect: Packed[] }>("debuglevel")
+    .map((raw) => ({ ...raw, script: scriptOf(raw.script), expect: raw.expect.map(unpack) }));
 }
 
 /** JSON with sorted keys: equal text for equal answers. */

@@ -87,7 +87,7 @@ def messages():
     for number, value in enumerate(DISPOSITIONS):
         lines = f"Content-Disposition: {value}\r\n"
         yield vector(f"disposition/{number}", lines, [["get_filename"], ["get_filename", "else"], ["get_params", None, "content-disposition"], ["get_param", "filename", None, "Content-Disposition"], ["get_param", "name", "else", "content-disposition"],
-                                                      ["get_params", None, "content-disposition", False], ["get_content_disposition"]])
+                                                      ["get_params", None, "content-disposition", False]] )
     yield vector("filename/name", "Content-Type: image/png; name=a.png\r\n", [["get_filename"]])
     yield vector("filename/both", "Content-Type: image/png; name=a.png\r\nContent-Disposition: attachment; filename=b.png\r\n", [["get_filename"]])
     yield vector("filename/fallback", "Content-Type: image/png; name*=utf-8''%c3%a9\r\nContent-Disposition: attachment\r\n", [["get_filename"]])

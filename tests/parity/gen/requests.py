@@ -1,8 +1,9 @@
 """Vectors about requests: a list of API calls in, the bytes on the wire out.
 
-A call that this library refuses and CPython does not (or not before it has sent
-something) is marked in "refused"; the vector then also has CPython's answer to the
-same calls without it ("twin"), because that is what a refused call must leave behind.
+A "twin" is CPython's answer to almost the same: without the calls that this library
+refuses ("refused"), because that is what a refused call must leave behind; with bytes
+for text; with a proxy that says a plain 200; with an ASCII host. The rows need it to say
+what the answer must be where it is not CPython's.
 """
 
 import array
@@ -108,6 +109,34 @@ def run(scheme, new, calls, answers, auto_open=True, blocksize=None):
     return {"out": out, "sent": [pack(one.sent) for one in sockets]}
 
 
+IDNA = "idna-in-its-place.example"
+
+
+def as_bytes(value):
+    """Calls with bytes in the place of text bodies."""
+    if isinstance(value, list):
+        if len(value) == 2 and value[0] in ("str", "strs"):
+            return ["bytes" if value[0] == "str" else "list", value[1]]
+        return [as_bytes(one) for one in value]
+    return value
+
+
+def as_ascii(value):
+    """Arguments and calls with a host in US-ASCII, and the host that was there."""
+    (host, *rest), calls = value
+    wide = None
+    if not host.isascii():
+        wide, _, port = host.partition(":")
+        host = IDNA + _ + port
+    changed = []
+    for call in calls:
+        if call[0] == "set_tunnel" and not call[1].isascii():
+            wide, _, port = call[1].partition(":")
+            call = ["set_tunnel", IDNA + _ + port, *call[2:]]
+        changed.append(call)
+    return [[host, *rest], changed], wide
+
+
 class Requests:
     """Collects vectors under a kind."""
 
@@ -115,7 +144,14 @@ class Requests:
         self.vectors = []
         self.kind = ""
 
-    def add(self, ident, calls, new=("example.com",), scheme="http", answers=None, refused=None, like=None, **options):
+    def add(self, ident, calls, new=("example.com",), scheme="http", answers=None, refused=None, bodies=False, like=None, **options):
+        """One vector. What the twin is like is told by which of these is given:
+
+        refused  the calls that this library refuses: they are left out
+        bodies   text as a body: bytes in its place
+        like     other answers of the server
+        (a host outside of US-ASCII: IDNA in its place)
+        """
         answers = [list(PLAIN)] if answers is None else answers
         vector = {"id": f"{self.kind}/{ident}", "kind": self.kind, "new": list(new), "calls": calls}
         if scheme != "http":
@@ -124,15 +160,20 @@ class Requests:
             vector["answers"] = [[pack(answer) for answer in one] for one in answers]
         vector.update(options)
         vector["expect"] = run(scheme, new, calls, answers, **options)
+        twin = None
         if refused is not None:
-            # Several calls can be refused; the twin has none of them.
             marks = refused if isinstance(refused, list) else [refused]
-            rest = [call for number, call in enumerate(calls) if number not in marks]
             vector["refused"] = marks
-            vector["twin"] = run(scheme, new, rest, answers, **options)
-        if like is not None:
-            # The same calls against another server: a proxy that says a plain 200.
-            vector["twin"] = run(scheme, new, calls, like, **options)
+            twin = new, [call for number, call in enumerate(calls) if number not in marks], answers
+        elif bodies:
+            twin = new, as_bytes(calls), answers
+        elif like is not None:
+            twin = new, calls, like
+        elif not as_ascii([list(new), calls])[0] == [list(new), calls]:
+            (new, calls), vector["wide"] = as_ascii([list(new), calls])
+            twin = new, calls, answers
+        if twin is not None:
+            vector["twin"] = run(scheme, *twin, **options)
         self.vectors.append(vector)
 
     def request(self, ident, method="GET", url="/", body=None, headers=(), chunked=None, refused=None, **options):
@@ -180,7 +221,7 @@ def bodies(to):
     to.request("wide", "POST", "/", ["str", "snow \u2603"], refused=True)
     to.request("wide-end", "POST", "/", ["str", "a" * 50 + "\u0100"], refused=True)
     to.request("int", "POST", "/", ["int", 5], refused=True)
-    to.request("strs", "POST", "/", ["strs", ["one", "two"]])
+    to.request("strs", "POST", "/", ["strs", ["one", "two"]], bodies=True)
 
 
 def headers(to):
@@ -212,18 +253,16 @@ def headers(to):
         for chunked in (None, False, True):
             label = {None: "", False: "/unchunked", True: "/chunked"}[chunked]
             end = ["endheaders", body] if chunked is None else ["endheaders", body, chunked]
-            refused = {"refused": 1} if name.startswith("str") else {}
-            to.add(f"{name}{label}", [["putrequest", "POST", "/"], end], **refused)
+            to.add(f"{name}{label}", [["putrequest", "POST", "/"], end], bodies=name.startswith("str"))
     to.kind = "send"
     start = [["putrequest", "POST", "/"], ["putheader", "Content-Length", 9], ["endheaders"]]
     for name, body in BODIES.items():
         if body is not None:
-            refused = {"refused": 3} if name.startswith("str") else {}
-            to.add(name, [*start, ["send", body]], **refused)
-            to.add(f"{name}/first", [["send", body]], **({"refused": 0} if refused else {}))
+            to.add(name, [*start, ["send", body]], bodies=name.startswith("str"))
+            to.add(f"{name}/first", [["send", body]], bodies=name.startswith("str"))
     to.add("twice", [*start, ["send", ["bytes", "abc"]], ["send", ["list", ["de", "f"]]], ["send", ["file", "ghi"]]])
     to.add("int", [*start, ["send", ["int", 5]], ["send", ["bytes", "abc"]]], refused=3)
-    to.add("strs", [*start, ["send", ["strs", ["ab", "c"]]]], refused=3)
+    to.add("strs", [*start, ["send", ["strs", ["ab", "c"]]]], bodies=True)
 
 
 def targets(to):
@@ -323,7 +362,7 @@ def tunnels(to):
     }.items():
         to.add(f"fields-{name}", [["set_tunnel", "dest.example", 443, pairs], inner])
     plain = [[b"HTTP/1.1 200 OK\r\n\r\n"]]
-    # What the proxy answers. "like" a plain 200: the rows about 2xx and interim responses.
+    # What the proxy answers; the twin has a plain 200.
     replies = {
         "200": b"HTTP/1.1 200 OK\r\n\r\n", "200-reason": b"HTTP/1.1 200 Connection established\r\n\r\n", "200-none": b"HTTP/1.1 200\r\n\r\n", "200-10": b"HTTP/1.0 200 OK\r\n\r\n",
         "200-fields": b"HTTP/1.1 200 OK\r\nVia: x\r\nX-A: 1\r\nx-a: 2\r\n\r\n", "200-lf": b"HTTP/1.1 200 OK\nVia: x\n\n", "200-length": b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n",
@@ -339,15 +378,15 @@ def tunnels(to):
         "201": b"HTTP/1.1 201 Created\r\n\r\n", "204": b"HTTP/1.1 204 No Content\r\n\r\n", "299": b"HTTP/1.1 299 x\r\n\r\n", "100-200": b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
         "103-200": b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", "100-100-200": b"HTTP/1.1 100 x\r\n\r\n" * 2 + b"HTTP/1.1 200 OK\r\n\r\n", "200-length-2xx": b"HTTP/1.1 202 x\r\nContent-Length: 3\r\n\r\n",
     }
-    refusal = {"100-407": (b"HTTP/1.1 100 x\r\n\r\nHTTP/1.1 407 No\r\nX: 1\r\n\r\n", b"HTTP/1.1 407 No\r\nX: 1\r\n\r\n"), "101": (b"HTTP/1.1 101 Switching\r\n\r\n", b"HTTP/1.1 101 Switching\r\n\r\n")}
+    refusal = {"100-407": b"HTTP/1.1 100 x\r\n\r\nHTTP/1.1 407 No\r\nX: 1\r\n\r\n", "101": b"HTTP/1.1 101 Switching\r\n\r\n", "103-403": b"HTTP/1.1 103 x\r\n\r\nHTTP/1.1 403 No\r\n\r\n"}
     calls = [["set_tunnel", "dest.example", 443, None], inner, ["proxy_headers"]]
     for name, reply in replies.items():
-        to.add(f"reply-{name}", calls, answers=[[reply]])
-        to.add(f"reply-{name}/again", [*calls, ["close"], inner], answers=[[reply], plain[0]])
+        to.add(f"reply-{name}", calls, answers=[[reply]], like=plain)
+        to.add(f"reply-{name}/again", [*calls, ["close"], inner], answers=[[reply], plain[0]], like=[plain[0], plain[0]])
     for name, reply in success.items():
         to.add(f"reply-{name}", calls[:2], answers=[[reply]], like=plain)
-    for name, (reply, like) in refusal.items():
-        to.add(f"reply-{name}", calls, answers=[[reply]], like=[[like]])
+    for name, reply in refusal.items():
+        to.add(f"reply-{name}", calls, answers=[[reply]], like=plain)
     to.add("no-tunnel", [inner, ["proxy_headers"]])
     to.add("before", [["proxy_headers"], ["set_tunnel", "dest.example", 443, None], ["proxy_headers"]])
     to.add("twice", [["set_tunnel", "one.example", 1, [["X", "1"]]], ["set_tunnel", "two.example", 2, None], inner])

@@ -1,0 +1,135 @@
+/**
+ * Content codings undone, on request only (RFC 9110, Section 8.4). The decoders are Node's, which Deno
+ * has: they take a gzip of several members, which `DecompressionStream` does not.
+ *
+ * @module
+ */
+import { HTTPException } from "../errors.ts";
+
+/** Options of `HTTPResponse.decoded()`. */
+export interface DecodedOptions {
+  /**
+   * Bytes that any of the codings may give: `HTTPException`. A small body can decode to a huge one.
+   *
+   * @default {1073741824}
+   */
+  maxDecodedBytes?: number;
+}
+
+/** More codings than this are no content but an attack. */
+const MAX_CODINGS = 5;
+const GIB = 1 << 30;
+
+/** A piece of content. */
+type Piece = Uint8Array<ArrayBuffer>;
+
+/** The codings of a `Content-Encoding`, in the order in which they are undone. */
+export function codingsOf(field: string | null): string[] {
+  const codings = (field ?? "").split(",").map((coding) => coding.trim().toLowerCase())
+    .filter((coding) => coding !== "" && coding !== "identity").reverse();
+  if (codings.length > MAX_CODINGS) {
+    throw new HTTPException(`Cannot decode body: got more than ${MAX_CODINGS} content codings`);
+  }
+  const unknown = codings.find((coding) => !KNOWN.includes(coding));
+  if (unknown !== undefined) {
+    throw new HTTPException(
+      `Cannot decode body: unknown content coding ${JSON.stringify(unknown)}`,
+    );
+  }
+  return codings;
+}
+
+const KNOWN = ["gzip", "x-gzip", "deflate", "br", "zstd"];
+
+/** The body with its codings undone. */
+export function decode(
+  body: AsyncIterable<Piece>,
+  codings: string[],
+  options: DecodedOptions,
+): ReadableStream<Piece> {
+  const limit = options.maxDecodedBytes ?? GIB;
+  let pieces = body;
+  for (const coding of codings) pieces = undo(pieces, coding, limit);
+  const iterator = pieces[Symbol.asyncIterator]();
+  return new ReadableStream<Piece>({
+    async pull(controller) {
+      const { done, value } = await iterator.next();
+      if (done) controller.close();
+      else controller.enqueue(value);
+    },
+    async cancel() {
+      await iterator.return?.();
+    },
+  }, { highWaterMark: 0 });
+}
+
+/** One coding undone. A body without a byte has none (an answer to HEAD, say). */
+async function* undo(
+  pieces: AsyncIterable<Piece>,
+  coding: string,
+  limit: number,
+): AsyncGenerator<Piece> {
+  const source = pieces[Symbol.asyncIterator]();
+  let failure: { reason: unknown } | null = null;
+  try {
+    const first = await source.next();
+    if (first.done) return;
+    const { Readable } = await import("node:stream");
+    const decoder = await decoderFor(coding, first.value);
+    const input = Readable.from(chain(first.value, source, (reason) => failure = { reason }));
+    input.on("error", (error) => decoder.destroy(error));
+    input.pipe(decoder);
+    let total = 0;
+    for await (const piece of decoder) {
+      total += piece.length;
+      if (total > limit) {
+        throw new HTTPException(`Cannot decode body: got more than ${limit} bytes`);
+      }
+      // A copy: Node's pieces are parts of a pool.
+      yield new Uint8Array(piece);
+    }
+  } catch (error) {
+    if (failure !== null) throw (failure as { reason: unknown }).reason;
+    if (error instanceof HTTPException) throw error;
+    throw new HTTPException(`Cannot decode body: it is not ${coding}`, { cause: error });
+  } finally {
+    await source.return?.();
+  }
+}
+
+/** The first piece and those after it; what the source throws is kept as it is. */
+async function* chain(
+  first: Piece,
+  source: AsyncIterator<Piece>,
+  onfailure: (reason: unknown) => void,
+): AsyncGenerator<Piece> {
+  yield first;
+  try {
+    for (let next = await source.next(); !next.done; next = await source.next()) yield next.value;
+  } catch (reason) {
+    onfailure(reason);
+    throw reason;
+  }
+}
+
+async function decoderFor(coding: string, first: Piece) {
+  const zlib = await import("node:zlib");
+  switch (coding) {
+    case "br":
+      return zlib.createBrotliDecompress();
+    case "zstd":
+      if (typeof zlib.createZstdDecompress === "function") return zlib.createZstdDecompress();
+      throw new HTTPException("Cannot decode body: this platform has no zstd");
+    case "deflate":
+      // RFC 9110, Section 8.4.1.2: some send raw deflate in place of zlib's form.
+      return isZlib(first) ? zlib.createInflate() : zlib.createInflateRaw();
+    default:
+      return zlib.createGunzip();
+  }
+}
+
+/** Whether a body begins with zlib's header (RFC 1950): a method of 8, and a check of 31. */
+function isZlib(bytes: Uint8Array): boolean {
+  const check = bytes.length < 2 ? 0 : ((bytes[0] << 8) | bytes[1]) % 31;
+  return (bytes[0] & 15) === 8 && check === 0;
+}
