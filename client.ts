@@ -3,12 +3,18 @@
  *
  * @module
  */
-import { ImproperConnectionState, NotConnected, RemoteDisconnected } from "./errors.ts";
+import {
+  ImproperConnectionState,
+  NotConnected,
+  ProtocolError,
+  RemoteDisconnected,
+} from "./errors.ts";
 import type { HTTPMessage } from "./headers.ts";
 import { HTTPResponse } from "./response.ts";
 import { HTTP_PORT, HTTPS_PORT } from "./status.ts";
-import type { Channel, ResponseSettings } from "./_internal/channel.ts";
+import { type Channel, NO_WAITS, type ResponseSettings, type Waits } from "./_internal/channel.ts";
 import type { Dial } from "./_internal/dial.ts";
+import { Exchange } from "./_internal/exchange.ts";
 import { authorityOf, hostField, type HostPort, splitHostPort } from "./_internal/host.ts";
 import { Link } from "./_internal/link.ts";
 import {
@@ -22,29 +28,22 @@ import {
   settingsOf,
 } from "./_internal/options.ts";
 import {
-  contentLength,
   contentOf,
   fieldPairs,
   type FieldValue,
   hasField,
   type HeaderFields,
   type RequestBody,
+  requestFields,
   RequestHead,
 } from "./_internal/request_writer.ts";
 import { type Event, type State, step, unread } from "./_internal/state.ts";
 import { streamsOf } from "./_internal/streams.ts";
 import type { TLSContext } from "./_internal/tls.ts";
 import type { Transport } from "./_internal/transport.ts";
-import { type ResponseTimings, startTimings, tell } from "./_internal/trace.ts";
+import { tell } from "./_internal/trace.ts";
 import { type Tunnel, tunnelTo } from "./_internal/tunnel.ts";
-import {
-  type Outgoing,
-  salvage,
-  sendRaw,
-  upload,
-  uploadExpecting,
-  Watch,
-} from "./_internal/upload.ts";
+import { type Outgoing, outgoing, salvage, sendRaw, transmit } from "./_internal/upload.ts";
 
 export type {
   Deadlines,
@@ -60,17 +59,6 @@ export type { FieldValue, HeaderFields, RequestBody } from "./_internal/request_
 export type { TLSContext } from "./_internal/tls.ts";
 export type { Trace, TraceEvent } from "./_internal/trace.ts";
 export type { Transport } from "./_internal/transport.ts";
-
-/** A request that is out, from its last header line to the head of its response. */
-interface Exchange {
-  method: string;
-  target: string;
-  url: string;
-  /** What it goes out on; settled before anything of it is sent. */
-  channel: Promise<Channel>;
-  response: HTTPResponse | null;
-  timings: ResponseTimings;
-}
 
 /** Makes a connection one over TLS; this module's alone. */
 let secureWith: (conn: HTTPConnection, context: TLSContext) => void;
@@ -123,6 +111,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
 
   #options: HTTPConnectionOptions;
   #settings: ResponseSettings;
+  #hostKnown = { host: "", port: -1, standard: -1, field: "" };
   #context: TLSContext | null = null;
   #state: State = "Idle";
   #link: Link = new Link(() => this.#plan());
@@ -268,37 +257,31 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
    * @throws {TypeError} When the method, a field or the body is not usable.
    * @throws {NotConnected} When there is no connection and `auto_open` is off.
    */
-  async request(
+  request(
     method: string,
     url: string,
     body: RequestBody | null = null,
-    headers: HeaderFields | null = {},
+    headers: HeaderFields | null = null,
     options: RequestOptions = {},
   ): Promise<void> {
-    const pairs = fieldPairs(headers);
-    const expected = hasField(pairs, "expect");
-    this.putrequest(method, url, hasField(pairs, "host"), hasField(pairs, "accept-encoding"));
-    let encode_chunked = options.encode_chunked ?? false;
     try {
-      const content = contentOf(body, this.blocksize);
-      // Encoded and checked once.
-      if (content?.kind === "bytes") body = content.bytes as Uint8Array<ArrayBuffer>;
-      if (hasField(pairs, "content-length")) encode_chunked = false;
-      else if (!hasField(pairs, "transfer-encoding")) {
-        const length = contentLength(method, content);
-        encode_chunked = length === null && content !== null;
-        if (encode_chunked) this.putheader("Transfer-Encoding", "chunked");
-        else if (length !== null) this.putheader("Content-Length", String(length));
+      const pairs = fieldPairs(headers);
+      this.putrequest(method, url, hasField(pairs, "host"), hasField(pairs, "accept-encoding"));
+      try {
+        const content = contentOf(body, this.blocksize);
+        const { fields, encode_chunked } = requestFields(method, content, pairs, options);
+        for (const [name, value] of fields) this.putheader(name, value);
+        // Encoded and checked once.
+        if (content?.kind === "bytes") body = content.bytes as Uint8Array<ArrayBuffer>;
+        if (encode_chunked !== options.encode_chunked) options = { ...options, encode_chunked };
+      } catch (error) {
+        this.#refuse();
+        throw error;
       }
-      for (const [name, value] of pairs) this.putheader(name, value);
-      if (options.expect_continue && content !== null && !expected) {
-        this.putheader("Expect", "100-continue");
-      }
+      return this.endheaders(body, options);
     } catch (error) {
-      this.#refuse();
-      throw error;
+      return Promise.reject(error);
     }
-    await this.endheaders(body, { ...options, encode_chunked });
   }
 
   /**
@@ -316,7 +299,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     const exchange = this.#exchange!;
     let channel: Channel | null = null;
     try {
-      channel = await exchange.channel;
+      channel = exchange.channel ?? await exchange.whenOpen();
       if (channel.closed && exchange.response === null) throw new RemoteDisconnected();
       channel.life.listen(options.signal);
       const response = this.#responseOf(exchange, channel);
@@ -383,40 +366,29 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
    * @throws {TypeError} When the body is not usable.
    * @throws {NotConnected} When there is no connection and `auto_open` is off.
    */
-  async endheaders(
+  endheaders(
     message_body: RequestBody | null = null,
     options: RequestOptions = {},
   ): Promise<void> {
-    this.#move("endheaders");
-    const head = this.#head!;
-    this.#head = null;
-    let out: Outgoing;
     try {
-      options.signal?.throwIfAborted();
-      this.#checkOpen();
-      out = {
-        head: head.bytes(),
-        content: contentOf(message_body, this.blocksize),
-        chunked: options.encode_chunked ?? false,
-        trailers: fieldPairs(options.trailers),
-        debug: this.debuglevel > 0,
-      };
+      this.#move("endheaders");
+      const head = this.#head!;
+      this.#head = null;
+      try {
+        options.signal?.throwIfAborted();
+        this.#checkOpen();
+        const content = contentOf(message_body, this.blocksize);
+        const out = outgoing(head.bytes(), content, options, this.debuglevel > 0);
+        const exchange = new Exchange(head.method, head.target, this.#urlOf(head.target));
+        this.#exchange = exchange;
+        return this.#dispatch(exchange, out, options, head.closes);
+      } catch (error) {
+        this.#refuse();
+        throw error;
+      }
     } catch (error) {
-      this.#refuse();
-      throw error;
+      return Promise.reject(error);
     }
-    const behind = unread(this.#state);
-    const timings = startTimings();
-    const exchange: Exchange = {
-      method: head.method,
-      target: head.target,
-      url: this.#urlOf(head.target),
-      channel: this.#link.channelFor(options.signal, behind, Boolean(this.auto_open), timings),
-      response: null,
-      timings,
-    };
-    this.#exchange = exchange;
-    await this.#dispatch(exchange, out, behind, { ...options, closes: head.closes });
   }
 
   /**
@@ -470,9 +442,15 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     this.#move("close");
   }
 
+  /** The value of `Host`, made anew only when what it is made of has changed. */
   #hostField(): string {
-    const target: HostPort = this.#tunnel ?? this;
-    return hostField(target, this.default_port);
+    const { host, port }: HostPort = this.#tunnel ?? this;
+    const known = this.#hostKnown;
+    if (known.host !== host || known.port !== port || known.standard !== this.default_port) {
+      const field = hostField({ host, port }, this.default_port);
+      this.#hostKnown = { host, port, standard: this.default_port, field };
+    }
+    return this.#hostKnown.field;
   }
 
   /** The URL of a target: absolute where the target is a path. */
@@ -525,31 +503,56 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     });
   }
 
-  /** Sends a request on its channel. */
+  /** What the request goes out on: the idle channel if it is silent and open, or a new one. */
+  async #openFor(exchange: Exchange, signal: AbortSignal | null | undefined): Promise<Channel> {
+    const link = this.#link;
+    let channel = link.channel;
+    if (channel !== null && channel.reused) {
+      channel.probe();
+      await channel.settle();
+      if (this.#exchange !== exchange) {
+        throw new Deno.errors.Interrupted("The request was given up");
+      }
+      if (!channel.silent) {
+        link.retire(channel);
+        channel = null;
+        this.#checkOpen();
+      }
+    }
+    if (channel === null) return await link.connect(signal, exchange.timings);
+    if (channel.reader.available > 0) {
+      throw channel.fail(new ProtocolError("Cannot send: the server spoke before the request"));
+    }
+    channel.life.listen(signal);
+    channel.life.set("total", this.#options.deadlines?.total);
+    return channel;
+  }
+
+  /** Sends a request: on the channel of an unread response, or on one that is looked for. */
   async #dispatch(
     exchange: Exchange,
     out: Outgoing,
-    behind: boolean,
-    options: RequestOptions & { closes: boolean },
+    options: RequestOptions,
+    closes: boolean,
   ): Promise<void> {
+    const behind = unread(this.#state) && this.#link.channel !== null;
     let channel: Channel;
     try {
-      channel = await exchange.channel;
+      channel = behind ? this.#link.channel! : await this.#openFor(exchange, options.signal);
+      exchange.open(channel);
     } catch (error) {
+      exchange.fail(error);
       this.#abandon(exchange);
       throw error;
     }
     const begin = () => this.#responseOf(exchange, channel).begin();
     try {
-      channel.begin({ timeout: this.timeout, ...this.#options.deadlines }, exchange.timings);
+      channel.begin(this.#waits(), exchange.timings);
+      if (closes) channel.reusable = false;
       const { trace, reused: connectionReused } = channel;
       const { method, target } = exchange;
       if (trace !== null) tell(trace, { type: "requestStart", method, target, connectionReused });
-      if (options.closes) channel.reusable = false;
-      const watch = new Watch(channel, behind ? null : begin);
-      const whole = options.expect_continue && out.content !== null && !behind
-        ? await uploadExpecting(channel, out, watch, options.expect_continue)
-        : await upload(channel, out, watch);
+      const whole = await transmit(channel, out, behind ? null : begin);
       if (!whole) channel.reusable = false;
       exchange.timings.sent = performance.now();
       if (trace !== null) tell(trace, { type: "requestEnd", bytes: channel.sent, whole });
@@ -559,6 +562,12 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
       this.#abandon(exchange);
       throw reason;
     }
+  }
+
+  #waits(): Waits {
+    const { deadlines } = this.#options;
+    if (this.timeout === null && deadlines === undefined) return NO_WAITS;
+    return { timeout: this.timeout, ...deadlines };
   }
 
   /** The head has come: the connection keeps the response in view, or lets go of it. */

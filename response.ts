@@ -291,7 +291,15 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>> {
    */
   read(amt?: number | null): Promise<Uint8Array<ArrayBuffer>> {
     const limit = amt === undefined || amt === null || amt < 0 ? Infinity : amt;
-    return this.#exclusive((body) => body.gather(limit), EMPTY);
+    let body: BodyReader | null = null;
+    try {
+      body = this.#enter();
+      if (body === null) return Promise.resolve(EMPTY);
+      const now = body.gatherNow(limit);
+      return now === null ? this.#run(body, body.gather(limit)) : Promise.resolve(now);
+    } catch (error) {
+      return Promise.reject(body === null ? error : this.#fail(body, error));
+    }
   }
 
   /**
@@ -487,16 +495,26 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>> {
     return this.#body;
   }
 
-  /** Runs one read at a time, on a response that is neither over nor broken. */
-  async #exclusive<T>(read: (body: BodyReader) => Promise<T>, nothing: T): Promise<T> {
+  /** The body to read from, by one call at a time; `null` where there is nothing to read. */
+  #enter(): BodyReader | null {
     this.#refuseLocked();
     if (this.#busy) throw new TypeError("Cannot read response: another read is at work");
-    if (this.#closed) return nothing;
+    if (this.#closed) return null;
     const body = this.#rethrow();
-    if (body.over) return nothing;
+    return body.over ? null : body;
+  }
+
+  /** Runs one read, on a response that is neither over nor broken. */
+  async #exclusive<T>(read: (body: BodyReader) => Promise<T>, nothing: T): Promise<T> {
+    const body = this.#enter();
+    return body === null ? nothing : await this.#run(body, read(body));
+  }
+
+  /** Waits for a read that was begun on `body`. */
+  async #run<T>(body: BodyReader, read: Promise<T>): Promise<T> {
     this.#busy = true;
     try {
-      return await read(body);
+      return await read;
     } catch (error) {
       throw this.#fail(body, error);
     } finally {

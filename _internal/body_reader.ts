@@ -69,17 +69,20 @@ export class BodyReader {
     return count;
   }
 
+  /** What `gather` gives where nothing is to be waited for: a body that has come whole. */
+  gatherNow(limit: number): Uint8Array<ArrayBuffer> | null {
+    if (limit === 0 && !this.#chunked) return this.#nothing();
+    const known = this.decoder.length;
+    if (known === null || known > this.#channel.reader.available || known > limit) return null;
+    const piece = this.#take(known);
+    this.#settle(known, limit);
+    return piece;
+  }
+
   /** Reads up to `limit` bytes. Memory grows with what came, not with what a length promises. */
   async gather(limit: number): Promise<Uint8Array<ArrayBuffer>> {
     const { reader } = this.#channel;
     const { decoder } = this;
-    if (limit === 0 && !this.#chunked) return this.#nothing();
-    const known = decoder.length;
-    if (known !== null && known <= reader.available && known <= limit) {
-      const piece = this.#take(known);
-      this.#settle(known, limit);
-      return piece;
-    }
     const parts: Uint8Array<ArrayBuffer>[] = [];
     let size = 0;
     for (;;) {

@@ -36,6 +36,9 @@ function turn(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 0));
 }
 
+/** No deadlines. */
+export const NO_WAITS: Waits = {};
+
 function given(seconds: number | null | undefined): boolean {
   return seconds !== null && seconds !== undefined;
 }
@@ -95,8 +98,8 @@ export class Channel implements Transport {
     this.#waits = waits;
     this.timings = timings;
     const timed = given(waits.timeout) || given(waits.bodyIdle);
-    this.reader.onwait = timed ? () => this.#onwait() : null;
-    this.reader.onwake = timed ? () => this.#onwake() : null;
+    this.reader.onwait = timed ? this.#onwait : null;
+    this.reader.onwake = timed ? this.#onwake : null;
   }
 
   /** The head is waited for. */
@@ -112,17 +115,25 @@ export class Channel implements Transport {
   }
 
   /**
-   * Whether an idle connection is still silent and open. A read is issued and what the system has
-   * already is there within three microtasks on Deno's own sockets; it becomes the next `fill()`, so
-   * that nothing is lost. CVE-2026-6733: bytes that nobody asked for are nobody's answer.
+   * Begins to look whether an idle connection is still silent and open: a read is issued, and what the
+   * system has already is there within three microtasks on Deno's own sockets. The read becomes the
+   * next `fill()`, so that nothing is lost. CVE-2026-6733: bytes that nobody asked for are nobody's
+   * answer.
    */
-  async idle(): Promise<boolean> {
+  probe(): void {
+    this.reader.prefetch();
+  }
+
+  /** Whether it is, as far as it has shown: see `probe()`. */
+  get silent(): boolean {
     const { reader } = this;
-    if (this.closed || reader.available > 0 || reader.ended) return false;
-    reader.prefetch();
-    for (let i = 0; i < 3 && reader.arrival === null; i++) await null;
-    if (reader.arrival === null && !this.native) await turn();
-    return reader.arrival === null;
+    return !this.closed && reader.available === 0 && !reader.ended && reader.arrival === null;
+  }
+
+  /** Waits until what was there at `probe()` must have shown. */
+  async settle(): Promise<void> {
+    for (let i = 0; i < 3 && this.silent; i++) await null;
+    if (this.silent && !this.native) await turn();
   }
 
   /** Writes all of `bytes`. */
@@ -203,15 +214,15 @@ export class Channel implements Transport {
     return p.length;
   }
 
-  #onwait(): void {
+  #onwait = (): void => {
     this.life.set("read", this.#waits.timeout);
     if (this.life.phase === "body") this.life.set("bodyIdle", this.#waits.bodyIdle);
-  }
+  };
 
-  #onwake(): void {
+  #onwake = (): void => {
     this.life.clear("read");
     this.life.clear("bodyIdle");
-  }
+  };
 
   #retrySafe(): RetrySafe {
     if (this.sent === 0) return "yes";

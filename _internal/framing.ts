@@ -21,11 +21,11 @@ export interface Framing {
   willClose: boolean;
 }
 
-/** The values of the fields that matter here, each in the order of its lines. */
+/** The values of the fields that matter here; several lines are joined by commas. */
 interface FramingFields {
-  contentLength: string[];
-  transferEncoding: string[];
-  connection: string[];
+  contentLength: string | null;
+  transferEncoding: string | null;
+  connection: string;
   keepAlive: boolean;
   proxyConnection: string;
 }
@@ -33,9 +33,9 @@ interface FramingFields {
 /** One pass over the fields; the length of a name rules nearly all of them out. */
 function pick(fields: readonly string[]): FramingFields {
   const picked: FramingFields = {
-    contentLength: [],
-    transferEncoding: [],
-    connection: [],
+    contentLength: null,
+    transferEncoding: null,
+    connection: "",
     keepAlive: false,
     proxyConnection: "",
   };
@@ -45,13 +45,13 @@ function pick(fields: readonly string[]): FramingFields {
     const value = fields[i + 1];
     switch (fields[i].toLowerCase()) {
       case "content-length":
-        picked.contentLength.push(value);
+        picked.contentLength = joined(picked.contentLength, value);
         break;
       case "transfer-encoding":
-        picked.transferEncoding.push(value);
+        picked.transferEncoding = joined(picked.transferEncoding, value);
         break;
       case "connection":
-        picked.connection.push(value.toLowerCase());
+        picked.connection += `${value.toLowerCase()},`;
         break;
       case "keep-alive":
         picked.keepAlive ||= value !== "";
@@ -63,24 +63,23 @@ function pick(fields: readonly string[]): FramingFields {
   return picked;
 }
 
+function joined(before: string | null, value: string): string {
+  return before === null ? value : `${before},${value}`;
+}
+
 /**
  * Content-Length (RFC 9112, Section 6.3, item 5): a list of the same value collapses, any other
  * malformed one is unrecoverable. CVE-2025-13836 and its like: a number is digits, nothing else.
  */
-function agreedLength(values: string[]): number | null {
-  let agreed: number | null = null;
-  for (const value of values.length === 0 ? [] : values.join(",").split(",")) {
-    const length = parseContentLength(trimOWS(value));
-    if (length < 0 || (agreed !== null && agreed !== length)) {
-      throw new ProtocolError(
-        `Cannot read response: the Content-Length ${
-          JSON.stringify(values.join(", "))
-        } is not one length`,
-      );
-    }
-    agreed = length;
-  }
-  return agreed;
+function agreedLength(list: string | null): number | null {
+  if (list === null) return null;
+  const one = parseContentLength(list);
+  if (one >= 0) return one;
+  const lengths = list.split(",").map((value) => parseContentLength(trimOWS(value)));
+  if (lengths.every((length) => length >= 0 && length === lengths[0])) return lengths[0];
+  throw new ProtocolError(
+    `Cannot read response: the Content-Length ${JSON.stringify(list)} is not one length`,
+  );
 }
 
 /**
@@ -89,7 +88,7 @@ function agreedLength(values: string[]): number | null {
  * more often is safe. For 1.0 it keeps the connection on `Keep-Alive` in any of three fields.
  */
 function closes(version: number, picked: FramingFields): boolean {
-  const options = picked.connection.join(",");
+  const options = picked.connection;
   if (options.includes("close")) return true;
   if (version > 10) return false;
   return !picked.keepAlive && !options.includes("keep-alive") &&
@@ -110,9 +109,8 @@ export function frame(
 ): Framing {
   const picked = pick(fields);
   const willClose = closes(version, picked);
-  const encoding = picked.transferEncoding.join(",");
-  const encoded = picked.transferEncoding.length > 0;
-  const chunked = trimOWS(encoding).toLowerCase() === "chunked";
+  const encoding = picked.transferEncoding;
+  const chunked = encoding !== null && trimOWS(encoding).toLowerCase() === "chunked";
 
   // RFC 9112, Section 6.3, item 1: no body, whatever the fields say.
   if (method === "HEAD" || status === 204 || status === 304 || (status >= 100 && status < 200)) {
@@ -124,13 +122,13 @@ export function frame(
   }
   // Items 3 and 4: Transfer-Encoding overrides Content-Length, and both together are an attack, as is
   // a Transfer-Encoding in HTTP/1.0 (Section 6.1): the connection is not used again.
-  if (encoded) {
+  if (encoding !== null) {
     if (!chunked) {
       throw new UnknownTransferEncoding(
         `Cannot read response: unknown transfer encoding ${JSON.stringify(encoding)}`,
       );
     }
-    const suspect = picked.contentLength.length > 0 || version < 11;
+    const suspect = picked.contentLength !== null || version < 11;
     return { delimiter: "chunked", length: null, chunked: true, willClose: willClose || suspect };
   }
   // Items 5 and 6.

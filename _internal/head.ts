@@ -34,9 +34,9 @@ export interface HeadOptions {
   /** At most this many interim responses: `HTTPException`. */
   maxInterim: number;
   /** Called with each interim response. */
-  onInterim?: (head: Head) => void;
+  onInterim?: ((head: Head) => void) | null;
   /** Called with each status line as received. */
-  onStatusLine?: (line: string) => void;
+  onStatusLine?: ((line: string) => void) | null;
 }
 
 /**
@@ -49,18 +49,22 @@ const STATUS_LINE =
   // deno-lint-ignore no-control-regex
   /^[\t-\r\x1c-\x20\x85\xa0]*([^\t-\r\x1c-\x20\x85\xa0]+)[\t-\r\x1c-\x20\x85\xa0]+([^\t-\r\x1c-\x20\x85\xa0]+)/;
 
+/** A status line's parts. */
+interface StatusLine {
+  version: string;
+  status: number;
+  reason: string;
+}
+
 /** status-line = HTTP-version SP status-code SP [ reason-phrase ] (RFC 9112, Section 4). */
-function parseStatusLine(line: string): { version: string; status: number; reason: string } {
+function parseStatusLine(line: string): StatusLine {
   const match = STATUS_LINE.exec(line);
   // 3DIGIT (RFC 9110, Section 15); CPython: `+20` and `2_0_0` are accepted there.
   if (match === null || !match[1].startsWith("HTTP/") || !/^[1-9][0-9][0-9]$/.test(match[2])) {
     throw new BadStatusLine(line);
   }
-  return {
-    version: match[1],
-    status: Number(match[2]),
-    reason: strip(line.slice(match[0].length)),
-  };
+  const [whole, version, status] = match;
+  return { version, status: Number(status), reason: strip(line.slice(whole.length)) };
 }
 
 /** Python's `str.strip()`, in linear time. */
@@ -79,28 +83,67 @@ function parseVersion(version: string): 10 | 11 {
   throw new UnknownProtocol(version);
 }
 
-/** Reads one head, of an interim response or of a final one. */
-export async function readHead(source: Buffered, options: HeadOptions): Promise<Head> {
-  const scanner = new SectionScanner(HEAD, options.limits);
-  let line: ReturnType<typeof parseStatusLine> | null = null;
-  while (!scanner.scan(source)) {
-    if (line === null && scanner.ends.length > 0) {
-      const text = decodeLatin1(source.bytes, source.start, source.start + scanner.ends[0]);
-      options.onStatusLine?.(text);
-      line = parseStatusLine(text);
-    }
-    if (!scanner.hasMore(source) && !(await source.fill())) {
-      if (source.available === 0) throw new RemoteDisconnected();
-      throw new IncompleteRead(source.take(source.available));
+/**
+ * Finds the final head in what is buffered. 1xx other than 101 come before it (RFC 9110, Section 15.2).
+ * CPython: only 100 is skipped, any number of times; a 103 is taken for the answer.
+ */
+class HeadParser {
+  #options: HeadOptions;
+  #scanner: SectionScanner;
+  #line: StatusLine | null = null;
+  #interim = 0;
+
+  constructor(options: HeadOptions) {
+    this.#options = options;
+    this.#scanner = new SectionScanner(HEAD, options.limits);
+  }
+
+  /** The final head, or `null` where more bytes are needed. */
+  next(source: Buffered): Head | null {
+    for (;;) {
+      const head = this.#one(source);
+      if (head === null || head.status >= 200 || head.status === 101) return head;
+      const { maxInterim, onInterim } = this.#options;
+      if (++this.#interim > maxInterim) {
+        throw new HTTPException(
+          `Cannot read response: got more than ${maxInterim} interim responses`,
+        );
+      }
+      onInterim?.(head);
+      this.#line = null;
+      this.#scanner = new SectionScanner(HEAD, this.#options.limits);
     }
   }
-  const { version, status, reason } = line!;
-  const head = {
-    version: status === 100 ? 11 as const : parseVersion(version),
-    status,
-    reason,
-  };
-  return Object.assign(head, takeSection(source, scanner, 1));
+
+  /** The next head, final or not. */
+  #one(source: Buffered): Head | null {
+    const scanner = this.#scanner;
+    let whole = scanner.scan(source);
+    if (this.#line === null && scanner.ends.length > 0) {
+      // The status line is judged before anything after it.
+      const text = decodeLatin1(source.bytes, source.start, source.start + scanner.ends[0]);
+      this.#options.onStatusLine?.(text);
+      this.#line = parseStatusLine(text);
+      whole = scanner.scan(source);
+    }
+    if (!whole) return null;
+    const { version, status, reason } = this.#line!;
+    const known = status === 100 ? 11 : parseVersion(version);
+    const { fields, defects } = takeSection(source, scanner, 1);
+    return { version: known, status, reason, fields, defects };
+  }
+}
+
+/** Reads up to and including the final head. */
+export async function readFinalHead(source: Buffered, options: HeadOptions): Promise<Head> {
+  const parser = new HeadParser(options);
+  for (;;) {
+    const head = parser.next(source);
+    if (head !== null) return head;
+    if (await source.fill()) continue;
+    if (source.available === 0) throw new RemoteDisconnected();
+    throw new IncompleteRead(source.take(source.available));
+  }
 }
 
 /** Consumes a section that was scanned to its end. */
@@ -112,23 +155,5 @@ export function takeSection(
   const size = scanner.ends[scanner.ends.length - 1];
   const text = decodeLatin1(source.bytes, source.start, source.start + size);
   source.start += size;
-  const { fields, defects } = parseFieldLines(text, scanner, first);
-  return { fields, defects };
-}
-
-/**
- * Reads up to the final head. 1xx other than 101 come before it (RFC 9110, Section 15.2).
- * CPython: only 100 is skipped, any number of times; a 103 is taken for the answer.
- */
-export async function readFinalHead(source: Buffered, options: HeadOptions): Promise<Head> {
-  for (let interim = 0;; interim++) {
-    const head = await readHead(source, options);
-    if (head.status >= 200 || head.status === 101) return head;
-    if (interim === options.maxInterim) {
-      throw new HTTPException(
-        `Cannot read response: got more than ${options.maxInterim} interim responses`,
-      );
-    }
-    options.onInterim?.(head);
-  }
+  return parseFieldLines(text, scanner, first);
 }

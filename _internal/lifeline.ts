@@ -85,10 +85,13 @@ export class Lifeline {
 
   /** Ends all deadlines and forgets the signals: nothing is left behind. */
   stop(): void {
-    this.#due.clear();
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    this.#timerAt = Infinity;
+    if (this.#due.size > 0) this.#due.clear();
+    if (this.#timer !== undefined) {
+      clearTimeout(this.#timer);
+      this.#timer = undefined;
+      this.#timerAt = Infinity;
+    }
+    if (this.#signals.length === 0) return;
     for (const signal of this.#signals) signal.removeEventListener("abort", this.#onabort);
     this.#signals.length = 0;
   }

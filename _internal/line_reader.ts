@@ -48,15 +48,46 @@ export class Buffered {
   async fill(): Promise<boolean> {
     if (this.ended) return false;
     // Kept while it is out: a buffer that a read writes to is never given back.
-    const count = await this.#wait(this.#pending ??= this.#read());
-    if (count === null) return false;
-    this.end += count;
-    return true;
+    this.#pending ??= this.#read();
+    if (this.onwait !== null) this.onwait();
+    try {
+      const count = await this.#pending;
+      if (count === null) return this.#end();
+      this.received += count;
+      this.end += count;
+      return true;
+    } catch (error) {
+      return this.#end(error);
+    } finally {
+      this.#pending = null;
+      if (this.onwake !== null) this.onwake();
+    }
   }
 
   /** Reads straight into `target`, only while nothing is buffered; 0 when the source has ended. */
   async fillInto(target: Uint8Array): Promise<number> {
-    return await this.#wait(this.#pending = this.#source.read(target)) ?? 0;
+    this.#pending = this.#source.read(target);
+    if (this.onwait !== null) this.onwait();
+    try {
+      const count = await this.#pending;
+      if (count === null) this.#end();
+      else this.received += count;
+      return count ?? 0;
+    } catch (error) {
+      this.#end(error);
+      return 0;
+    } finally {
+      this.#pending = null;
+      if (this.onwake !== null) this.onwake();
+    }
+  }
+
+  /** The source has ended, or failed. */
+  #end(error?: unknown): false {
+    // Python's ssl takes a TLS stream that ends without close_notify for ended: so do we.
+    if (error !== undefined && !(error instanceof Deno.errors.UnexpectedEof)) throw error;
+    this.ended = true;
+    return false;
   }
 
   /** Whether `fillInto` may be used. */
@@ -87,24 +118,6 @@ export class Buffered {
   /** Whether a read is out. */
   get pending(): boolean {
     return this.#pending !== null;
-  }
-
-  async #wait(read: Promise<number | null>): Promise<number | null> {
-    this.onwait?.();
-    try {
-      const count = await read;
-      if (count === null) this.ended = true;
-      else this.received += count;
-      return count;
-    } catch (error) {
-      // Python's ssl takes a TLS stream that ends without close_notify for ended: so do we.
-      if (!(error instanceof Deno.errors.UnexpectedEof)) throw error;
-      this.ended = true;
-      return null;
-    } finally {
-      this.#pending = null;
-      this.onwake?.();
-    }
   }
 
   /** Gives the buffer back while nothing is in it: memory is for connections that read. */

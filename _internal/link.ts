@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { NotConnected, ProtocolError, TunnelError } from "../errors.ts";
+import { TunnelError } from "../errors.ts";
 import type { HTTPMessage } from "../headers.ts";
 import { annotate, Channel } from "./channel.ts";
 import { type Dial, dial, type DialTimings } from "./dial.ts";
@@ -55,37 +55,15 @@ export class Link {
     this.#sock = sock;
   }
 
-  /**
-   * What the next request goes out on: the idle channel if it is silent and open, or a new one.
-   *
-   * @param behind Whether a response on the channel is not read yet, so that it is not idle.
-   * @param mayConnect Whether there may be a new one.
-   */
-  async channelFor(
-    signal: MaybeSignal,
-    behind: boolean,
-    mayConnect: boolean,
-    timings: DialTimings,
-  ): Promise<Channel> {
-    const channel = this.#channel;
-    if (channel !== null && (behind || !channel.reused || await channel.idle())) {
-      channel.life.listen(signal);
-      channel.life.set("total", this.#plan().deadlines.total);
-      if (!channel.reused && channel.reader.available > 0) {
-        throw channel.fail(new ProtocolError("Cannot send: the server spoke before the request"));
-      }
-      return channel;
-    }
-    if (channel !== null) {
-      this.leave(channel);
-      channel.close();
-      if (!mayConnect) {
-        throw new NotConnected(
-          "Cannot send: the server closed the connection, and auto_open is off",
-        );
-      }
-    }
-    return await this.connect(signal, timings);
+  /** The channel, if there is one. */
+  get channel(): Channel | null {
+    return this.#channel;
+  }
+
+  /** Ends a channel that the server ended, or spoke on unasked. */
+  retire(channel: Channel): void {
+    this.leave(channel);
+    channel.close();
   }
 
   /** The channel as it is, or a new one. */

@@ -89,7 +89,7 @@ const NOT_LATIN1 = /[^\x00-\xff]/;
 /** Header fields as pairs. */
 export function fieldPairs(
   headers: HeaderFields | null | undefined,
-): readonly (readonly [string, FieldValue])[] {
+): FieldPairs {
   if (headers === null || headers === undefined) return [];
   if (typeof headers !== "object") {
     throw new TypeError("Cannot send headers: they are no record, Headers, Map or pairs");
@@ -100,7 +100,7 @@ export function fieldPairs(
 }
 
 /** Names compared in lower case. */
-export function hasField(pairs: readonly (readonly [string, FieldValue])[], name: string): boolean {
+export function hasField(pairs: FieldPairs, name: string): boolean {
   return pairs.some(([other]) => other.length === name.length && other.toLowerCase() === name);
 }
 
@@ -190,6 +190,43 @@ export function contentLength(method: string, content: Content): number | null {
   return content.kind === "bytes" ? content.bytes.length : content.size;
 }
 
+/** Fields as pairs. */
+type FieldPairs = readonly (readonly [name: string, value: FieldValue])[];
+
+/**
+ * The fields of `request()`: those that frame the body unless the user gave them, then the user's in
+ * their order. Python's rules, and what the options ask for.
+ */
+export function requestFields(
+  method: string,
+  content: Content,
+  pairs: FieldPairs,
+  options: {
+    encode_chunked?: boolean;
+    trailers?: HeaderFields;
+    expect_continue?: boolean | number;
+  },
+): { fields: FieldPairs; encode_chunked: boolean | undefined } {
+  const fields: (readonly [string, FieldValue])[] = [];
+  let { encode_chunked } = options;
+  if (hasField(pairs, "content-length")) encode_chunked = undefined;
+  else if (!hasField(pairs, "transfer-encoding")) {
+    const length = contentLength(method, content);
+    encode_chunked = length === null && content !== null ? true : undefined;
+    if (encode_chunked) fields.push(["Transfer-Encoding", "chunked"]);
+    else if (length !== null) fields.push(["Content-Length", String(length)]);
+  }
+  for (const pair of pairs) fields.push(pair);
+  if (options.trailers !== undefined && !hasField(pairs, "trailer")) {
+    const names = fieldPairs(options.trailers).map(([name]) => name);
+    if (names.length > 0) fields.push(["Trailer", names.join(", ")]);
+  }
+  if (options.expect_continue && content !== null && !hasField(pairs, "expect")) {
+    fields.push(["Expect", "100-continue"]);
+  }
+  return { fields, encode_chunked };
+}
+
 const CRLF = Uint8Array.of(13, 10);
 
 /** The line before a chunk's data: its size in upper-case hexadecimal digits, as Python sends it. */
@@ -202,11 +239,17 @@ export function chunkParts(piece: Uint8Array): Uint8Array[] {
   return [chunkLine(piece.length), piece, CRLF];
 }
 
+/** Fields that frame or route must not come late (RFC 9110, Section 6.5.1). */
+const NOT_IN_TRAILERS = ["content-length", "transfer-encoding", "host", "trailer"];
+
 /** The last chunk, and the trailer section after it. */
-export function lastChunk(trailers: readonly (readonly [string, FieldValue])[]): Uint8Array {
+export function lastChunk(trailers: FieldPairs): Uint8Array {
   let text = "0\r\n";
   for (const [name, value] of trailers) {
     checkFieldName(name);
+    if (NOT_IN_TRAILERS.includes(name.toLowerCase())) {
+      throw new TypeError(`Cannot send trailers: ${name} must not be among them`);
+    }
     text += `${name}: ${fieldText(name, value)}\r\n`;
   }
   return encodeLatin1(text + "\r\n", "the trailers");

@@ -11,7 +11,8 @@ import {
   type AnyIterator,
   chunkParts,
   type Content,
-  type FieldValue,
+  fieldPairs,
+  type HeaderFields,
   lastChunk,
   pieceBytes,
 } from "./request_writer.ts";
@@ -27,13 +28,81 @@ const PROMPT = 8;
 export interface Outgoing {
   head: Uint8Array;
   content: Content;
-  chunked: boolean;
-  trailers: readonly (readonly [string, FieldValue])[];
+  /** What ends a chunked body; `null` where the body is not chunked. */
+  last: Uint8Array | null;
+  /** Whether, or for how many seconds, a 100 is waited for before the body. */
+  expect: boolean | number;
   debug: boolean;
 }
 
+/** The options of a request that concern its sending. */
+interface SendOptions {
+  encode_chunked?: boolean;
+  trailers?: HeaderFields;
+  expect_continue?: boolean | number;
+}
+
+const LAST_CHUNK = lastChunk([]);
+
+/** What to send; trailers that cannot be sent are refused here, before anything is. */
+export function outgoing(
+  head: Uint8Array,
+  content: Content,
+  options: SendOptions,
+  debug: boolean,
+): Outgoing {
+  const chunked = content !== null && options.encode_chunked === true;
+  let last = chunked ? LAST_CHUNK : null;
+  if (options.trailers !== undefined) {
+    const trailers = fieldPairs(options.trailers);
+    if (!chunked && trailers.length > 0) {
+      throw new TypeError("Cannot send trailers: the body is not chunked");
+    }
+    if (chunked) last = lastChunk(trailers);
+  }
+  return { head, content, last, expect: options.expect_continue ?? false, debug };
+}
+
+const EMPTY = new Uint8Array(0);
+/** Up to this size a body is copied behind the head, for one write. */
+const SMALL = 65536;
+
+/**
+ * Sends a request. `false` if the body did not go out whole, as an answer came before.
+ *
+ * @param begin Reads the head of the response; `null` while the reader is another response's.
+ */
+export async function transmit(
+  channel: Channel,
+  out: Outgoing,
+  begin: (() => Promise<void>) | null,
+): Promise<boolean> {
+  const { content } = out;
+  const body = content?.kind === "bytes" ? content.bytes : EMPTY;
+  if (content !== null && out.expect !== false && begin !== null) {
+    return await uploadExpecting(channel, out, new Watch(channel, begin), out.expect);
+  }
+  const small = content?.kind !== "pieces" && body.length <= SMALL;
+  if (!small || out.last !== null) return await upload(channel, out, new Watch(channel, begin));
+  if (out.debug) debugSend(out.head);
+  let bytes = out.head;
+  if (body.length > 0) {
+    if (out.debug) debugSend(body);
+    bytes = new Uint8Array(out.head.length + body.length);
+    bytes.set(out.head);
+    bytes.set(body, out.head.length);
+  }
+  await channel.send(bytes);
+  const { trace, sent } = channel;
+  if (trace !== null) {
+    tell(trace, { type: "requestHead", bytes: out.head.length });
+    if (sent > out.head.length) tell(trace, { type: "requestBody", bytes: sent });
+  }
+  return true;
+}
+
 /** Watches for an answer that comes before the request is out. */
-export class Watch {
+class Watch {
   /** Told when a final answer, or a malformed one, has come. */
   onanswer: (() => void) | null = null;
   /** Whether a final answer has come. */
@@ -186,15 +255,10 @@ class Outbox {
 const STOPPED = new Error("stopped");
 
 /** Sends it all, or up to an early answer. `false` if the body did not go out whole. */
-export async function upload(channel: Channel, out: Outgoing, watch: Watch): Promise<boolean> {
+async function upload(channel: Channel, out: Outgoing, watch: Watch): Promise<boolean> {
   if (out.debug) debugSend(out.head);
-  if (out.content === null) {
-    await channel.send(out.head);
-    if (channel.trace !== null) tell(channel.trace, { type: "requestHead", bytes: channel.sent });
-    return true;
-  }
   const outbox = new Outbox(channel, watch, out.head);
-  const pieces = iterate(out.content, out.debug);
+  const pieces = iterate(out.content!, out.debug);
   let exhausted = false;
   try {
     for (;;) {
@@ -205,7 +269,7 @@ export async function upload(channel: Channel, out: Outgoing, watch: Watch): Pro
       if (watch.answered) throw STOPPED;
     }
     exhausted = true;
-    if (out.chunked) await put(outbox, lastChunk(out.trailers), out.debug);
+    if (out.last !== null) await put(outbox, out.last, out.debug);
     await outbox.flush(false);
     return true;
   } catch (error) {
@@ -222,7 +286,7 @@ async function stage(outbox: Outbox, piece: Uint8Array, out: Outgoing): Promise<
     if (out.debug) debugNote("Zero length chunk ignored");
     return;
   }
-  if (!out.chunked) return await put(outbox, piece, out.debug);
+  if (out.last === null) return await put(outbox, piece, out.debug);
   const parts = chunkParts(piece);
   if (out.debug) debugSend(joined(parts));
   for (const part of parts) await outbox.add(part);
@@ -305,7 +369,7 @@ export async function salvage(
  * Sends the head, and the body once the server has asked for it or `seconds` have passed (RFC 9110,
  * Section 10.1.1). After a final answer the body is not even opened.
  */
-export async function uploadExpecting(
+async function uploadExpecting(
   channel: Channel,
   out: Outgoing,
   watch: Watch,

@@ -1,7 +1,14 @@
 /**
- * Moves 1 GiB each way and watches the memory. Each workload runs in a fresh process: it moves 64 MiB
- * to warm up, collects garbage, notes the memory in use (RSS) as the start, and then moves 1 GiB while
- * the memory is looked at after every MiB. Fails where the peak is over the start by more than 32 MiB.
+ * Moves 1 GiB each way and watches the memory (RSS). Each workload runs in a process of its own: it
+ * moves 64 MiB to warm up, collects garbage, and notes the memory as the start. Then it moves 1 GiB
+ * twice, and the memory is looked at after every MiB:
+ *
+ * - with garbage collected after every 8 MiB: the peak is what the library needs. It fails where that
+ *   is over the start by more than 32 MiB.
+ * - as any program runs: the speed, and the peak with the garbage in it. `for await` and `pipeTo` give
+ *   out each piece in memory of its own, and V8 lets 64 MiB and more of dropped pieces pile up before
+ *   it collects them. It does not grow with the body, and it is the same for a bare loop that makes
+ *   and drops pieces; `readinto` leaves none.
  *
  * @module
  */
@@ -12,6 +19,8 @@ const MIB = 1024 * 1024;
 const WARM_UP = 64 * MIB;
 const SIZE = 1024 * MIB;
 const PIECE = 65536;
+/** How often garbage is collected, in bytes. */
+const COLLECT = 8 * MIB;
 /** How far the peak may be over the start. */
 const ALLOWED = 32 * MIB;
 
@@ -75,17 +84,31 @@ const WORKLOADS: Record<string, Workload> = {
   "upload, chunked, stream": upload,
 };
 
+function collectGarbage(): void {
+  (globalThis as { gc?: () => void }).gc?.();
+}
+
 /** Counts what is moved, and looks at the memory after every MiB. */
 class Gauge {
   peak = 0;
-  total = 0;
-  #next = 0;
+  #collect: number;
+  #total = 0;
+  #nextLook = 0;
+  #nextCollect: number;
+
+  /** @param collect After how many bytes garbage is collected. */
+  constructor(collect: number) {
+    this.#collect = this.#nextCollect = collect;
+  }
 
   readonly moved = (bytes: number): void => {
-    this.total += bytes;
-    if (this.total < this.#next) return;
-    this.#next = this.total + MIB;
+    this.#total += bytes;
+    if (this.#total < this.#nextLook) return;
+    this.#nextLook += MIB;
     this.look();
+    if (this.#total < this.#nextCollect) return;
+    this.#nextCollect += this.#collect;
+    collectGarbage();
   };
 
   look(): number {
@@ -93,25 +116,32 @@ class Gauge {
     this.peak = Math.max(this.peak, rss);
     return rss;
   }
+
+  /** Looks for the last time. */
+  end(size: number): void {
+    this.look();
+    if (this.#total !== size) throw new Error(`Moved ${this.#total} bytes, not ${size}`);
+  }
 }
 
 /** Runs one workload and prints its line; says whether the memory was flat. */
 async function measure(name: string, port: number): Promise<boolean> {
   using conn = new HTTPConnection("127.0.0.1", port);
-  await WORKLOADS[name](conn, WARM_UP, new Gauge().moved);
-  (globalThis as { gc?: () => void }).gc?.();
-  const gauge = new Gauge();
-  const start = gauge.look();
+  await WORKLOADS[name](conn, WARM_UP, new Gauge(Infinity).moved);
+  collectGarbage();
+  const held = new Gauge(COLLECT);
+  const start = held.look();
+  await WORKLOADS[name](conn, SIZE, held.moved);
+  held.end(SIZE);
+  const all = new Gauge(Infinity);
   const begin = performance.now();
-  await WORKLOADS[name](conn, SIZE, gauge.moved);
+  await WORKLOADS[name](conn, SIZE, all.moved);
   const seconds = (performance.now() - begin) / 1000;
-  gauge.look();
-  if (gauge.total !== SIZE) throw new Error(`Moved ${gauge.total} bytes, not ${SIZE}`);
-  const over = gauge.peak - start;
-  const figures = [SIZE / seconds, start, gauge.peak, over]
-    .map((figure, i) => (figure / MIB).toFixed(i === 0 ? 0 : 1));
-  printLine(name, ...figures, over > ALLOWED ? "NOT FLAT" : "flat");
-  return over <= ALLOWED;
+  all.end(SIZE);
+  const figures = [SIZE / seconds, start, held.peak, held.peak - start, all.peak, all.peak - start];
+  const flat = held.peak - start <= ALLOWED;
+  printLine(name, ...figures.map((n) => (n / MIB).toFixed(0)), flat ? "flat" : "NOT FLAT");
+  return flat;
 }
 
 function printLine(name: string, ...columns: string[]): void {
@@ -127,7 +157,8 @@ async function main(): Promise<number> {
   }).spawn();
   const output = server.stdout.getReader();
   const port = Number(new TextDecoder().decode((await output.read()).value));
-  printLine("1 GiB each", "MiB/s", "start MiB", "peak MiB", "over MiB", "");
+  printLine("", "", "", "collected", "", "as it runs", "", "");
+  printLine("1 GiB, RSS in MiB", "MiB/s", "start", "peak", "over", "peak", "over", "");
   let code = 0;
   for (const name of Object.keys(WORKLOADS)) {
     const args = ["-A", "--v8-flags=--expose-gc", import.meta.url, name, String(port)];

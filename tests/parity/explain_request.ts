@@ -117,7 +117,13 @@ function withRefused(vector: RequestVector, note: (row: RowId) => void): Connect
 function withIdna(vector: RequestVector): ConnectionAnswer {
   const ascii = domainToASCII(vector.wide!);
   const { out, sent } = vector.twin!;
-  if (ascii !== "") return { out, sent: sent!.map((s) => s.replaceAll(IN_ITS_PLACE, ascii)) };
+  // CPython sends the space that a no-break space is mapped to.
+  if (ascii !== "" && !IN_HOST.test(ascii)) {
+    return {
+      out,
+      sent: sent!.map((s) => s.replaceAll(IN_ITS_PLACE, ascii)),
+    };
+  }
   // set_tunnel() refuses it; otherwise the request that would name it does.
   const tunnel = vector.calls.findIndex(([name]) => name === "set_tunnel");
   const at = Math.max(tunnel, 0);
@@ -169,10 +175,17 @@ function withBrackets(answer: ConnectionAnswer): ConnectionAnswer {
   const fix = (sent: string) =>
     sent.replace(/^CONNECT \[([^%\]]*)[^\]]*\]:(\d+) HTTP\/1.1\r\n/, "CONNECT [$1]:$2 HTTP/1.1\r\n")
       .replace(
-        /^(CONNECT (\S+) HTTP\/1.1\r\n(?:[^\r]+\r\n)*?Host: )[0-9a-f:]+[^\r]*/,
+        /^(CONNECT (\S+) HTTP\/1.1\r\n(?:[^\r]+\r\n)*?Host: )[^[\r]*:[^\r]*:\d+/,
         "$1$2",
       );
   return { ...answer, sent: answer.sent!.map(fix) };
+}
+
+/** The port of an absolute-form target with a scope, which CPython cuts off with the scope. */
+function withPort(target: string, answer: ConnectionAnswer): ConnectionAnswer {
+  const port = /\]:(\d+)/.exec(target)![1];
+  const sent = answer.sent!.map((one) => one.replace(/(\r\nHost: [^\r]*)/, `$1:${port}`));
+  return { ...answer, sent };
 }
 
 /** Digits, and not over what a port can be. */
@@ -212,9 +225,18 @@ export function explainRequest(vector: RequestVector): Explained<ConnectionAnswe
     note("userinfo");
     return explained(withoutUserinfo(expect));
   }
-  if (expect.sent?.some((sent) => /^CONNECT \[/.test(sent))) {
-    note("tunnel-ipv6");
+  if (vector.calls[0]?.[0] === "set_tunnel" && expect.sent?.some((sent) => sent[8] === "[")) {
+    note("ipv6");
     return explained(withBrackets(expect));
+  }
+  if (typeof target === "string" && /^https?:\/\/\[[^\]]*%[^\]]*\]:/.test(target)) {
+    note("ipv6");
+    return explained(withPort(target, expect));
+  }
+  if (JSON.stringify(vector.calls).includes('"array16"')) {
+    if (expect.sent!.some((sent) => sent.includes("\r\n3\r\nabcdef"))) note("array-chunk");
+    const sent = expect.sent!.map((one) => one.replace("\r\n3\r\nabcdef", "\r\n6\r\nabcdef"));
+    return explained({ ...expect, sent });
   }
   return explained(expect);
 }

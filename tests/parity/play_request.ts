@@ -28,6 +28,8 @@ type BodySpec = [kind: string, content: unknown] | null;
 type ValueSpec = string | number | { b: string };
 type Pairs = [string, ValueSpec][];
 
+type RequestArguments = [string, string, BodySpec, Pairs, boolean?];
+
 /** How a mapping of header fields is given. */
 export type Shape = "record" | "pairs" | "map";
 
@@ -107,8 +109,8 @@ class Session {
     const conn = this.connection;
     switch (name) {
       case "request": {
-        const [method, url, body, headers, chunked] = args as [string, string, BodySpec, Pairs];
-        const options = chunked === undefined ? {} : { encode_chunked: chunked as boolean };
+        const [method, url, body, headers, chunked] = args as RequestArguments;
+        const options = chunked === undefined ? {} : { encode_chunked: chunked };
         await conn.request(method, url, bodyOf(body), headersOf(headers, this.shape), options);
         return null;
       }
@@ -174,7 +176,8 @@ class Session {
     try {
       return await this.perform(call);
     } catch (error) {
-      return describe(error);
+      const { cause: _, ...thrown } = describe(error);
+      return thrown;
     }
   }
 }
@@ -245,7 +248,7 @@ async function drain(session: Session): Promise<null> {
 
 /** This library's answer to a session. */
 export async function playSession(
-  vector: Pick<SessionVector, "calls" | "script" | "expect">,
+  vector: Pick<SessionVector, "calls" | "script" | "twin"> & { expect: ConnectionAnswer },
   debuglevel = 0,
 ): Promise<ConnectionAnswer> {
   const script: Scripted[] = [...vector.script];
@@ -253,7 +256,6 @@ export async function playSession(
     const next = script.shift();
     if (next !== undefined) transport.release(toBytes(next.text), next.ended);
   };
-  let session: Session;
   const make = () => {
     const transport = new ScriptedTransport();
     session.transports.push(transport);
@@ -265,12 +267,13 @@ export async function playSession(
     };
     return Promise.resolve(transport);
   };
-  session = new Session(new HTTPConnection("example.com", { transport: make }), "record");
+  const connection = new HTTPConnection("example.com", { transport: make });
+  const session: Session = new Session(connection, "record");
   session.connection.set_debuglevel(debuglevel);
   const out: Result[] = [];
   for (const [i, call] of vector.calls.entries()) {
     const result = session.attempt(call);
-    const refused = vector.expect.out?.[i] as { x?: string } | undefined;
+    const refused = (vector.twin ?? vector.expect).out?.[i] as { x?: string } | undefined;
     if (call[0] === "getresponse" && refused?.x !== "ResponseNotReady") {
       release(session.transports[session.transports.length - 1]);
     }

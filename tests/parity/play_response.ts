@@ -15,7 +15,7 @@ import {
   toText,
 } from "./vectors.ts";
 
-/** A way of getting the bytes to the library. */
+/** A way of getting the bytes to the library; a number is where they are cut in two. */
 export type Delivery = "whole" | "stream" | "bytewise" | number;
 
 /** An error of ours, with the fields that a user can see. */
@@ -41,7 +41,8 @@ function source(vector: ResponseVector, delivery: Delivery) {
   if (delivery === "stream") return new Blob([bytes]).stream();
   if (delivery === "whole") return new SegmentTransport([bytes]);
   if (delivery === "bytewise") {
-    return new SegmentTransport(Array.from(bytes, (_, i) => bytes.subarray(i, i + 1)));
+    const pieces = Array.from(bytes, (_, i) => bytes.subarray(i, i + 1));
+    return new SegmentTransport(pieces);
   }
   return new SegmentTransport([bytes.subarray(0, delivery), bytes.subarray(delivery)]);
 }

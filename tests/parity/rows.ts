@@ -189,6 +189,12 @@ export const ROWS = {
     here: "sent as ISO-8859-1",
     why: "as `request()` takes it",
   },
+  "array-chunk": {
+    what: "a chunk of an array of larger items",
+    cpython: "its size is given in items: broken framing",
+    here: "its size is given in bytes",
+    why: "RFC 9112, Section 7.1",
+  },
   "userinfo": {
     what: "an absolute-form target with user information",
     cpython: "it is copied into `Host`",
@@ -207,10 +213,11 @@ export const ROWS = {
     here: "read as any other head",
     why: "RFC 9112, Section 2.3",
   },
-  "tunnel-ipv6": {
-    what: "a tunnel to an IPv6 address",
-    cpython: "`Host` without brackets; the scope is sent",
-    here: "brackets, and no scope, in the target and in `Host`",
+  "ipv6": {
+    what: "a tunnel to an IPv6 address; a scope and a port in an absolute-form target",
+    cpython:
+      "CONNECT's `Host` is without brackets and has the scope; the port is cut off with the scope",
+    here: "brackets, the port, and no scope",
     why: "RFC 9110, Section 7.2; RFC 6874, Section 1",
   },
   "port-digits": {
@@ -218,6 +225,12 @@ export const ROWS = {
     cpython: "`+81`, `8_1` and any number accepted",
     here: "`InvalidURL`",
     why: "RFC 3986, Section 3.2.3",
+  },
+  "debug-lines": {
+    what: "what `set_debuglevel(1)` prints of a body object and of a proxy's answer",
+    cpython: "Python's `repr` of the object; the fields with their line ends, no status line",
+    here: "nothing of the object; the status line and the fields as of any answer",
+    why: "there is no `repr`; a line for each line",
   },
   "iteration": {
     what: "iteration over a response",

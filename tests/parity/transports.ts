@@ -8,6 +8,7 @@ import type { Transport } from "../../mod.ts";
 /** Gives one segment, or a part of it, for each read; then the end. */
 export class SegmentTransport implements Transport {
   #segments: Uint8Array[];
+  #next = 0;
   closed = false;
 
   constructor(segments: Uint8Array[]) {
@@ -15,12 +16,12 @@ export class SegmentTransport implements Transport {
   }
 
   read(target: Uint8Array): Promise<number | null> {
-    const segment = this.#segments[0];
+    const segment = this.#segments[this.#next];
     if (segment === undefined) return Promise.resolve(null);
     const piece = segment.subarray(0, target.length);
     target.set(piece);
-    if (piece.length === segment.length) this.#segments.shift();
-    else this.#segments[0] = segment.subarray(piece.length);
+    if (piece.length === segment.length) this.#next++;
+    else this.#segments[this.#next] = segment.subarray(piece.length);
     return Promise.resolve(piece.length);
   }
 

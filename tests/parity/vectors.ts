@@ -91,7 +91,7 @@ const CLASSES: Record<string, string> = {
 
 /** CPython's exception as this library names it. */
 export function translated(thrown: Record<string, unknown>): Thrown {
-  const { x, message, ...fields } = thrown as { x: string; message?: string } & Thrown;
+  const { x, message, ...fields } = thrown as unknown as Thrown & { message?: string };
   if (x === "OSError") {
     const match = /^Tunnel connection failed: (\d+) ?([^]*)$/.exec(message ?? "");
     if (match !== null) return { x: "TunnelError", status: Number(match[1]), reason: match[2] };
@@ -161,15 +161,32 @@ function answer(raw: RawAnswer, whole?: RawHead): ResponseAnswer {
   return decoded;
 }
 
-/** The JSON of a file of vectors. */
+/** The lines of a file of vectors. */
+function* lines(name: string): Iterable<unknown> {
+  const text = Deno.readTextFileSync(new URL(`vectors/${name}.jsonl`, import.meta.url));
+  for (const line of text.trimEnd().split("\n")) yield JSON.parse(line);
+}
+
+/** The vectors of a file. */
 export function load<T>(name: string): T[] {
-  return JSON.parse(Deno.readTextFileSync(new URL(`vectors/${name}.json`, import.meta.url)));
+  return [...lines(name)] as T[];
+}
+
+/** Response vectors; the answers to a base that is cut off follow it. */
+function loadRaw(name: string): RawResponse[] {
+  const vectors: RawResponse[] = [];
+  for (const line of lines(name)) {
+    if (!Array.isArray(line)) vectors.push(line as RawResponse);
+    else (vectors[vectors.length - 1].cut ??= []).push(line as [number, RawAnswer]);
+  }
+  return vectors;
 }
 
 /** The response vectors of a file; a truncated base becomes one for each byte. */
 export function loadResponses(name: string): ResponseVector[] {
-  return load<RawResponse>(name).flatMap((raw) => {
-    const { id, kind, method, calls, rules = [], delivery = "whole" } = raw;
+  return loadRaw(name).flatMap((raw): ResponseVector[] => {
+    const { id, kind, method, calls, rules = [] } = raw;
+    const delivery: ResponseVector["delivery"] = raw.delivery ?? "whole";
     const bytes = unpack(raw.bytes);
     const common = { kind, method, calls, rules, delivery };
     if (raw.cut === undefined) return [{ ...common, id, bytes, expect: answer(raw.expect) }];
@@ -295,6 +312,59 @@ export function loadSessions(): SessionVector[] {
 export function loadDebug(): DebugVector[] {
   return load<{ id: string; calls: Call[]; script: RawScript; expect: Packed[] }>("debuglevel")
     .map((raw) => ({ ...raw, script: scriptOf(raw.script), expect: raw.expect.map(unpack) }));
+}
+
+/** Calls on the fields of a message. */
+export interface MessageVector {
+  id: string;
+  /** The field lines. */
+  raw: string;
+  calls: Call[];
+  expect: unknown[];
+}
+
+/** Python's tuples are arrays here. */
+function untupled(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(untupled);
+  if (typeof value !== "object" || value === null) return value;
+  if ("t" in value) return (value as { t: unknown[] }).t.map(untupled);
+  return "x" in value ? translated(value as Record<string, unknown>) : value;
+}
+
+/** The vectors about messages. */
+export function loadMessages(): MessageVector[] {
+  return load<MessageVector & { raw: Packed }>("messages").map((raw) => ({
+    ...raw,
+    raw: unpack(raw.raw),
+    calls: raw.calls.map(([name, ...args]) => [name, ...args.map(untupled)] as Call),
+    expect: raw.expect.map(untupled),
+  }));
+}
+
+/** What a constructor makes of a host and a port. */
+export interface HostVector {
+  id: string;
+  scheme: "http" | "https";
+  new: [string, (number | null)?];
+  expect: { host: string; port: number } | { x: string };
+}
+
+/** The vectors about hosts and ports. */
+export function loadHosts(): HostVector[] {
+  return load<HostVector>("hosts").map((raw) => ({
+    ...raw,
+    expect: "x" in raw.expect ? translated({ ...raw.expect }) : raw.expect,
+  }));
+}
+
+/** A member of HTTPStatus, an entry of `responses`, or a constant. */
+export interface StatusVector {
+  id: string;
+  kind: "status" | "responses" | "constants";
+  name: string;
+  value: number;
+  canonical: string;
+  phrase: string;
 }
 
 /** JSON with sorted keys: equal text for equal answers. */

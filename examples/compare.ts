@@ -1,0 +1,530 @@
+/**
+ * The same exchanges with the same raw server by four clients: this library, Deno's `fetch`,
+ * `npm:undici` and `node:http` on Deno. Prints what each makes of them, as a Markdown table; each cell
+ * is what happened in this run.
+ *
+ *     deno run -A examples/compare.ts           prints the table
+ *     deno run -A examples/compare.ts --write   and puts it into the pages that show it
+ *     deno run -A examples/compare.ts --check   fails if they show another one
+ *
+ * @module
+ */
+import { gzipSync } from "node:zlib";
+import { type Peer, type RawServer, type Script, startRaw } from "../tests/servers/raw.ts";
+import { type Answer, type Ask, type Client, CLIENTS, NotPossible } from "./compare_clients.ts";
+
+/** How long a client may take for a scenario, in milliseconds. */
+const LIMIT = 3000;
+
+/** A need, and how it is seen whether a client meets it. */
+interface Scenario {
+  readonly need: string;
+  /** What the server does with each connection. */
+  readonly script: Script;
+  readonly unix?: boolean;
+  /** Says what happened, beginning with "yes" or "no"; what it throws is a "no". */
+  run(client: Client, server: RawServer): Promise<string>;
+}
+
+const delay = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
+
+/** The short name of an error. */
+function nameOf(error: unknown): string {
+  const { code, name } = error as { code?: string; name: string };
+  return code ?? name;
+}
+
+/** What became of a request. */
+async function outcome(
+  asked: Promise<Answer>,
+): Promise<{ answer: Answer; error: null } | { answer: null; error: string }> {
+  try {
+    return { answer: await asked, error: null };
+  } catch (error) {
+    if (error instanceof NotPossible) throw error;
+    return { answer: null, error: nameOf(error) };
+  }
+}
+
+/** The need is an error. */
+async function refuses(asked: Promise<Answer>, otherwise: (answer: Answer) => string) {
+  const { answer, error } = await outcome(asked);
+  return answer === null ? `yes: ${error}` : `no: ${otherwise(answer)}`;
+}
+
+function same(shown: unknown, expected: unknown, otherwise: string): string {
+  return JSON.stringify(shown) === JSON.stringify(expected) ? "yes" : `no: ${otherwise}`;
+}
+
+/** A server that gives each request the same answer, and then what is asked of it. */
+function answers(answer: string | Uint8Array, then?: (peer: Peer) => Promise<void>): Script {
+  return async (peer) => {
+    await peer.readRequest();
+    await peer.send(answer);
+    await (then ?? (() => peer.eof()))(peer);
+  };
+}
+
+const OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+/** Reads whole requests and answers them, to the end of the connection. */
+async function serve(peer: Peer, answer = OK): Promise<void> {
+  for (;;) {
+    await peer.readRequest();
+    await peer.send(answer);
+  }
+}
+
+/** More than any system buffers. */
+async function* large() {
+  for (let i = 0; i < 1024; i++) {
+    yield new Uint8Array(65536);
+    if (i % 8 === 0) await delay(0);
+  }
+}
+
+const UPLOAD: Ask = { method: "PUT", target: "/upload", body: large };
+const TOO_LARGE = "HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 3\r\n\r\nbig";
+
+async function early413(client: Client): Promise<string> {
+  const { answer, error } = await outcome(client.ask(UPLOAD));
+  return answer === null ? `no: ${error}` : same([answer.status, answer.body], [413, "big"], "cut");
+}
+
+/** What of a request's head is one of `names`, as it came. */
+function linesOf(head: string, names: string[]): string[] {
+  const known = names.map((name) => name.toLowerCase());
+  return head.split("\r\n").filter((line) => known.includes(line.split(":")[0].toLowerCase()));
+}
+
+const SENT: [string, string][] = [
+  ["X-Zulu", "1"],
+  ["accept", "*/*"],
+  ["X-aLPHA", "2"],
+  ["Content-Language", "en"],
+];
+const RECEIVED: [string, string][] = [
+  ["X-Zulu", "1"],
+  ["Set-Cookie", "a=1"],
+  ["X-aLPHA", "2"],
+  ["Set-Cookie", "b=2"],
+  ["content-length", "0"],
+  ["X-aLPHA", "3"],
+];
+
+const HELLO_GZIP = new Uint8Array(gzipSync("hello"));
+
+const SCENARIOS: Scenario[] = [
+  {
+    need: "103 Early Hints are shown",
+    script: answers(`HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n${OK}`),
+    async run(client) {
+      const { interim } = await client.ask({});
+      if (interim.length === 0) return "no: dropped";
+      return same(interim, [{ status: 103, fields: [["Link", "</a.css>"]] }], "changed");
+    },
+  },
+  {
+    need: "An endless row of 1xx ends by itself",
+    async script(peer) {
+      await peer.readRequest();
+      for (;;) {
+        await peer.send("HTTP/1.1 103 Early Hints\r\n\r\n");
+        await delay(5);
+      }
+    },
+    run: (client) => refuses(client.ask({}), () => "answered"),
+  },
+  {
+    need: "The response's trailers are shown",
+    script: answers(
+      "HTTP/1.1 200 OK\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n" +
+        "2\r\nok\r\n0\r\nX-Sum: 1\r\n\r\n",
+    ),
+    async run(client) {
+      const { trailers } = await client.ask({});
+      if (trailers.length === 0) return "no: dropped";
+      const shown = trailers.map(([name, value]) => [name.toLowerCase(), value]);
+      return same(shown, [["x-sum", "1"]], "changed");
+    },
+  },
+  {
+    need: "Trailers can be sent",
+    script: answers(OK),
+    async run(client, server) {
+      async function* body() {
+        yield new Uint8Array(2);
+      }
+      await client.ask({
+        method: "PUT",
+        fields: [["Trailer", "X-Sum"]],
+        body,
+        trailers: [["X-Sum", "1"]],
+      });
+      return server.peers[0].text.endsWith("0\r\nX-Sum: 1\r\n\r\n") ? "yes" : "no: dropped";
+    },
+  },
+  {
+    need: "`Expect: 100-continue`: the body waits for the 100",
+    async script(peer) {
+      await peer.readHead();
+      await delay(100);
+      const early = !peer.text.endsWith("\r\n\r\n");
+      await peer.send("HTTP/1.1 100 Continue\r\n\r\n");
+      await peer.readBytes(5);
+      await peer.send(`HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n${early ? "early" : "after"}`);
+      await peer.eof();
+    },
+    async run(client, server) {
+      const { body } = await client.ask({ method: "PUT", body: "hello", expect: true });
+      if (!/^expect: 100-continue\r$/im.test(server.requests[0])) return "no: not sent";
+      return body === "after" ? "yes" : "no: sent at once";
+    },
+  },
+  {
+    need: "... and is never sent after a final answer",
+    async script(peer) {
+      await peer.readHead();
+      await peer.send("HTTP/1.1 417 No\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+      await delay(100);
+    },
+    async run(client, server) {
+      const { status } = await client.ask({ method: "PUT", body: "hello", expect: true });
+      await server.idle();
+      if (!/^expect: 100-continue\r$/im.test(server.requests[0])) return "no: not sent";
+      return same([status, server.peers[0].text.includes("hello")], [417, false], "sent");
+    },
+  },
+  {
+    need: "A 413 is delivered while the body goes out: the server reads no more",
+    async script(peer) {
+      await peer.readHead();
+      await peer.send(TOO_LARGE);
+      await delay(LIMIT + 1000);
+    },
+    run: early413,
+  },
+  {
+    need: "... and the server resets the connection",
+    async script(peer) {
+      await peer.readHead();
+      await peer.send(TOO_LARGE);
+      await delay(50);
+      // What it has not read makes a reset of the close.
+    },
+    run: early413,
+  },
+  {
+    need: "A POST on a reused connection that dies under it is sent once",
+    async script(peer) {
+      if (peer.index > 0) return await serve(peer);
+      await peer.readRequest();
+      await peer.send(OK);
+      await peer.readRequest();
+    },
+    async run(client, server) {
+      await client.ask({});
+      await delay(50);
+      await outcome(client.ask({ method: "POST", body: "order=1" }));
+      const posts = server.requests.filter((head) => head.startsWith("POST ")).length;
+      if (posts === 0 || !server.peers[0].text.includes("POST ")) return "no: not reused";
+      return posts === 1 ? "yes" : `no: the server got it ${posts} times`;
+    },
+  },
+  {
+    need: "A response that nobody asked for, on an idle connection, is nobody's",
+    async script(peer) {
+      if (peer.index > 0) return await serve(peer);
+      await peer.readRequest();
+      await peer.send(OK);
+      await delay(30);
+      await peer.send("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison");
+      await serve(peer);
+    },
+    async run(client) {
+      await client.ask({ target: "/1" });
+      await delay(100);
+      const { answer, error } = await outcome(client.ask({ target: "/2" }));
+      return answer === null ? `no: ${error}` : same(answer.body, "ok", "it is the next answer");
+    },
+  },
+  {
+    need: "... nor when it comes right behind the one before",
+    async script(peer) {
+      if (peer.index > 0) return await serve(peer);
+      await peer.readRequest();
+      await peer.send(`${OK}HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison`);
+      await serve(peer);
+    },
+    async run(client) {
+      await outcome(client.ask({ target: "/1" }));
+      const { answer, error } = await outcome(client.ask({ target: "/2" }));
+      return answer === null ? `no: ${error}` : same(answer.body, "ok", "it is the next answer");
+    },
+  },
+  {
+    need: "The request's fields keep their order and case",
+    script: answers(OK),
+    async run(client, server) {
+      await client.ask({ fields: SENT });
+      const lines = linesOf(server.requests[0], SENT.map(([name]) => name));
+      const expected = SENT.map(([name, value]) => `${name}: ${value}`);
+      if (JSON.stringify(lines) === JSON.stringify(expected)) return "yes";
+      const order = lines.map((line) => line.toLowerCase()).join() ===
+        expected.map((line) => line.toLowerCase()).join();
+      return order ? "no: in lower case" : "no: reordered";
+    },
+  },
+  {
+    need: "... and there are no others but `Host` and `Connection`",
+    script: answers(OK),
+    async run(client, server) {
+      await client.ask({ fields: [["X-Only", "1"]], bare: true });
+      const names = server.requests[0].trim().split("\r\n").slice(1)
+        .map((line) => line.split(":")[0].toLowerCase())
+        .filter((name) => !["host", "connection", "x-only"].includes(name));
+      return names.length === 0 ? "yes" : `no: ${names.map((name) => `\`${name}\``).join(", ")}`;
+    },
+  },
+  {
+    need: "The response's fields keep their order, case and duplicates",
+    script: answers(
+      `HTTP/1.1 200 OK\r\n${RECEIVED.map(([n, v]) => `${n}: ${v}\r\n`).join("")}\r\n`,
+    ),
+    async run(client) {
+      const { fields } = await client.ask({});
+      if (JSON.stringify(fields) === JSON.stringify(RECEIVED)) return "yes";
+      return fields.some(([name]) => name === "X-Zulu")
+        ? "no: changed"
+        : "no: lower case, sorted, joined";
+    },
+  },
+  {
+    need: "The reason phrase is shown",
+    script: answers("HTTP/1.1 200 Quite Fine\r\nContent-Length: 0\r\n\r\n"),
+    run: async (client) => same((await client.ask({})).reason, "Quite Fine", "another one"),
+  },
+  {
+    need: "The body is the bytes as sent, coded or not",
+    async script(peer) {
+      await peer.readRequest();
+      const length = HELLO_GZIP.length;
+      await peer.send(
+        `HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: ${length}\r\n\r\n`,
+        HELLO_GZIP,
+      );
+      await peer.eof();
+    },
+    async run(client) {
+      const { body } = await client.ask({ fields: [["Accept-Encoding", "gzip"]] });
+      return same(body.startsWith("\x1f\x8b"), true, "decoded unasked");
+    },
+  },
+  {
+    need: "`Host` is the caller's, apart from where to connect",
+    script: answers(OK),
+    async run(client, server) {
+      await client.ask({ fields: [["Host", "chosen.example"]] });
+      return same(linesOf(server.requests[0], ["host"]).map((line) => line.slice(5).trim()), [
+        "chosen.example",
+      ], "another one");
+    },
+  },
+  {
+    need: "The target is sent as given (`/a/../b`)",
+    script: answers(OK),
+    async run(client, server) {
+      await client.ask({ target: "/a/../b" });
+      return same(server.requests[0].split(" ")[1], "/a/../b", "changed");
+    },
+  },
+  {
+    need: "A GET can have a body",
+    script: answers(OK),
+    async run(client, server) {
+      await client.ask({ method: "GET", body: "query" });
+      return server.peers[0].text.endsWith("\r\n\r\nquery") ? "yes" : "no: not sent";
+    },
+  },
+  {
+    need: "A unix socket",
+    unix: true,
+    script: answers(OK),
+    run: async (client) => same((await client.ask({})).body, "ok", "another answer"),
+  },
+  {
+    need: "CONNECT hands over the connection, with what came behind the answer",
+    async script(peer) {
+      await peer.readHead();
+      await peer.send("HTTP/1.1 200 OK\r\n\r\nhello ");
+      await peer.send(`and ${await peer.readUntil("\n")}`);
+      await peer.eof();
+    },
+    run: (client) =>
+      talk(client, { method: "CONNECT", target: "a.example:25", fields: [["Host", "a.example"]] }),
+  },
+  {
+    need: "101 hands over the connection, with what came behind the answer",
+    async script(peer) {
+      await peer.readHead();
+      await peer.send("HTTP/1.1 101 OK\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\nhello ");
+      await peer.send(`and ${await peer.readUntil("\n")}`);
+      await peer.eof();
+    },
+    run: (client) =>
+      talk(client, { target: "/attach", fields: [["Connection", "Upgrade"], ["Upgrade", "tcp"]] }),
+  },
+  {
+    need: "A body shorter than its `Content-Length` is an error",
+    script: answers("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello", () => Promise.resolve()),
+    run: (client) => refuses(client.ask({}), () => "it looks whole"),
+  },
+  {
+    need: "A chunked body without its last chunk is an error",
+    script: answers(
+      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+      () => Promise.resolve(),
+    ),
+    run: (client) => refuses(client.ask({}), () => "it looks whole"),
+  },
+  {
+    need: "Different `Content-Length` values are refused",
+    script: answers("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 5\r\n\r\nhello"),
+    run: (client) => refuses(client.ask({}), ({ body }) => `${body.length} bytes`),
+  },
+  {
+    need: "`Content-Length: +2` is refused",
+    script: answers("HTTP/1.1 200 OK\r\nContent-Length: +2\r\n\r\nok"),
+    run: (client) => refuses(client.ask({}), () => "accepted"),
+  },
+  {
+    need: "`Transfer-Encoding` with `Content-Length`: refused, or the connection not reused",
+    async script(peer) {
+      if (peer.index > 0) return await serve(peer);
+      await serve(
+        peer,
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n" +
+          "2\r\nok\r\n0\r\n\r\n",
+      );
+    },
+    async run(client, server) {
+      const { answer, error } = await outcome(client.ask({}));
+      if (answer === null) return `yes: ${error}`;
+      await delay(50);
+      await client.ask({});
+      return server.accepted === 2 ? "yes: not reused" : "no: reused";
+    },
+  },
+  {
+    need: "An unknown `Transfer-Encoding` is refused",
+    script: answers(
+      "HTTP/1.1 200 OK\r\nTransfer-Encoding: xchunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+      () => Promise.resolve(),
+    ),
+    run: (client) => refuses(client.ask({}), () => "the framing is the body"),
+  },
+  {
+    need: "A bare LF in chunk framing is refused",
+    script: answers("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\nok\n0\n\n"),
+    run: (client) => refuses(client.ask({}), () => "accepted"),
+  },
+  {
+    need: "Chunk data longer than its size is refused",
+    script: answers("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nokXX0\r\n\r\n"),
+    run: (client) => refuses(client.ask({}), () => "accepted"),
+  },
+  {
+    need: "A blank before a field's colon makes no framing",
+    script: answers(
+      "HTTP/1.1 200 OK\r\nTransfer-Encoding : chunked\r\nContent-Length: 12\r\n\r\n" +
+        "2\r\nok\r\n0\r\n\r\n",
+    ),
+    run: (client) =>
+      refuses(client.ask({}), ({ body }) => body === "ok" ? "it is chunked" : "it is ignored"),
+  },
+  {
+    need: "A folded field line is one value (RFC 9112, 5.2)",
+    script: answers("HTTP/1.1 200 OK\r\nX-A: one\r\n two\r\nContent-Length: 0\r\n\r\n"),
+    async run(client) {
+      const { fields } = await client.ask({});
+      const value = fields.find(([name]) => name.toLowerCase() === "x-a")?.[1];
+      return same(value, "one two", JSON.stringify(value ?? ""));
+    },
+  },
+  {
+    need: "A NUL in a field value is refused",
+    script: answers("HTTP/1.1 200 OK\r\nX-A: a\0b\r\nContent-Length: 0\r\n\r\n"),
+    run: (client) => refuses(client.ask({}), () => "accepted"),
+  },
+];
+
+/** Takes over a connection and says something on it. */
+async function talk(client: Client, ask: Ask): Promise<string> {
+  const raw = await client.takeOver(ask);
+  await raw.send("goodbye\n");
+  let text = "";
+  while (!text.endsWith("\n")) text += await raw.read();
+  return same(text, "hello and goodbye\n", "bytes are lost");
+}
+
+/** What one client makes of one scenario. */
+async function cell(scenario: Scenario, open: (typeof CLIENTS)[string]): Promise<string> {
+  await using server = await startRaw(scenario.script, { unix: scenario.unix });
+  const client = open(server);
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<string>((resolve) => {
+    timer = setTimeout(resolve, LIMIT, `no: no end within ${LIMIT / 1000} s`);
+  });
+  try {
+    return await Promise.race([scenario.run(client, server), late]);
+  } catch (error) {
+    return error instanceof NotPossible ? "not possible" : `no: ${nameOf(error)}`;
+  } finally {
+    clearTimeout(timer);
+    await client.close();
+  }
+}
+
+/** A Markdown table as `deno fmt` lays it out. */
+function table(rows: string[][]): string {
+  const widths = rows[0].map((_, i) => Math.max(...rows.map((row) => row[i].length)));
+  const line = (row: string[]) => `| ${row.map((text, i) => text.padEnd(widths[i])).join(" | ")} |`;
+  const [head, ...body] = rows.map(line);
+  return [head, line(widths.map((width) => "-".repeat(width))), ...body].join("\n");
+}
+
+const PAGES = ["README.md", "../README.md"].map((path) => new URL(path, import.meta.url));
+const SHOWN = /(<!-- compare:begin -->\n\n)[^]*?(\n\n<!-- compare:end -->)/;
+
+/** Compares the pages that show the table, and puts it into them if asked to. */
+function updatePages(text: string, write: boolean): boolean {
+  let same = true;
+  for (const page of PAGES) {
+    const before = Deno.readTextFileSync(page);
+    const after = before.replace(SHOWN, (_, begin, end) => begin + text + end);
+    if (before === after) continue;
+    same = false;
+    if (write) Deno.writeTextFileSync(page, after);
+  }
+  return same;
+}
+
+if (import.meta.main) {
+  // A client that is given up may still fail, with nobody there to hear of it.
+  for (const type of ["unhandledrejection", "error"]) {
+    globalThis.addEventListener(type, (event) => event.preventDefault());
+  }
+  const rows = [["", ...Object.keys(CLIENTS)]];
+  for (const scenario of SCENARIOS) {
+    const cells = [];
+    for (const open of Object.values(CLIENTS)) cells.push(await cell(scenario, open));
+    rows.push([scenario.need, ...cells]);
+  }
+  const text = table(rows);
+  console.log(text);
+  const write = Deno.args.includes("--write");
+  const same = updatePages(text, write);
+  if (!same && Deno.args.includes("--check")) console.error("The pages show another table");
+  // A client that hangs may keep the process alive.
+  Deno.exit(same || write || !Deno.args.includes("--check") ? 0 : 1);
+}
