@@ -13,9 +13,16 @@ import type { HTTPMessage } from "./headers.ts";
 import { HTTPResponse } from "./response.ts";
 import { HTTP_PORT, HTTPS_PORT } from "./status.ts";
 import { type Channel, NO_WAITS, type ResponseSettings, type Waits } from "./_internal/channel.ts";
-import type { Dial } from "./_internal/dial.ts";
+import type { Dial, DialTimings } from "./_internal/dial.ts";
 import { Exchange } from "./_internal/exchange.ts";
-import { authorityOf, hostField, type HostPort, splitHostPort } from "./_internal/host.ts";
+import {
+  authorityOf,
+  hostField,
+  type HostPort,
+  splitAddress,
+  splitHostPort,
+  toAscii,
+} from "./_internal/host.ts";
 import { Link } from "./_internal/link.ts";
 import {
   checkOptions,
@@ -43,7 +50,7 @@ import type { TLSContext } from "./_internal/tls.ts";
 import type { Transport } from "./_internal/transport.ts";
 import { tell } from "./_internal/trace.ts";
 import { type Tunnel, tunnelTo } from "./_internal/tunnel.ts";
-import { type Outgoing, outgoing, salvage, sendRaw, transmit } from "./_internal/upload.ts";
+import { type Outgoing, outgoing, sendRaw, transmit } from "./_internal/upload.ts";
 
 export type {
   Deadlines,
@@ -133,12 +140,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
    * @throws {TypeError} When an option makes no sense.
    */
   constructor(host: string, port?: number | null, options?: HTTPConnectionOptions);
-  /**
-   * Makes a connection object; nothing is connected yet.
-   *
-   * @param host The host, or `"host:port"`; an IPv6 address with a port in brackets.
-   * @param options The other arguments of Python's, and what this library adds.
-   */
+  /** The same without a port of its own. */
   constructor(host: string, options?: HTTPConnectionOptions);
   constructor(
     host: string,
@@ -294,12 +296,12 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
    * @throws {HTTPException} When the head is malformed; see {@linkcode HTTPResponse.begin}.
    */
   async getresponse(options: ResponseOptions = {}): Promise<HTTPResponse> {
-    options.signal?.throwIfAborted();
     this.#move("getresponse");
     const exchange = this.#exchange!;
-    let channel: Channel | null = null;
+    let channel: Channel | null = exchange.channel;
     try {
-      channel = exchange.channel ?? await exchange.whenOpen();
+      options.signal?.throwIfAborted();
+      channel ??= await exchange.whenOpen();
       if (channel.closed && exchange.response === null) throw new RemoteDisconnected();
       channel.life.listen(options.signal);
       const response = this.#responseOf(exchange, channel);
@@ -378,6 +380,9 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
         options.signal?.throwIfAborted();
         this.#checkOpen();
         const content = contentOf(message_body, this.blocksize);
+        if (options.expect_continue && content !== null && !head.expects) {
+          head.field("Expect", "100-continue");
+        }
         const out = outgoing(head.bytes(), content, options, this.debuglevel > 0);
         const exchange = new Exchange(head.method, head.target, this.#urlOf(head.target));
         this.#exchange = exchange;
@@ -399,8 +404,11 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
    */
   async send(data: RequestBody): Promise<void> {
     const content = contentOf(data, this.blocksize);
+    const out = this.#exchange?.channel ?? null;
+    // The rest of a request goes where its head went, or nowhere.
+    if (out?.closed) throw out.explain(new Deno.errors.Interrupted("The connection was closed"));
     this.#checkOpen();
-    const channel = await this.#link.current(null);
+    const channel = out ?? this.#link.channel ?? await this.#connectFor(null);
     try {
       await sendRaw(channel, content, this.debuglevel > 0);
     } catch (error) {
@@ -477,9 +485,9 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     const options = this.#options;
     const at: HostPort = options.address === undefined
       ? this
-      : splitHostPort(options.address, null, this.port);
+      : splitAddress(options.address, this.port);
     return {
-      hostname: at.host,
+      hostname: toAscii(at.host),
       port: at.port,
       path: options.socketPath ?? null,
       source: this.source_address,
@@ -503,11 +511,26 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     });
   }
 
+  /** Connects, by a subclass's `connect()` if it has one: Python's way to talk over something else. */
+  async #connectFor(
+    signal: AbortSignal | null | undefined,
+    timings?: DialTimings,
+  ): Promise<Channel> {
+    if (this.connect === HTTPConnection.prototype.connect) {
+      return await this.#link.connect(signal, timings);
+    }
+    await this.connect();
+    const { channel } = this.#link;
+    if (channel === null) throw new NotConnected("Cannot send: connect() has made no connection");
+    return channel;
+  }
+
   /** What the request goes out on: the idle channel if it is silent and open, or a new one. */
   async #openFor(exchange: Exchange, signal: AbortSignal | null | undefined): Promise<Channel> {
     const link = this.#link;
     let channel = link.channel;
-    if (channel !== null && channel.reused) {
+    const spoke = channel !== null && !channel.reused && channel.reader.available > 0;
+    if (channel !== null && !spoke && (channel.reused || channel.waiting)) {
       channel.probe();
       await channel.settle();
       if (this.#exchange !== exchange) {
@@ -519,7 +542,8 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
         this.#checkOpen();
       }
     }
-    if (channel === null) return await link.connect(signal, exchange.timings);
+    channel ??= await this.#connectFor(signal, exchange.timings);
+    channel.waiting = false;
     if (channel.reader.available > 0) {
       throw channel.fail(new ProtocolError("Cannot send: the server spoke before the request"));
     }
@@ -555,9 +579,9 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
       const whole = await transmit(channel, out, behind ? null : begin);
       if (!whole) channel.reusable = false;
       exchange.timings.sent = performance.now();
+      channel.sentAll(behind);
       if (trace !== null) tell(trace, { type: "requestEnd", bytes: channel.sent, whole });
     } catch (error) {
-      if (!behind && await salvage(channel, error, begin)) return;
       const reason = channel.fail(error);
       this.#abandon(exchange);
       throw reason;
@@ -617,12 +641,7 @@ export class HTTPSConnection extends HTTPConnection {
    * @throws {TypeError} When an option makes no sense.
    */
   constructor(host: string, port?: number | null, options?: HTTPSConnectionOptions);
-  /**
-   * Makes a connection object; nothing is connected yet.
-   *
-   * @param host The host, or `"host:port"`; an IPv6 address with a port in brackets.
-   * @param options The other arguments of Python's, and what this library adds.
-   */
+  /** The same without a port of its own. */
   constructor(host: string, options?: HTTPSConnectionOptions);
   constructor(
     host: string,

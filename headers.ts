@@ -363,10 +363,16 @@ export class HTTPMessage implements Iterable<[string, string]> {
    * The fields as text: a line each, ending in LF, and an empty line.
    *
    * @returns The text.
+   * @throws {TypeError} When a field has a line end, and so would be read as two.
    */
   as_string(): string {
     let text = "";
-    for (const [name, value] of this) text += `${name}: ${value}\n`;
+    for (const [name, value] of this) {
+      if (/[\r\n](?![ \t])/.test(value) || /[\r\n:]/.test(name)) {
+        throw new TypeError(`Cannot write header ${JSON.stringify(name)}: it has a line end`);
+      }
+      text += `${name}: ${value}\n`;
+    }
     return text + "\n";
   }
 

@@ -14,6 +14,7 @@ import { codingsOf, decode, type DecodedOptions } from "./_internal/decoded.ts";
 import { frame } from "./_internal/framing.ts";
 import { type Head, readFinalHead } from "./_internal/head.ts";
 import { type ResponseTimings, tell } from "./_internal/trace.ts";
+import { checkBytes, checkCount } from "./_internal/syntax.ts";
 import { fromStream, GuardedTransport, type Transport } from "./_internal/transport.ts";
 
 export type { DecodedOptions } from "./_internal/decoded.ts";
@@ -58,7 +59,8 @@ export interface HTTPResponseOptions {
  * assertEquals(text(await response.read()), "llo");
  * ```
  */
-export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>> {
+export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
+  implements Disposable, AsyncDisposable {
   /** The status code, such as `200`. */
   status = 0;
   /** The reason phrase, such as `"OK"`; may be empty. */
@@ -85,6 +87,8 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>> {
   /** Whether a call is at work; two at once would mix up their bytes. */
   #busy = false;
   #closed = false;
+  /** Whether a reader of the stream let go while its read was out. */
+  #letGo = false;
   #timings: ResponseTimings;
 
   /**
@@ -131,7 +135,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>> {
     const channel = this.#channel;
     const { settings, trace } = channel;
     const debug = this.debuglevel > 0;
-    channel.awaitHead();
+    if (!channel.sending) channel.awaitHead();
     try {
       const head = await readFinalHead(channel.reader, {
         limits: settings.head,
@@ -280,6 +284,17 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>> {
     else this.#body.close();
   }
 
+  /** Ends the response, as `close()` does. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  /** Ends the response, as `close()` does. */
+  [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+    return Promise.resolve();
+  }
+
   /**
    * Reads `amt` bytes of the body, fewer only at its end; all of it without `amt`.
    *
@@ -290,11 +305,11 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>> {
    * @throws {TypeError} When the stream is locked, or another read is at work.
    */
   read(amt?: number | null): Promise<Uint8Array<ArrayBuffer>> {
-    const limit = amt === undefined || amt === null || amt < 0 ? Infinity : amt;
     let body: BodyReader | null = null;
     try {
       body = this.#enter();
       if (body === null) return Promise.resolve(EMPTY);
+      const limit = amt === undefined || amt === null ? Infinity : checkCount(amt);
       const now = body.gatherNow(limit);
       return now === null ? this.#run(body, body.gather(limit)) : Promise.resolve(now);
     } catch (error) {
@@ -311,7 +326,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>> {
    * @throws {TypeError} When the stream is locked, or another read is at work.
    */
   readinto(b: Uint8Array): Promise<number> {
-    return this.#exclusive((body) => body.readinto(b), 0);
+    return this.#exclusive((body) => body.readinto(checkBytes(b)), 0);
   }
 
   /**
@@ -324,7 +339,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>> {
    * @throws {IncompleteRead} When the body ends early, see {@linkcode HTTPResponse}.
    */
   read1(n = -1): Promise<Uint8Array<ArrayBuffer>> {
-    return this.#unlessHead((body) => body.read1(n), EMPTY);
+    return this.#unlessHead((body) => body.read1(checkCount(n)), EMPTY);
   }
 
   /**
@@ -347,13 +362,14 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>> {
    * @throws {IncompleteRead} When the body ends early, see {@linkcode HTTPResponse}.
    */
   readline(limit = -1): Promise<Uint8Array<ArrayBuffer>> {
-    return this.#unlessHead((body) => body.line(limit < 0 ? Infinity : limit), EMPTY);
+    return this.#unlessHead((body) => body.line(checkCount(limit)), EMPTY);
   }
 
   /**
    * Reads lines up to the end of the body.
    *
-   * @param hint Stop after the line with which the lines have this many bytes; no limit if not over 0.
+   * @param hint Stop after the line with which the lines have more bytes than this; no limit if not
+   * over 0.
    * @default {-1}
    * @returns The lines with their line ends.
    * @throws {IncompleteRead} When the body ends early, see {@linkcode HTTPResponse}.
@@ -362,11 +378,21 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>> {
     const lines: Uint8Array<ArrayBuffer>[] = [];
     let size = 0;
     for (;;) {
-      const line = await this.readline();
+      const line = await this.#nextLine(lines.length > 0);
       if (line.length === 0) return lines;
       lines.push(line);
       size += line.length;
-      if (hint > 0 && size >= hint) return lines;
+      if (hint > 0 && size > hint) return lines;
+    }
+  }
+
+  /** A line; where the body ends early behind others, the next call tells. */
+  async #nextLine(others: boolean): Promise<Uint8Array<ArrayBuffer>> {
+    try {
+      return await this.readline();
+    } catch (error) {
+      if (!others || !(error instanceof IncompleteRead) || error.cause !== undefined) throw error;
+      return EMPTY;
     }
   }
 
@@ -550,7 +576,10 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>> {
     try {
       const run = body.over ? ENDED : await body.ready();
       // The reader that asked has let go: the bytes stay in the buffer for whoever reads next.
-      if (!this.locked) return;
+      if (!this.locked) {
+        this.#letGo = true;
+        return;
+      }
       if (run === ENDED) {
         body.end();
         controller.close();
@@ -558,8 +587,10 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>> {
         return;
       }
       const view = controller.byobRequest?.view as Uint8Array | null | undefined;
-      if (view) controller.byobRequest!.respond(body.pull(view));
-      else controller.enqueue((await body.chunk())!);
+      // The view of a reader that has let go is not to be answered, or what comes is stuck in it.
+      if (view && !this.#letGo) controller.byobRequest!.respond(body.pull(view));
+      else controller.enqueue(body.piece(run));
+      this.#letGo = false;
     } catch (error) {
       throw this.#fail(body, error);
     } finally {

@@ -50,7 +50,9 @@ export class BodyReader {
 
   /** Throws where the body was found broken before. */
   rethrow(): void {
-    if (this.#broken !== null) throw this.#incomplete(EMPTY);
+    if (this.#broken === null) return;
+    this.over = true;
+    throw this.#incomplete(EMPTY);
   }
 
   /** Ends the body where it stands. The connection survives only if nothing is left of it. */
@@ -99,11 +101,11 @@ export class BodyReader {
     return whole;
   }
 
-  /** What is there, at most `n` bytes if `n` is not negative. */
+  /** What is there, at most `n` bytes. */
   async read1(n: number): Promise<Uint8Array<ArrayBuffer>> {
     if (n === 0 && !this.#chunked) return this.#nothing();
     const run = await this.ready();
-    const count = run === ENDED ? 0 : Math.min(run, n < 0 ? Infinity : n);
+    const count = run === ENDED ? 0 : Math.min(run, n);
     const piece = this.#take(count);
     this.#settle(count, run === ENDED ? 1 : count);
     return piece;
@@ -141,18 +143,20 @@ export class BodyReader {
 
   /** The next piece: what is buffered, the chunk framing taken out of the whole of it. */
   async chunk(): Promise<Uint8Array<ArrayBuffer> | null> {
-    const { reader } = this.#channel;
     const run = await this.ready();
-    if (run === ENDED) {
-      this.#finish();
-      return null;
-    }
+    if (run !== ENDED) return this.piece(run);
+    this.#finish();
+    return null;
+  }
+
+  /** The piece of which `ready()` has said that `run` bytes of it are there. */
+  piece(run: number): Uint8Array<ArrayBuffer> {
     if (!this.#chunked) {
       const piece = this.#take(run);
       if (this.decoder.length === 0) this.#finish();
       return piece;
     }
-    const target = new Uint8Array(reader.available);
+    const target = new Uint8Array(this.#channel.reader.available);
     return target.subarray(0, this.pull(target));
   }
 
@@ -285,7 +289,7 @@ export class BodyReader {
         const count = await reader.fillInto(room);
         decoder.took(count);
         at += count;
-        if (count > 0) continue;
+        if (!reader.ended) continue;
       } else if (await reader.fill()) continue;
       if (!decoder.eof(reader)) {
         this.#break(undefined);

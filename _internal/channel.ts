@@ -63,10 +63,16 @@ export class Channel implements Transport {
   onclose: (() => void) | null = null;
   /** Bytes of the current request that the transport has accepted. */
   sent = 0;
+  /** Whether a request is on its way. */
+  sending = false;
   /** Whether the connection has served a request before the current one. */
   reused = false;
   /** Whether the transport is Deno's own, which tells of what has come within microtasks. */
   native = false;
+  /** Whether a failed write means that nothing was accepted: plain sockets of Deno's own. */
+  exact = false;
+  /** Whether it was made before the request that it is looked at for. */
+  waiting = false;
   /** Whether the next request may go out on it. */
   reusable = true;
   closed = false;
@@ -78,6 +84,8 @@ export class Channel implements Transport {
   timings: ResponseTimings = startTimings();
   #waits: Waits = {};
   #receivedBefore = 0;
+  /** Whether a write was begun. */
+  #tried = false;
 
   constructor(transport: Transport, life: Lifeline = new Lifeline()) {
     this.transport = transport;
@@ -93,6 +101,8 @@ export class Channel implements Transport {
   /** Starts to count for a new request. */
   begin(waits: Waits, timings: ResponseTimings): void {
     this.sent = 0;
+    this.#tried = false;
+    this.sending = true;
     this.#receivedBefore = this.reader.received;
     this.phase = "send";
     this.#waits = waits;
@@ -102,8 +112,21 @@ export class Channel implements Transport {
     this.reader.onwake = timed ? this.#onwake : null;
   }
 
-  /** The head is waited for. */
+  /** The request is out; with an early answer, the head has come already. */
+  sentAll(behind: boolean): void {
+    this.sending = false;
+    if (!behind && this.life.phase === "send") this.awaitHead();
+  }
+
+  /** More of the request is sent; no deadline of the head's runs meanwhile. */
+  awaitSend(): void {
+    this.life.clear("head");
+    this.phase = "send";
+  }
+
+  /** The request is out, and the head is waited for. */
   awaitHead(): void {
+    if (this.life.phase === "head") return;
     this.phase = "head";
     this.life.set("head", this.#waits.head);
   }
@@ -140,6 +163,7 @@ export class Channel implements Transport {
   async send(bytes: Uint8Array): Promise<void> {
     for (let at = 0; at < bytes.length;) {
       const piece = at === 0 ? bytes : bytes.subarray(at);
+      this.#tried = true;
       this.life.set("write", this.#waits.timeout);
       const count = await this.transport.write(piece);
       at += count;
@@ -225,7 +249,7 @@ export class Channel implements Transport {
   };
 
   #retrySafe(): RetrySafe {
-    if (this.sent === 0) return "yes";
+    if (this.sent === 0 && (this.exact || !this.#tried)) return "yes";
     return this.reader.received > this.#receivedBefore ? "no" : "idempotent-only";
   }
 }

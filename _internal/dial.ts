@@ -39,6 +39,9 @@ export type DialTimings = Pick<ResponseTimings, "connected" | "secured">;
 
 /** Opens a connection. What fails or is cut short leaves nothing open. */
 export async function dial(dial: Dial, life: Lifeline, timings: DialTimings): Promise<Channel> {
+  if (dial.source !== null && (dial.custom !== null || dial.path !== null)) {
+    throw new TypeError("Cannot connect: a source address is for TCP connections only");
+  }
   const { trace } = dial;
   const { hostname: host, port, path } = dial;
   if (trace !== null) tell(trace, { type: "connectStart", host, port, path });
@@ -124,6 +127,7 @@ function channelOver(opened: Opened, dial: Dial, life: Lifeline): Channel {
   const channel = new Channel(opened.transport, life);
   channel.settings = dial.settings;
   channel.native = opened.native;
+  channel.exact = opened.native && dial.context === null;
   channel.trace = dial.trace;
   return channel;
 }

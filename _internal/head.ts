@@ -141,7 +141,10 @@ export async function readFinalHead(source: Buffered, options: HeadOptions): Pro
     const head = parser.next(source);
     if (head !== null) return head;
     if (await source.fill()) continue;
-    if (source.available === 0) throw new RemoteDisconnected();
+    if (source.available === 0) {
+      options.onStatusLine?.("");
+      throw new RemoteDisconnected();
+    }
     throw new IncompleteRead(source.take(source.available));
   }
 }

@@ -41,8 +41,14 @@ export function splitHostPort(
   return { host, port: number };
 }
 
+/** Splits `"address:port"`; an IPv6 address may stand without brackets, and then has no port. */
+export function splitAddress(address: string, defaultPort: number): HostPort {
+  const alone = address.indexOf(":") !== address.lastIndexOf(":") && !address.startsWith("[");
+  return splitHostPort(address, alone ? defaultPort : null, defaultPort);
+}
+
 /** A host in US-ASCII: by UTS #46 where it is not. */
-function toAscii(host: string): string {
+export function toAscii(host: string): string {
   // deno-lint-ignore no-control-regex
   if (/^[\x00-\x7f]*$/.test(host)) return host;
   // What delimits a URL's other parts would cut the name short.
@@ -72,5 +78,8 @@ export function authorityOf(target: string): string | null {
   const match = /^[a-z][a-z0-9+.-]*:\/\/([^/?#]*)/i.exec(target);
   if (match === null || match[1] === "") return null;
   const authority = match[1].slice(match[1].lastIndexOf("@") + 1);
+  if (authority.includes("[") !== authority.includes("]")) {
+    throw new TypeError(`Cannot send request: the target ${JSON.stringify(target)} is no URL`);
+  }
   return authority.replace(/^(\[[^\]%]*)%[^\]]*\]/, "$1]");
 }

@@ -8,6 +8,7 @@
  */
 import type { Reader } from "@std/io/types";
 import { LineTooLong } from "../errors.ts";
+import { checkBytes, checkCount } from "./syntax.ts";
 
 /** The size of a connection's buffer. */
 export const BUFFER_SIZE = 65536;
@@ -272,7 +273,7 @@ export class LineReader {
    */
   async readline(limit: number = Infinity): Promise<Uint8Array> {
     const source = this.#buffered;
-    const most = limit < 0 ? Infinity : limit;
+    const most = checkCount(limit);
     let scanned = 0;
     for (;;) {
       const stop = Math.min(source.end, source.start + most);
@@ -292,7 +293,7 @@ export class LineReader {
    */
   async read(n: number = Infinity): Promise<Uint8Array> {
     const source = this.#buffered;
-    const most = n < 0 ? Infinity : n;
+    const most = checkCount(n);
     while (source.available < most && await source.fill());
     return source.take(Math.min(most, source.available));
   }
@@ -305,6 +306,7 @@ export class LineReader {
    */
   async readinto(b: Uint8Array): Promise<number> {
     const source = this.#buffered;
+    checkBytes(b);
     let count = 0;
     while (count < b.length) {
       const piece = source.bytes.subarray(source.start, source.end).subarray(0, b.length - count);
@@ -328,7 +330,7 @@ export class LineReader {
     if (source.available === 0 && n !== 0) await source.fill();
     return source.bytes.slice(
       source.start,
-      Math.min(source.end, source.start + (n < 0 ? Infinity : n)),
+      Math.min(source.end, source.start + checkCount(n)),
     );
   }
 }

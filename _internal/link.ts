@@ -46,6 +46,8 @@ export class Link {
   }
 
   set sock(sock: Transport | null) {
+    // It is not closed, as in Python: who sets it has it. But nothing of ours stays behind.
+    this.#channel?.life.stop();
     this.#channel = this.#sock = null;
     if (sock === null) return;
     const channel = new Channel(new GuardedTransport(sock));
@@ -64,11 +66,6 @@ export class Link {
   retire(channel: Channel): void {
     this.leave(channel);
     channel.close();
-  }
-
-  /** The channel as it is, or a new one. */
-  current(signal: MaybeSignal): Promise<Channel> {
-    return this.#channel === null ? this.connect(signal) : Promise.resolve(this.#channel);
   }
 
   /** Connects, once for all who ask at the same time. */
@@ -151,6 +148,7 @@ export class Link {
       if (life.death !== null) throw channel.fail(life.death.reason);
       this.#switched?.close();
       this.#switched = null;
+      channel.waiting = true;
       return this.#own(channel);
     } catch (error) {
       life.stop();

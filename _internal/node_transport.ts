@@ -97,6 +97,9 @@ function asDenoError(error: unknown): unknown {
   return new constructor(error.message, { cause: error });
 }
 
+/** How much is taken from a socket ahead of a read. */
+const HOLD = 65536;
+
 /** A socket of Node's as a transport: paused, so that nothing is read ahead of a read. */
 class NodeTransport implements Transport {
   readonly socket: net.Socket;
@@ -104,20 +107,26 @@ class NodeTransport implements Transport {
   #ended = false;
   #error: unknown = null;
   #wake: (() => void) | null = null;
+  /**
+   * What was taken from the socket and not yet read: Node's sockets forget what they hold when a write
+   * fails, and that may be the answer which says why.
+   */
+  #held: Uint8Array[] = [];
+  #heldBytes = 0;
 
   constructor(socket: net.Socket, below: Transport | null = null) {
     this.socket = socket;
     this.#below = below;
     const wake = () => this.#wake?.();
-    socket.on("readable", wake);
-    socket.on("end", () => {
-      this.#ended = true;
+    socket.on("readable", () => {
+      this.#hold();
       wake();
     });
-    socket.on("close", () => {
+    const end = () => {
       this.#ended = true;
       wake();
-    });
+    };
+    socket.on("end", end).on("close", end);
     socket.on("error", (error) => {
       this.#error ??= asDenoError(error);
       wake();
@@ -126,13 +135,15 @@ class NodeTransport implements Transport {
 
   async read(p: Uint8Array): Promise<number | null> {
     for (;;) {
-      const waiting = this.socket.readableLength;
-      if (waiting > 0) {
-        const chunk: Uint8Array | null = this.socket.read(Math.min(p.length, waiting));
-        if (chunk !== null) {
-          p.set(chunk);
-          return chunk.length;
-        }
+      this.#hold();
+      const first = this.#held[0];
+      if (first !== undefined) {
+        const piece = first.subarray(0, p.length);
+        p.set(piece);
+        this.#heldBytes -= piece.length;
+        if (piece.length === first.length) this.#held.shift();
+        else this.#held[0] = first.subarray(piece.length);
+        return piece.length;
       }
       if (this.#error !== null) throw this.#error;
       if (this.#ended || this.socket.readableEnded) return null;
@@ -142,6 +153,16 @@ class NodeTransport implements Transport {
         if (this.socket.readableLength === 0) this.socket.read(0);
       });
       this.#wake = null;
+    }
+  }
+
+  /** Takes what the socket has, up to a buffer's size. */
+  #hold(): void {
+    while (this.#heldBytes < HOLD && this.socket.readableLength > 0) {
+      const chunk: Uint8Array | null = this.socket.read();
+      if (chunk === null) return;
+      this.#held.push(chunk);
+      this.#heldBytes += chunk.length;
     }
   }
 

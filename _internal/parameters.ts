@@ -107,6 +107,11 @@ export function unquoteValue(value: ParameterValue): ParameterValue {
 /** The characters of ISO-8859-1 that `text` is made of, read in `charset`; `null` if it is unknown. */
 function decodeAs(text: string, charset: string, fatal: boolean): string | null {
   const bytes = Uint8Array.from(text, (c) => c.charCodeAt(0) & 0xff);
+  // The WHATWG takes US-ASCII for windows-1252.
+  if (/^(us-)?ascii$/i.test(charset)) {
+    const ascii = [...text].map((c) => c < "\x80" ? c : "\ufffd").join("");
+    return fatal && ascii !== text ? null : ascii;
+  }
   try {
     return new TextDecoder(charset, { fatal }).decode(bytes);
   } catch {

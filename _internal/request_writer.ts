@@ -32,7 +32,13 @@ export type RequestBody =
 /** A body in a form that can be sent. */
 export type Content =
   | { kind: "bytes"; bytes: Uint8Array }
-  | { kind: "pieces"; size: number | null; pieces: () => AnyIterator }
+  | {
+    kind: "pieces";
+    size: number | null;
+    /** Whether it is read from, rather than iterated over. */
+    readable: boolean;
+    pieces: () => AnyIterator;
+  }
   | null;
 
 /** An iterator that may be asynchronous, over what the user gave. */
@@ -44,6 +50,8 @@ export class RequestHead {
   target: string;
   /** Whether a `Connection: close` was put: no other request may follow (RFC 9112, Section 9.6). */
   closes = false;
+  /** Whether an `Expect` was put. */
+  expects = false;
   #text: string;
 
   constructor(method: string, target: string) {
@@ -60,6 +68,7 @@ export class RequestHead {
     const texts = values.map((value) => fieldText(name, value));
     const value = texts.join("\r\n\t");
     this.#text += `${name}: ${value}\r\n`;
+    if (name.length === 6 && name.toLowerCase() === "expect") this.expects = true;
     if (name.length === 10 && name.toLowerCase() === "connection") {
       this.closes ||= /(^|[,\s])close($|[,\s])/i.test(value);
     }
@@ -124,25 +133,29 @@ export function contentOf(body: RequestBody | null | undefined, blocksize: numbe
     return { kind: "bytes", bytes: viewOf(body) };
   }
   if (body instanceof Blob) {
-    return { kind: "pieces", size: body.size, pieces: () => streamPieces(body.stream()) };
+    return pieces(() => streamPieces(body.stream()), true, body.size);
   }
   if (body instanceof ReadableStream) {
     if (body.locked) throw new TypeError("Cannot send body: the stream is locked");
-    return { kind: "pieces", size: null, pieces: () => streamPieces(body) };
+    return pieces(() => streamPieces(body), true);
   }
   if (typeof (body as Reader).read === "function") {
-    return { kind: "pieces", size: null, pieces: () => readPieces(body as Reader, blocksize) };
+    return pieces(() => readPieces(body as Reader, blocksize), true);
   }
   const iterable = body as Partial<Iterable<unknown> & AsyncIterable<unknown>>;
   if (typeof iterable[Symbol.asyncIterator] === "function") {
-    return { kind: "pieces", size: null, pieces: () => iterable[Symbol.asyncIterator]!() };
+    return pieces(() => iterable[Symbol.asyncIterator]!(), false);
   }
   if (typeof iterable[Symbol.iterator] === "function") {
-    return { kind: "pieces", size: null, pieces: () => iterable[Symbol.iterator]!() };
+    return pieces(() => iterable[Symbol.iterator]!(), false);
   }
   throw new TypeError(
     "Cannot send body: it is no string, bytes, Blob, stream, Reader or iterable of bytes",
   );
+}
+
+function pieces(open: () => AnyIterator, readable: boolean, size: number | null = null): Content {
+  return { kind: "pieces", size, readable, pieces: open };
 }
 
 /** A stream piece by piece; leaving early cancels it. */
@@ -204,7 +217,6 @@ export function requestFields(
   options: {
     encode_chunked?: boolean;
     trailers?: HeaderFields;
-    expect_continue?: boolean | number;
   },
 ): { fields: FieldPairs; encode_chunked: boolean | undefined } {
   const fields: (readonly [string, FieldValue])[] = [];
@@ -220,9 +232,6 @@ export function requestFields(
   if (options.trailers !== undefined && !hasField(pairs, "trailer")) {
     const names = fieldPairs(options.trailers).map(([name]) => name);
     if (names.length > 0) fields.push(["Trailer", names.join(", ")]);
-  }
-  if (options.expect_continue && content !== null && !hasField(pairs, "expect")) {
-    fields.push(["Expect", "100-continue"]);
   }
   return { fields, encode_chunked };
 }

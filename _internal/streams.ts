@@ -21,7 +21,7 @@ export function streamsOf(transport: Transport, buffered: Uint8Array): {
   const readable = new ReadableStream<Uint8Array>({
     type: "bytes",
     async pull(controller) {
-      const piece = rest.length > 0 ? rest : await readPiece(transport);
+      const piece = rest.length > 0 ? rest : await orClose(transport, readPiece(transport));
       rest = new Uint8Array(0);
       if (piece !== null) return controller.enqueue(piece as Uint8Array<ArrayBuffer>);
       readOver = true;
@@ -32,7 +32,7 @@ export function streamsOf(transport: Transport, buffered: Uint8Array): {
     cancel: () => close(transport),
   }, { highWaterMark: 0 });
   const writable = new WritableStream<Uint8Array>({
-    write: (piece) => writeAll(transport, piece),
+    write: (piece) => orClose(transport, writeAll(transport, piece)),
     async close() {
       writeOver = true;
       if (transport.closeWrite === undefined || readOver) return close(transport);
@@ -41,6 +41,16 @@ export function streamsOf(transport: Transport, buffered: Uint8Array): {
     abort: () => close(transport),
   });
   return { readable, writable };
+}
+
+/** A stream that has failed tells its source no more: the transport is closed here. */
+async function orClose<T>(transport: Transport, operation: Promise<T>): Promise<T> {
+  try {
+    return await operation;
+  } catch (error) {
+    close(transport);
+    throw error;
+  }
 }
 
 async function readPiece(transport: Transport): Promise<Uint8Array | null> {

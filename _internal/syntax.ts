@@ -109,3 +109,16 @@ function quote(value: unknown): string {
   const text = typeof value === "string" ? JSON.stringify(value) : String(value);
   return text.length > 80 ? `${text.slice(0, 80)}...` : text;
 }
+
+/** A number of bytes that a user asks for: all there are if it is negative, as in Python. */
+export function checkCount(count: number): number {
+  if (count < 0) return Infinity;
+  if (count === Infinity || Number.isInteger(count)) return count;
+  throw new TypeError(`Cannot read ${quote(count)} bytes: it is not a whole number`);
+}
+
+/** Memory of a user's to read into. */
+export function checkBytes(target: Uint8Array): Uint8Array {
+  if (target instanceof Uint8Array) return target;
+  throw new TypeError("Cannot read into it: it is not a Uint8Array");
+}

@@ -40,7 +40,9 @@ export interface TLSContext {
 
 /** What the messages of the TLS implementations mean, in one line each. */
 const TLS_PROBLEMS: [pattern: RegExp, meaning: string][] = [
-  [/UnknownIssuer|UNABLE_TO_VERIFY|SELF_SIGNED|unable to verify/, "its issuer is not trusted"],
+  [/UnknownIssuer|SELF_SIGNED/, "its issuer is not trusted"],
+  // Deno's node:tls says the same of either.
+  [/UNABLE_TO_VERIFY|unable to verify/, "its issuer is not trusted, or it has expired"],
   [/certificate expired|CERT_HAS_EXPIRED/, "it has expired"],
   [/not valid yet|CERT_NOT_YET_VALID/, "it is not valid yet"],
   [/not valid for (any )?name|ALTNAME_INVALID/, "it is for another name"],

@@ -78,8 +78,14 @@ export class GuardedTransport implements Transport {
   #pending = new Set<(error: Error) => void>();
   #closed = false;
 
+  /** Only where the user's own can. */
+  closeWrite?: () => Promise<void>;
+
   constructor(inner: Transport) {
     this.#inner = inner;
+    if (inner.closeWrite !== undefined) {
+      this.closeWrite = () => this.#guard(() => inner.closeWrite!());
+    }
   }
 
   read(p: Uint8Array): Promise<number | null> {
@@ -88,10 +94,6 @@ export class GuardedTransport implements Transport {
 
   write(p: Uint8Array): Promise<number> {
     return this.#guard(() => this.#inner.write(p));
-  }
-
-  closeWrite(): Promise<void> {
-    return this.#guard(async () => await this.#inner.closeWrite?.());
   }
 
   close(): void {

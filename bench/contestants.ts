@@ -120,14 +120,19 @@ export class Contestant implements AsyncDisposable {
     this.#child = child;
   }
 
-  /** Starts the process of a client. */
-  static async start(client: Client, installed: Installed, config: Config): Promise<Contestant> {
+  /** Starts the process of a client; `flags` are for one on Deno. */
+  static async start(
+    client: Client,
+    installed: Installed,
+    config: Config,
+    ...flags: string[]
+  ): Promise<Contestant> {
     const told = JSON.stringify(config);
     const [command, args] = client === "python"
       ? [installed.python!, [PYTHON, told]]
       : client === "undiciNode"
       ? ["node", [WORKER, "undici.mjs", told]]
-      : [Deno.execPath(), [...await runArgs(), WORKER, MODULES[client], told]];
+      : [Deno.execPath(), [...await runArgs(...flags), WORKER, MODULES[client], told]];
     const child = new LineChild(client, command, args);
     await child.line();
     return new Contestant(client, child);

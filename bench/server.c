@@ -1,7 +1,8 @@
 /*
  * The other end of the benchmark, in C so that it is never what is waited for: a thread for each
  * connection, bodies that stand ready in memory, one write for a small answer, and on Linux uploads
- * that are dropped without being copied. It prints its port and runs until its input ends.
+ * that are dropped without being copied. It prints its port and runs until its input ends. Built with
+ * -DTLS and OpenSSL, `server CERTIFICATE KEY` talks TLS.
  *
  *   GET /bytes/N       N bytes by length            GET /lines/N    N bytes of 60-byte lines by length
  *   GET /chunked/N/S   N bytes in chunks of S       GET /fields/N   1024 bytes behind N header fields
@@ -29,21 +30,56 @@
 #define STACK 262144
 #define LINE 60
 
+#ifdef TLS
+#include <openssl/ssl.h>
+static SSL_CTX *context;
+#endif
+
 static char zeros[BATCH];
 static char lines[BATCH / LINE * LINE];
 
 struct conn {
   int fd;
+#ifdef TLS
+  SSL *ssl;
+#endif
   char in[IN_SIZE + 1];
   size_t start, end;
+  size_t ahead; /* how much to read at once where something is looked for */
   char out[OUT_SIZE];
   size_t used;
 };
 
+static ssize_t receive(struct conn *c, char *to, size_t size) {
+#ifdef TLS
+  if (c->ssl != NULL) return SSL_read(c->ssl, to, (int)size);
+#endif
+  return read(c->fd, to, size);
+}
+
+static ssize_t transmit(struct conn *c, const char *from, size_t size) {
+#ifdef TLS
+  if (c->ssl != NULL) return SSL_write(c->ssl, from, (int)size);
+#endif
+  return write(c->fd, from, size);
+}
+
+/* Reads what is to be dropped: without a copy where that can be done. */
+static ssize_t discard(struct conn *c, size_t size) {
+#ifdef __linux__
+  int plain = 1;
+#ifdef TLS
+  plain = c->ssl == NULL;
+#endif
+  if (plain && size > IN_SIZE) return recv(c->fd, NULL, size, MSG_TRUNC);
+#endif
+  return receive(c, c->in, size < IN_SIZE ? size : IN_SIZE);
+}
+
 /* Writes all of it; 0 where the peer is gone. */
-static int write_all(int fd, const char *data, size_t size) {
+static int write_all(struct conn *c, const char *data, size_t size) {
   while (size > 0) {
-    ssize_t count = write(fd, data, size);
+    ssize_t count = transmit(c, data, size);
     if (count <= 0) return 0;
     data += count;
     size -= (size_t)count;
@@ -52,7 +88,7 @@ static int write_all(int fd, const char *data, size_t size) {
 }
 
 static int flush(struct conn *c) {
-  int sent = write_all(c->fd, c->out, c->used);
+  int sent = write_all(c, c->out, c->used);
   c->used = 0;
   return sent;
 }
@@ -66,7 +102,8 @@ static int fill(struct conn *c) {
     c->start = 0;
   }
   if (c->end == IN_SIZE) return 0;
-  ssize_t count = read(c->fd, c->in + c->end, IN_SIZE - c->end);
+  size_t room = IN_SIZE - c->end;
+  ssize_t count = receive(c, c->in + c->end, room < c->ahead ? room : c->ahead);
   if (count <= 0) return 0;
   c->end += (size_t)count;
   c->in[c->end] = 0;
@@ -75,25 +112,17 @@ static int fill(struct conn *c) {
 
 /* Drops `size` bytes of what the peer sends. */
 static int skip(struct conn *c, size_t size) {
-  for (;;) {
-    size_t ready = c->end - c->start;
-    if (ready >= size) break;
-    size -= ready;
-    c->start = c->end = 0;
-#ifdef __linux__
-    ssize_t count = recv(c->fd, c->in, size > IN_SIZE ? size : IN_SIZE, size > IN_SIZE ? MSG_TRUNC : 0);
-#else
-    ssize_t count = recv(c->fd, c->in, IN_SIZE, 0);
-#endif
-    if (count <= 0) return 0;
-    if ((size_t)count <= size) {
-      size -= (size_t)count;
-    } else {
-      c->end = (size_t)count;
-      c->in[c->end] = 0;
-    }
+  size_t ready = c->end - c->start;
+  if (ready >= size) {
+    c->start += size;
+    return 1;
   }
-  c->start += size;
+  c->start = c->end = 0;
+  for (size -= ready; size > 0;) {
+    ssize_t count = discard(c, size);
+    if (count <= 0) return 0;
+    size -= (size_t)count;
+  }
   return 1;
 }
 
@@ -106,6 +135,7 @@ static char *find(struct conn *c, const char *what) {
   }
 }
 
+/* The next size line of big chunks is read alone: what follows it can be dropped without a copy. */
 static int drop_chunks(struct conn *c, size_t *total) {
   for (;;) {
     char *end = find(c, "\r\n");
@@ -113,6 +143,7 @@ static int drop_chunks(struct conn *c, size_t *total) {
     size_t size = strtoul(c->in + c->start, NULL, 16);
     c->start = (size_t)(end - c->in) + 2;
     *total += size;
+    c->ahead = size > 8192 ? 64 : IN_SIZE;
     if (!skip(c, size + 2)) return 0;
     if (size == 0) return 1;
   }
@@ -153,8 +184,8 @@ static int send_body(struct conn *c, size_t size, const char *from, size_t batch
   }
   if (!flush(c)) return 0;
   for (; size > batch; size -= batch)
-    if (!write_all(c->fd, from, batch)) return 0;
-  return write_all(c->fd, from, size);
+    if (!write_all(c, from, batch)) return 0;
+  return write_all(c, from, size);
 }
 
 /* Whole chunks are put side by side once and then sent over and over. */
@@ -171,16 +202,16 @@ static int send_chunked(struct conn *c, size_t size, size_t chunk) {
   }
   int sent = flush(c);
   size_t left = size / chunk;
-  for (; sent && left > count; left -= count) sent = write_all(c->fd, batch, count * each);
-  sent = sent && write_all(c->fd, batch, left * each);
+  for (; sent && left > count; left -= count) sent = write_all(c, batch, count * each);
+  sent = sent && write_all(c, batch, left * each);
   free(batch);
   if (!sent) return 0;
   size_t rest = size % chunk;
   if (rest > 0) {
     c->used += (size_t)snprintf(c->out, OUT_SIZE, "%zx\r\n", rest);
-    if (!flush(c) || !write_all(c->fd, zeros, rest) || !write_all(c->fd, "\r\n", 2)) return 0;
+    if (!flush(c) || !write_all(c, zeros, rest) || !write_all(c, "\r\n", 2)) return 0;
   }
-  return write_all(c->fd, "0\r\n\r\n", 5);
+  return write_all(c, "0\r\n\r\n", 5);
 }
 
 static int send_number(struct conn *c, size_t number) {
@@ -248,7 +279,20 @@ static void *serve(void *at) {
   struct conn *c = at;
   int on = 1;
   setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+#ifdef TLS
+  c->ssl = NULL;
+  if (context != NULL) {
+    c->ssl = SSL_new(context);
+    SSL_set_fd(c->ssl, c->fd);
+    if (SSL_accept(c->ssl) != 1) goto end;
+  }
+#endif
   while (serve_one(c));
+#ifdef TLS
+  if (c->ssl != NULL) SSL_shutdown(c->ssl);
+end:
+  SSL_free(c->ssl);
+#endif
   close(c->fd);
   free(c);
   return NULL;
@@ -267,6 +311,7 @@ static void *accept_all(void *at) {
     if (c != NULL) {
       c->fd = fd;
       c->start = c->end = c->used = 0;
+      c->ahead = IN_SIZE;
       c->in[0] = 0;
       if (pthread_create(&thread, &attr, serve, c) == 0) continue;
     }
@@ -286,7 +331,18 @@ static int listening(int *port) {
   return fd;
 }
 
-int main(void) {
+int main(int count, char **args) {
+#ifdef TLS
+  if (count == 3) {
+    context = SSL_CTX_new(TLS_server_method());
+    if (SSL_CTX_use_certificate_chain_file(context, args[1]) != 1 ||
+        SSL_CTX_use_PrivateKey_file(context, args[2], SSL_FILETYPE_PEM) != 1)
+      return 1;
+  }
+#else
+  (void)args;
+  if (count > 1) return 1;
+#endif
   int port;
   int fd = listening(&port);
   if (fd < 0) return 1;

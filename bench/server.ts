@@ -1,12 +1,10 @@
 /**
- * The other end of the benchmark over TLS, and in place of `server.c` where no C compiler is installed:
- * the same paths, raw sockets, answers that stand ready in memory. Prints its port and runs until its
- * input ends. `server.ts tls` talks TLS.
+ * The other end of the benchmark where no C compiler is installed for `server.c`: the same paths, raw
+ * sockets, answers that stand ready in memory. Prints its port and runs until its input ends.
  *
  * @module
  */
 import process from "node:process";
-import { LOCALHOST } from "../tests/tls/mod.ts";
 
 const BATCH = 262144;
 const LINE = 60;
@@ -184,19 +182,16 @@ async function serve(conn: Deno.Conn): Promise<void> {
   }
 }
 
-async function accept(listener: Deno.Listener): Promise<void> {
+async function accept(listener: Deno.TcpListener): Promise<void> {
   for await (const conn of listener) {
-    if (conn instanceof Deno.TcpConn) conn.setNoDelay(true);
+    conn.setNoDelay(true);
     serve(conn).catch(() => {}).finally(() => conn.close());
   }
 }
 
 if (import.meta.main) {
-  const at = { hostname: "127.0.0.1", port: 0 };
-  const listener = Deno.args[0] === "tls"
-    ? Deno.listenTls({ ...at, ...LOCALHOST, alpnProtocols: ["http/1.1"] })
-    : Deno.listen(at);
-  console.log((listener.addr as Deno.NetAddr).port);
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  console.log(listener.addr.port);
   accept(listener);
   // The input ends when who started this is done, however that comes.
   for await (const _ of Deno.stdin.readable);

@@ -1,12 +1,14 @@
 /**
- * Starts the benchmark's servers: `server.c` where a C compiler is installed, else `server.ts`, and
- * `server.ts` for TLS.
+ * Starts the benchmark's servers: `server.c` where a C compiler is installed (and OpenSSL for TLS), else
+ * `server.ts` and `server_tls.ts`.
  *
  * @module
  */
 import { fileURLToPath } from "node:url";
 import { LineChild } from "./line_child.ts";
 
+const CERTIFICATE = fileURLToPath(import.meta.resolve("../tests/tls/localhost.pem"));
+const KEY = fileURLToPath(import.meta.resolve("../tests/tls/localhost.key"));
 const SOURCE = fileURLToPath(import.meta.resolve("./server.c"));
 const CPU = new TextEncoder().encode("GET /cpu HTTP/1.1\r\nHost: bench\r\n\r\n");
 
@@ -51,10 +53,9 @@ export class Server implements AsyncDisposable {
   }
 }
 
-/** Builds `server.c`; `null` where there is no compiler. */
-async function build(folder: string): Promise<string | null> {
-  const program = `${folder}/server`;
-  const args = ["-O2", "-pthread", "-o", program, SOURCE];
+/** Builds `server.c`; `null` where that can't be done. */
+async function build(program: string, ...flags: string[]): Promise<string | null> {
+  const args = ["-O2", "-pthread", "-o", program, SOURCE, ...flags];
   try {
     const { success } = await new Deno.Command("cc", { args, stderr: "null" }).output();
     return success ? program : null;
@@ -63,19 +64,22 @@ async function build(folder: string): Promise<string | null> {
   }
 }
 
-function denoArgs(...more: string[]): string[] {
-  return ["run", "-A", "--no-check", import.meta.resolve("./server.ts"), ...more];
+function onDeno(script: string): [command: string, args: string[]] {
+  return [Deno.execPath(), ["run", "-A", "--no-check", import.meta.resolve(script)]];
 }
 
 /** Starts the plain server. */
 export async function startServer(folder: string): Promise<Server> {
-  const program = await build(folder);
+  const program = await build(`${folder}/server`);
   return program === null
-    ? await Server.start("server.ts", Deno.execPath(), denoArgs())
+    ? await Server.start("server.ts on Deno", ...onDeno("./server.ts"))
     : await Server.start("server.c", program, []);
 }
 
 /** Starts the server that talks TLS. */
-export async function startTlsServer(ca: string): Promise<Server> {
-  return await Server.start("server.ts tls", Deno.execPath(), denoArgs("tls"), ca);
+export async function startTlsServer(folder: string, ca: string): Promise<Server> {
+  const program = await build(`${folder}/server_tls`, "-DTLS", "-lssl", "-lcrypto");
+  return program === null
+    ? await Server.start("server_tls.ts on Deno", ...onDeno("./server_tls.ts"), ca)
+    : await Server.start("server.c with OpenSSL", program, [CERTIFICATE, KEY], ca);
 }

@@ -149,7 +149,7 @@ function fetching(where: Where): Client {
   });
   const send = ({ method = "GET", target = "/", fields = [], body, expect, trailers }: Ask) => {
     if (trailers) throw new NotPossible();
-    return fetch(`http://${where.hostname}:${where.port}${target}`, {
+    return fetch(`http://${where.hostname}${where.path ? "" : `:${where.port}`}${target}`, {
       method,
       headers: expect ? [...fields, ["Expect", "100-continue"]] : fields,
       body: typeof body === "function" ? ReadableStream.from(body()) : body,
@@ -212,40 +212,42 @@ function undicis(where: Where): Client {
 
 function nodes(where: Where): Client {
   const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
-  function start({ method = "GET", target = "/", fields = [], body, expect, trailers }: Ask) {
+  const unix = where.path !== "";
+
+  async function sendBody(request: http.ClientRequest, { body, trailers }: Ask): Promise<void> {
+    if (typeof body !== "function") return void request.end(body);
+    let answered = false;
+    const over = Promise.race(["response", "close"].map((event) => once(request, event)));
+    over.finally(() => answered = true).catch(() => {});
+    for await (const piece of body()) {
+      if (answered) return;
+      if (!request.write(piece)) await Promise.race([over, once(request, "drain")]);
+    }
+    if (trailers) request.addTrailers(trailers);
+    request.end();
+  }
+
+  function start(ask: Ask): http.ClientRequest {
+    const { method = "GET", target = "/", fields = [], body, expect } = ask;
+    const headers = [...fields]; // As a flat list they are sent as given, and `Host` is not added.
+    if (!fields.some(([name]) => name === "Host")) headers.unshift(["Host", where.hostname]);
+    if (expect) headers.push(["Expect", "100-continue"]);
+    if (typeof body === "string") headers.push(["Content-Length", String(body.length)]);
+    if (typeof body === "function") headers.push(["Transfer-Encoding", "chunked"]);
     const request = http.request({
-      ...(where.path === ""
-        ? { host: where.hostname, port: where.port }
-        : { socketPath: where.path }),
+      ...(unix ? { socketPath: where.path } : { host: where.hostname, port: where.port }),
       method,
       path: target,
       agent,
-      insecureHTTPParser: false,
+      headers: headers.flat(),
     });
-    const names = new Set(fields.map(([name]) => name));
-    for (const name of names) {
-      const values = fields.filter(([other]) => other === name).map(([, value]) => value);
-      request.setHeader(name, values.length === 1 ? values[0] : values);
-    }
-    if (expect) request.setHeader("Expect", "100-continue");
-    if (typeof body === "string") request.setHeader("Content-Length", body.length);
-    const sendBody = async () => {
-      if (typeof body !== "function") return void request.end(body);
-      for await (const piece of body()) {
-        if (request.destroyed || request.res) return;
-        if (!request.write(piece)) {
-          await Promise.race([once(request, "drain"), once(request, "close")]);
-        }
-      }
-      if (trailers) request.addTrailers(Object.fromEntries(trailers));
-      request.end();
-    };
     if (expect) {
-      request.on("continue", sendBody);
+      request.on("continue", () => sendBody(request, ask));
       request.flushHeaders();
-    } else sendBody().catch(() => {});
+    } else sendBody(request, ask).catch(() => {});
     return request;
   }
+
   return {
     ask(ask) {
       const interim: Answer["interim"] = [];
@@ -254,14 +256,17 @@ function nodes(where: Where): Client {
         interim.push({ status, fields: pairs(rawHeaders) });
       });
       return new Promise((resolve, reject) => {
-        request.on("error", reject);
-        request.on("close", () => reject(new Error("closed")));
+        // An answer may still come behind an error of the upload.
+        let failure = new Error("closed");
+        request.on("error", (error) => failure = error);
+        request.on("close", () => setTimeout(reject, 100, failure));
         request.on("response", (response) => {
           const pieces: Uint8Array[] = [];
           response.on("error", reject);
           response.on("aborted", () => reject(new Error("aborted")));
           response.on("data", (piece: Uint8Array) => pieces.push(piece));
           response.on("end", () => {
+            if (!request.writableEnded) request.destroy(); // After an early answer.
             resolve({
               status: response.statusCode!,
               reason: response.statusMessage!,

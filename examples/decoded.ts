@@ -1,7 +1,7 @@
 /**
  * The body is the bytes as sent, with a digest that fits them; `decoded()` undoes the codings on request.
  *
- *     deno run --allow-net examples/decoded.ts
+ *     deno run -A examples/decoded.ts
  *
  * @module
  */

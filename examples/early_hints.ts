@@ -1,7 +1,7 @@
 /**
  * Shows interim responses: a page's style sheet can be fetched while the server still makes the page.
  *
- *     deno run --allow-net --allow-read examples/early_hints.ts
+ *     deno run -A examples/early_hints.ts
  *
  * @module
  */

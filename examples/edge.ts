@@ -3,7 +3,7 @@
  * and streams the answers back, with sockets alone: no files, no environment. It shows the origin's early
  * hints in a field, and keeps the order and the case of its fields.
  *
- *     deno run --allow-net --allow-read examples/edge.ts
+ *     deno run -A examples/edge.ts
  *
  * @module
  */
@@ -26,15 +26,15 @@ function proxyTo(host: string, port: number): (request: Request) => Promise<Resp
     const passed = (name: string) => !HOP_BY_HOP.includes(name.toLowerCase());
     try {
       const fields = [...request.headers].filter(([name]) => name !== "host" && passed(name));
-      const { signal } = request; // The client goes: so does the request to the origin.
-      await conn.request(request.method, pathname + search, request.body, fields, { signal });
-      const response = await conn.getresponse({ signal });
+      fields.push(["Connection", "close"]); // It ends with the answer.
+      await conn.request(request.method, pathname + search, request.body, fields);
+      const response = await conn.getresponse();
       const { status, reason: statusText } = response;
       const headers = new Headers(response.getheaders().filter(([name]) => passed(name)));
       if (hints.length > 0) headers.set("X-Hints", hints.join(", "));
-      const empty = [204, 205, 304].includes(status);
+      const empty = request.method === "HEAD" || [204, 205, 304].includes(status);
       if (empty) conn.close();
-      // The pieces of the body go on as they come, and the connection ends with them.
+      // The pieces of the body go on as they come; a client that goes ends the connection, too.
       return new Response(empty ? null : response, { status, statusText, headers });
     } catch (error) {
       conn.close();
@@ -62,3 +62,4 @@ const text = await response.text();
 console.log(response.status, [...response.headers], text);
 assertEquals([response.status, text], [200, "POST/path?q=1!"]);
 assertEquals(response.headers.get("x-hints"), "</a.css>");
+assertEquals((await fetch(url, { method: "HEAD" })).headers.get("x-origin"), "raw");

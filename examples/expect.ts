@@ -2,7 +2,7 @@
  * An upload as to S3: `Expect: 100-continue` goes out with the head, and the body only when the server
  * wants it. Here the bucket has moved: the first server redirects before a byte of the file was read.
  *
- *     deno run --allow-net --allow-read examples/expect.ts
+ *     deno run -A examples/expect.ts
  *
  * @module
  */

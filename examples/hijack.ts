@@ -2,7 +2,7 @@
  * Docker's hijack over its unix socket: a POST with `Upgrade: tcp`, and from its 101 on the connection
  * is the input and the output of a container.
  *
- *     deno run --allow-all examples/hijack.ts
+ *     deno run -A examples/hijack.ts
  *
  * @module
  */

@@ -1,7 +1,7 @@
 /**
  * A progress bar for the upload and for the download, from the events of `trace`.
  *
- *     deno run --allow-net examples/progress.ts
+ *     deno run -A examples/progress.ts
  *
  * @module
  */

@@ -1,7 +1,7 @@
 /**
  * Retries that never act twice: each error says whether sending the request again is safe.
  *
- *     deno run --allow-net --allow-read examples/retry.ts
+ *     deno run -A examples/retry.ts
  *
  * @module
  */

@@ -2,7 +2,7 @@
  * TLS in TLS: an HTTPS server through a proxy that is reached over HTTPS itself. The proxy sees where
  * to, but neither the request nor, from outside, anybody the CONNECT.
  *
- *     deno run --allow-net --allow-read examples/tls_in_tls.ts
+ *     deno run -A examples/tls_in_tls.ts
  *
  * @module
  */

@@ -1,7 +1,7 @@
 /**
  * Two ways through a proxy: `set_tunnel()` for requests, and a CONNECT of one's own for any protocol.
  *
- *     deno run --allow-net --allow-read examples/tunnel.ts
+ *     deno run -A examples/tunnel.ts
  *
  * @module
  */

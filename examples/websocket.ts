@@ -2,7 +2,7 @@
  * A WebSocket by hand, with a real server (`npm:ws`): the handshake is a request whose answer is 101, and
  * `detach()` hands over the connection. For real use, give its streams to a WebSocket library.
  *
- *     deno run --allow-all examples/websocket.ts
+ *     deno run -A examples/websocket.ts
  *
  * @module
  */

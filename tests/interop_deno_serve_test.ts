@@ -1,13 +1,13 @@
 import { assert, assertEquals, assertGreater, assertLess } from "@std/assert";
 import { HTTPConnection, HTTPSConnection } from "../mod.ts";
-import { TempDir, until } from "./servers/child.ts";
+import { TempDir, until, watched } from "./servers/child.ts";
 import { type Echo, echo, mirror, pattern, sha256, utf8 } from "./servers/data.ts";
 import { startDenoServe } from "./servers/deno_serve.ts";
 import { concat } from "./servers/raw.ts";
 import { CA, LOCALHOST } from "./tls/mod.ts";
 
 function test(name: string, fn: () => Promise<void>): void {
-  Deno.test(`interop Deno.serve: ${name}`, fn);
+  Deno.test(`interop Deno.serve: ${name}`, watched(fn));
 }
 
 async function readEcho(conn: HTTPConnection): Promise<Echo> {
@@ -211,7 +211,7 @@ test("a large body comes back whole", async () => {
   await conn.request("POST", "/", body);
   const res = await conn.getresponse();
   assertEquals(res.length, body.length);
-  assertEquals(await sha256(new Uint8Array(await res.read())), await sha256(body));
+  assertEquals(await sha256(await res.read()), await sha256(body));
 });
 
 test("a streamed answer gives its pieces while more are to come", async () => {
@@ -329,7 +329,7 @@ test("a response body can be the body of the next request to another server", as
   });
   const res = await to.getresponse();
   assertEquals(res.getheader("X-Length"), String(file.length));
-  assertEquals(await sha256(new Uint8Array(await res.read())), await sha256(file));
+  assertEquals(await sha256(await res.read()), await sha256(file));
 });
 
 test("gzip goes through DecompressionStream", async () => {
@@ -379,7 +379,7 @@ test("HTTPS over IPv6 works", async () => {
 Deno.test({
   name: "interop Deno.serve: a unix socket works",
   ignore: Deno.build.os === "windows",
-  async fn() {
+  fn: watched(async () => {
     await using dir = new TempDir("unix");
     const socketPath = `${dir.path}/socket`;
     await using _server = await startDenoServe(echo, { path: socketPath });
@@ -388,5 +388,5 @@ Deno.test({
     const { path, body, headers } = await readEcho(conn);
     assertEquals([path, body, headers.host], ["/a", "abc", "localhost"]);
     assert(conn.sock !== null);
-  },
+  }),
 });

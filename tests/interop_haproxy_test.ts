@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { HTTPConnection, HTTPSConnection } from "../mod.ts";
 import { has } from "./servers/available.ts";
+import { watched } from "./servers/child.ts";
 import { type Echo, echo, mirror, pattern, utf8 } from "./servers/data.ts";
 import { startDenoServe } from "./servers/deno_serve.ts";
 import { startHaproxy } from "./servers/haproxy.ts";
@@ -13,7 +14,7 @@ const HINTS = `
   http-request return status 200 content-type text/plain string "after the hints"`;
 
 function test(name: string, fn: () => Promise<void>): void {
-  Deno.test({ name: `interop haproxy: ${name}`, ignore: !has.haproxy, fn });
+  Deno.test({ name: `interop haproxy: ${name}`, ignore: !has.haproxy, fn: watched(fn) });
 }
 
 test("103 Early Hints is not the answer", async () => {

@@ -7,7 +7,7 @@ import {
 } from "@std/assert";
 import { HTTPConnection, HTTPSConnection } from "../mod.ts";
 import { has } from "./servers/available.ts";
-import { until } from "./servers/child.ts";
+import { until, watched } from "./servers/child.ts";
 import { type Echo, echo, messages, mirror, pattern, sha256, utf8 } from "./servers/data.ts";
 import { startDenoServe } from "./servers/deno_serve.ts";
 import { startNginx } from "./servers/nginx.ts";
@@ -52,7 +52,7 @@ async function report(conn: HTTPConnection): Promise<Report> {
 }
 
 function test(name: string, fn: () => Promise<void>): void {
-  Deno.test({ name: `interop nginx TLS: ${name}`, ignore: !has.nginx, fn });
+  Deno.test({ name: `interop nginx TLS: ${name}`, ignore: !has.nginx, fn: watched(fn) });
 }
 
 test("GET with one's own CA", async () => {

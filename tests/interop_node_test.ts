@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { HTTPConnection, RemoteDisconnected } from "../mod.ts";
 import { has } from "./servers/available.ts";
+import { watched } from "./servers/child.ts";
 import { pattern, utf8 } from "./servers/data.ts";
 import { type NodeServer, startDenoNodeHttp, startNode } from "./servers/node_http.ts";
 import { concat } from "./servers/raw.ts";
@@ -73,11 +74,11 @@ for (const [server, ready, start] of SERVERS) {
     Deno.test({
       name: `interop ${server}: ${name}`,
       ignore: !ready,
-      async fn() {
+      fn: watched(async () => {
         await using running = await start();
-        await using conn = new HTTPConnection("127.0.0.1", running.port, { timeout: 20 });
+        await using conn = new HTTPConnection("127.0.0.1", running.port);
         await fn(conn);
-      },
+      }),
     });
   };
 

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { HTTPConnection, IncompleteRead, RemoteDisconnected } from "../mod.ts";
 import { has } from "./servers/available.ts";
+import { watched } from "./servers/child.ts";
 import { pattern, sha256, utf8 } from "./servers/data.ts";
 import { startPythonFiles, startPythonScript } from "./servers/python_http.ts";
 
@@ -14,7 +15,7 @@ interface Seen {
 }
 
 function test(name: string, fn: () => Promise<void>): void {
-  Deno.test({ name: `interop python: ${name}`, ignore: !has.python, fn });
+  Deno.test({ name: `interop python: ${name}`, ignore: !has.python, fn: watched(fn) });
 }
 
 // `python3 -m http.server`
@@ -27,7 +28,7 @@ test("http.server as HTTP/1.0 gives a file and closes", async () => {
   const res = await conn.getresponse();
   assertEquals([res.status, res.reason, res.version], [200, "OK", 10]);
   assertEquals([res.length, res.will_close], [file.length, true]);
-  assertEquals(await sha256(new Uint8Array(await res.read())), await sha256(file));
+  assertEquals(await sha256(await res.read()), await sha256(file));
   await conn.request("GET", "/a.html");
   const next = await conn.getresponse();
   assertEquals(next.headers.get_content_type(), "text/html");

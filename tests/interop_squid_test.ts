@@ -7,7 +7,7 @@ import {
 } from "@std/assert";
 import { HTTPConnection, HTTPMessage, HTTPSConnection, TunnelError } from "../mod.ts";
 import { has, squidBasicAuth } from "./servers/available.ts";
-import { freePorts, until } from "./servers/child.ts";
+import { freePorts, until, watched } from "./servers/child.ts";
 import { type Echo, echo, messages, pattern, sha256, utf8 } from "./servers/data.ts";
 import { startDenoServe } from "./servers/deno_serve.ts";
 import { startNginx } from "./servers/nginx.ts";
@@ -24,7 +24,7 @@ async function get(conn: HTTPConnection, path: string): Promise<{ status: number
 }
 
 function test(name: string, fn: () => Promise<void>, ready = has.nginx): void {
-  Deno.test({ name: `interop squid: ${name}`, ignore: !has.squid || !ready, fn });
+  Deno.test({ name: `interop squid: ${name}`, ignore: !has.squid || !ready, fn: watched(fn) });
 }
 
 // Tunnels

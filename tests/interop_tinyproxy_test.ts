@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { HTTPConnection, HTTPSConnection, TunnelError } from "../mod.ts";
 import { has } from "./servers/available.ts";
-import { freePorts } from "./servers/child.ts";
+import { freePorts, watched } from "./servers/child.ts";
 import { pattern, sha256, utf8 } from "./servers/data.ts";
 import { startNginx } from "./servers/nginx.ts";
 import { startTinyproxy } from "./servers/tinyproxy.ts";
@@ -10,7 +10,11 @@ import { CA } from "./tls/mod.ts";
 const context = { caCerts: [CA] };
 
 function test(name: string, fn: () => Promise<void>, ready = has.nginx): void {
-  Deno.test({ name: `interop tinyproxy: ${name}`, ignore: !has.tinyproxy || !ready, fn });
+  Deno.test({
+    name: `interop tinyproxy: ${name}`,
+    ignore: !has.tinyproxy || !ready,
+    fn: watched(fn),
+  });
 }
 
 test("a tunnel to HTTPS works with a proxy that answers as HTTP/1.0", async () => {
@@ -23,7 +27,7 @@ test("a tunnel to HTTPS works with a proxy that answers as HTTP/1.0", async () =
     await conn.request("GET", "/big");
     const res = await conn.getresponse();
     assertEquals([res.status, res.version], [200, 11]);
-    assertEquals(await sha256(new Uint8Array(await res.read())), await sha256(file));
+    assertEquals(await sha256(await res.read()), await sha256(file));
   }
   assertEquals(proxy.log().match(/CONNECT localhost/g)?.length, 1);
 });

@@ -19,7 +19,7 @@ import {
 } from "../mod.ts";
 import { FakeTransport } from "./fake_transport.ts";
 import { SegmentTransport } from "./parity/transports.ts";
-import { begun, bytes, everyWay, latin1 } from "./split.ts";
+import { begun, bytes, type ErrorClass, everyWay, latin1 } from "./split.ts";
 
 const OK = "HTTP/1.1 200 OK\r\n";
 const END = "Content-Length: 0\r\n\r\n";
@@ -341,7 +341,7 @@ Deno.test("a head whose lines end in CRLF and in bare LF, mixed, is taken", asyn
 });
 
 /** Framing that is refused, and with what. */
-const FRAMINGS: [lines: string, error: typeof HTTPException | typeof UnknownTransferEncoding][] = [
+const FRAMINGS: [lines: string, error: ErrorClass][] = [
   ["Content-Length: +5", ProtocolError],
   ["Content-Length: 5\r\nContent-Length: 6", ProtocolError],
   ["Transfer-Encoding: gzip, chunked", UnknownTransferEncoding],

@@ -120,6 +120,15 @@ Deno.test("several reads of one reader at once are answered in order", async () 
   assertEquals(seen, ["o", "n", "e"]);
 });
 
+Deno.test("two steps of one iterator at once are answered in order, as any stream's", async () => {
+  const transport = new FakeTransport([HEAD]);
+  const iterator = (await begun(transport)).values();
+  const steps = [iterator.next(), iterator.next()];
+  transport.arrive(TAIL);
+  const [first, second] = await Promise.all(steps);
+  assertEquals([latin1(first.value!), second.done], [TEXT, true]);
+});
+
 Deno.test("a piece of the stream stays as it is when more arrives", async () => {
   const transport = new FakeTransport(["HTTP/1.1 200 OK\r\n\r\none"]);
   const response = await begun(transport);

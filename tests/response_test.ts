@@ -336,6 +336,15 @@ Deno.test("peek() shows nothing beyond the chunk", async () => {
   assertEquals(latin1(await (await begun(head + tail)).peek()), "alpha\nb");
 });
 
+for (const [name, closed] of [["chunked", true], ["until close", false]] as const) {
+  Deno.test(`${name}: peek() at the end leaves isclosed() ${closed}`, async () => {
+    const { head, tail } = shape(name);
+    const response = await begun(head + tail);
+    await response.read(17);
+    assertEquals([latin1(await response.peek()), response.isclosed()], ["", closed]);
+  });
+}
+
 Deno.test("what peek() gave is a copy", async () => {
   const response = await begun("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab");
   (await response.peek()).fill(0);
@@ -380,6 +389,14 @@ Deno.test("a line longer than the buffer is read whole", async () => {
   const response = await begun(`HTTP/1.1 200 OK\r\n\r\n${line}rest`);
   assertEquals(latin1(await response.readline()), line);
   assertEquals(await response.text(), "rest");
+});
+
+Deno.test("readinto() keeps to the bounds of a view", async () => {
+  const { head, tail } = shape("Content-Length");
+  const response = await begun(head + tail);
+  const memory = new Uint8Array(8).fill(46);
+  assertEquals(await response.readinto(memory.subarray(2, 6)), 4);
+  assertEquals(latin1(memory), "..alph..");
 });
 
 Deno.test("a big readinto into an empty buffer fills it", async () => {
@@ -603,7 +620,7 @@ async function readInWorker(size: string): Promise<string> {
     const response = new HTTPResponse(new Blob([${JSON.stringify(head + tail)}]).stream());
     await response.begin();
     const name = await response.read(${size}).then(() => "nothing", (error) => error.name);
-    postMessage(name + ", then " + await response.text());
+    postMessage(name + ", then " + await response.text().catch(String));
   `;
   const worker = new Worker(`data:text/javascript,${encodeURIComponent(code)}`, { type: "module" });
   const { promise, resolve } = Promise.withResolvers<string>();

@@ -212,6 +212,10 @@ export async function drainInto(
   }
 }
 
+/** The class of an error, whatever it is made with. */
+// deno-lint-ignore no-explicit-any
+export type ErrorClass = new (...args: any[]) => Error;
+
 /** Asserts that a call throws `IncompleteRead` with these fields, because the body ended. */
 export async function assertCut(
   call: () => Promise<unknown>,

@@ -33,6 +33,8 @@ export interface Config {
   tlsPort: number;
   /** The certificate of the authority that signed the server's. */
   ca: string;
+  /** The same as a file. */
+  caFile: string;
   /** A file to send. */
   upload: string;
   /** A file to write. */

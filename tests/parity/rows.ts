@@ -218,7 +218,7 @@ export const ROWS = {
     cpython:
       "CONNECT's `Host` is without brackets and has the scope; the port is cut off with the scope",
     here: "brackets, the port, and no scope",
-    why: "RFC 9110, Section 7.2; RFC 6874, Section 1",
+    why: "RFC 9110, Section 7.2; RFC 6874, Section 4",
   },
   "port-digits": {
     what: "a port that is not digits, or over 65535",

@@ -22,3 +22,4 @@ const text = await Deno.readTextFile(path);
 const before = text.slice(0, text.indexOf(BEGIN) + BEGIN.length);
 const after = text.slice(text.indexOf(END));
 await Deno.writeTextFile(path, `${before}\n\n${markdown(table)}\n\n${after}`);
+await new Deno.Command(Deno.execPath(), { args: ["fmt", "--quiet", path.pathname] }).output();

@@ -13,6 +13,47 @@ export function delay(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
+/** What ends each server that runs now, at once. */
+const running = new Set<() => void>();
+
+/**
+ * Notes a running server, so that {@linkcode watched} can end it.
+ *
+ * @param end ends the server at once
+ * @returns to be called when the server has ended
+ */
+export function noteServer(end: () => void): () => void {
+  running.add(end);
+  return () => void running.delete(end);
+}
+
+/**
+ * A test that hangs fails after some time, rather than to hold up all others: its servers are ended, and what waited for
+ * them sees the end.
+ *
+ * @param fn the test
+ * @param seconds how long it may take
+ */
+export function watched(fn: () => Promise<void>, seconds = 60): () => Promise<void> {
+  return async () => {
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      for (const end of running) end();
+    }, seconds * 1000);
+    let cause: unknown;
+    try {
+      await fn();
+    } catch (error) {
+      if (!late) throw error;
+      cause = error;
+    } finally {
+      clearTimeout(timer);
+    }
+    if (late) throw new Error(`The test took more than ${seconds} seconds`, { cause });
+  };
+}
+
 /** An answer that ends the waiting. */
 export type Answer<T> = Exclude<T, undefined | null | false>;
 
@@ -118,6 +159,7 @@ export class Child implements AsyncDisposable {
   readonly #drained: Promise<unknown>;
   readonly #options: ChildOptions;
   readonly #name: string;
+  readonly #forget: () => void;
   #ended: Deno.CommandStatus | undefined;
 
   /** What it wrote to standard output and standard error so far. */
@@ -138,6 +180,7 @@ export class Child implements AsyncDisposable {
       stderr: "piped",
     }).spawn();
     this.pid = this.#process.pid;
+    this.#forget = noteServer(() => this.kill("SIGKILL"));
     this.#status = this.#process.status.then((status) => this.#ended = status);
     this.#drained = Promise.all([
       this.#drain(this.#process.stdout),
@@ -184,6 +227,7 @@ export class Child implements AsyncDisposable {
     const timer = setTimeout(() => this.kill("SIGKILL"), this.#options.grace ?? 3000);
     await this.#status;
     clearTimeout(timer);
+    this.#forget();
     await this.#drained;
   }
 }

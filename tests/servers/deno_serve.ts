@@ -4,6 +4,8 @@
  * @module
  */
 
+import { noteServer } from "./child.ts";
+
 /** Options of {@linkcode startDenoServe}. */
 export interface DenoServeOptions {
   /** The address to listen on. @default {"127.0.0.1"} */
@@ -45,10 +47,12 @@ export async function startDenoServe(
     ? serve({ ...common, port: 0, hostname, cert, key }, handler)
     : serve({ ...common, port: 0, hostname }, handler);
   const addr = await listening.promise;
+  const forget = noteServer(() => abort.abort());
   return {
     hostname,
     port: addr.transport === "tcp" ? addr.port : 0,
     async [Symbol.asyncDispose]() {
+      forget();
       abort.abort();
       await server.finished;
     },

@@ -7,7 +7,7 @@
 import http from "node:http";
 import type { AddressInfo } from "node:net";
 import { programs } from "./available.ts";
-import { Child, TempDir } from "./child.ts";
+import { Child, noteServer, TempDir } from "./child.ts";
 
 /** A running server. */
 export interface NodeServer extends AsyncDisposable {
@@ -19,9 +19,11 @@ export interface NodeServer extends AsyncDisposable {
 export async function startDenoNodeHttp(listener: http.RequestListener): Promise<NodeServer> {
   const server = http.createServer(listener);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const forget = noteServer(() => server.closeAllConnections());
   return {
     port: (server.address() as AddressInfo).port,
     async [Symbol.asyncDispose]() {
+      forget();
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeAllConnections();
       await closed;

@@ -131,9 +131,14 @@ async function started(
   args: readonly string[],
   pattern: RegExp,
   stack: AsyncDisposableStack,
+  cwd?: string,
 ): Promise<PythonServer> {
   const child = stack.use(
-    new Child(programs.python!, { args: ["-u", ...args], env: { PYTHONDONTWRITEBYTECODE: "1" } }),
+    new Child(programs.python!, {
+      args: ["-u", ...args],
+      cwd,
+      env: { PYTHONDONTWRITEBYTECODE: "1" },
+    }),
   );
   const port = Number(await child.ready(() => pattern.exec(child.output)?.[1]));
   const owned = stack.move();
@@ -155,10 +160,13 @@ export async function startPythonFiles(
   const dir = stack.use(new TempDir("python"));
   const root = dir.folder("root");
   for (const [path, content] of Object.entries(files)) dir.write(`root/${path}`, content);
-  const args = ["-m", "http.server", "0", "--bind", "127.0.0.1", "--directory", root];
-  // The option `--protocol` came with Python 3.11.
-  if (protocol !== "HTTP/1.0") args.push("--protocol", protocol);
-  return await started(args, /Serving HTTP on \S+ port (\d+)/, stack);
+  // The option `--protocol` came with Python 3.11 only.
+  const args = protocol === "HTTP/1.0" ? ["-m", "http.server", "0", "--bind", "127.0.0.1"] : [
+    "-c",
+    "import http.server as s; " +
+    `s.test(s.SimpleHTTPRequestHandler, s.ThreadingHTTPServer, "${protocol}", 0, "127.0.0.1")`,
+  ];
+  return await started(args, /Serving HTTP on \S+ port (\d+)/, stack, root);
 }
 
 /** Starts the handler that is described in this file, speaking `protocol`. */

@@ -18,7 +18,7 @@
 
 import { Buffer } from "node:buffer";
 import net from "node:net";
-import { delay, TempDir } from "./child.ts";
+import { delay, noteServer, TempDir } from "./child.ts";
 
 /** What a script works on: a socket, however it was made. */
 export interface Wire {
@@ -372,6 +372,7 @@ export function rawServer(
   where: { hostname: string; port: number; path?: string },
   stop: () => void | Promise<void>,
 ): RawServer {
+  const forget = noteServer(() => scripts.peers.forEach((peer) => peer.close()));
   return {
     path: "",
     ...where,
@@ -385,6 +386,7 @@ export function rawServer(
     peer: (index) => scripts.peer(index),
     idle: () => scripts.idle(),
     async [Symbol.asyncDispose]() {
+      forget();
       await stop();
       await scripts.end();
     },

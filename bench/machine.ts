@@ -1,0 +1,18 @@
+/**
+ * What a run was measured on.
+ *
+ * @module
+ */
+import { cpus, release, totalmem } from "node:os";
+
+/** The machine, without its name. */
+export function machine(): Record<string, string> {
+  const all = cpus();
+  return {
+    Processor: all[0]?.model.trim() || Deno.build.arch,
+    Cores: String(navigator.hardwareConcurrency),
+    Memory: `${(totalmem() / 2 ** 30).toFixed(0)} GiB`,
+    System: `${Deno.build.os} ${release()}, ${Deno.build.arch}`,
+    Network: "loopback",
+  };
+}

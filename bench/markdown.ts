@@ -1,0 +1,188 @@
+/**
+ * The figures of a run as Markdown.
+ *
+ * @module
+ */
+import { type Figures, NAMES, RIVALS, type Row, type Spread } from "./figures.ts";
+import { growthPoints, rate, ratio, serverLine, time } from "./table.ts";
+
+function table(head: string[], rows: string[][]): string {
+  const line = (cells: string[]) => `| ${cells.join(" | ")} |`;
+  return [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n");
+}
+
+function pairs(of: Record<string, string>): string[][] {
+  return Object.entries(of);
+}
+
+/** A ratio with its quartiles. */
+function cell(spread: Spread | undefined): string {
+  if (spread === undefined) return "";
+  const { low, median, high } = spread;
+  return `**${ratio(median)}** (${ratio(low)}–${ratio(high)})`;
+}
+
+/** The clients that took part. */
+function present({ rows }: Figures): typeof RIVALS {
+  return RIVALS.filter((client) => rows.some((row) => row.rivals[client] !== undefined));
+}
+
+/** What a row is about. */
+export function labelOf({ id, title, way }: Row): string {
+  return `(${id}) ${title}${way === "" ? "" : `, ${way}`}`;
+}
+
+function own(row: Row): string {
+  const { median } = row.ours.wall;
+  return row.bytes === null ? time(median) : `${time(median)}, ${rate(row.bytes, median)}`;
+}
+
+function ratioTable(figures: Figures, of: "wallRatio" | "cpuRatio"): string {
+  const clients = present(figures);
+  const rows = figures.rows.filter(({ option }) => !option).map((row) => [
+    labelOf(row),
+    of === "wallRatio" ? own(row) : time(row.ours.cpu.median),
+    ...clients.map((client) => cell(row.rivals[client]?.[of])),
+  ]);
+  return table(["", NAMES.ours, ...clients.map((client) => NAMES[client])], rows);
+}
+
+function optionTable({ rows }: Figures): string {
+  const head = ["(a)", "wall", "CPU"];
+  const cells = rows.filter(({ option }) => option).map(({ way, rivals }) => {
+    const { wallRatio, cpuRatio } = rivals.ours!;
+    return [way, cell(wallRatio), cell(cpuRatio)];
+  });
+  return table(head, cells);
+}
+
+function coldTable({ cold }: Figures): string {
+  const figure = ({ low, median, high }: Spread) =>
+    `${median.toFixed(1)} (${low.toFixed(1)}–${high.toFixed(1)})`;
+  const rows = cold.map(({ name, wall, over }) => [name, figure(wall), figure(over)]);
+  return table(["", "ms from start to end", "ms over the bare script"], rows);
+}
+
+function idleTable({ idle }: Figures): string {
+  const rows = idle.map(({ name, kib: { low, median, high } }) => [
+    name,
+    `${median.toFixed(1)} (${low.toFixed(1)}–${high.toFixed(1)})`,
+  ]);
+  return table(["", "KiB for each"], rows);
+}
+
+function growthTable({ growth }: Figures): string {
+  const rows = growth.map((one) => [one.name, growthPoints(one).join("<br>")]);
+  return table(["", "size: time"], rows);
+}
+
+function goalTable({ verdicts }: Figures): string {
+  const rows = verdicts.map(({ id, goal, figure, met }) => [
+    `(${id}) ${goal}`,
+    figure,
+    met ? "met" : "**missed**",
+  ]);
+  return table(["goal", "figure", ""], rows);
+}
+
+/** The whole report. */
+export function report(figures: Figures): string {
+  const { date, seconds, machine, versions, notes } = figures;
+  return `# Results of the benchmark
+
+Made by \`deno task bench --write\` on ${date}, in one run of ${seconds} s; do not edit.
+
+${table(["", ""], [...pairs(machine), ...pairs(versions)])}
+
+Each client runs in a process of its own, the server in another; in each round every client does its
+tasks once, in random order. A figure is the median over all rounds of a client's time over ours in
+the same round, with the quartiles behind it: how many times as fast as that client this library is.
+Below 1 that client is faster. \`raw Deno.Conn\` is the limit: a bare loop that moves the same bytes
+and knows beforehand how many come. It does not parse.
+
+![Chart](chart.svg)
+
+## Wall time
+
+${ratioTable(figures, "wallRatio")}
+
+## CPU of the client's process
+
+All threads, user and system.
+
+${ratioTable(figures, "cpuRatio")}
+
+## What is not used costs nothing
+
+The cost without an option over the cost with it: below 1 it costs something.
+
+${optionTable(figures)}
+
+## Cold start
+
+(l) \`import\` and the first request, in a fresh process.
+
+${coldTable(figures)}
+
+## Idle connections
+
+(m) Memory for each of 1,000 idle connections, after a request on each.
+
+${idleTable(figures)}
+
+## How the cost grows
+
+(n) In memory, so that nothing but this library counts.
+
+${growthTable(figures)}
+
+## Goals
+
+${goalTable(figures)}
+
+## The server
+
+${[...serverLine(figures), ...notes].map((line) => `${line}.`).join("\n")}
+`;
+}
+
+const IN_README = [
+  ["a", ""],
+  ["b", ""],
+  ["j", ""],
+  ["d", "read()"],
+  ["d", "for await"],
+  ["e", "for await"],
+  ["f", "for await"],
+  ["g", "readline"],
+  ["h", "bytes"],
+  ["h", "1 KiB pieces"],
+];
+
+/** The part of it that stands in the README. */
+export function readmePart(figures: Figures): string {
+  const clients = present(figures);
+  const rows = IN_README.flatMap(([id, way]) => {
+    const row = figures.rows.find((one) => one.id === id && one.way === way);
+    if (row === undefined) return [];
+    const cells = clients.map((client) => {
+      const found = row.rivals[client]?.wallRatio.median;
+      return found === undefined ? "" : ratio(found);
+    });
+    return [[labelOf(row).slice(4), own(row), ...cells]];
+  });
+  const { Processor, Cores } = figures.machine;
+  const { Deno, Node, CPython } = figures.versions;
+  const on = [`Deno ${Deno}`, Node && `Node ${Node}`, CPython && `CPython ${CPython}`];
+  return `![How fast this library and others are](bench/chart.svg)
+
+How many times as fast as each of the others this library is, on loopback:
+
+${table(["", NAMES.ours, ...clients.map((client) => NAMES[client])], rows)}
+
+\`raw Deno.Conn\` is the limit, a loop that moves the same bytes without parsing. ${Processor}, ${Cores}
+cores; ${
+    on.filter(Boolean).join(", ")
+  }. [All figures](bench/RESULTS.md); \`deno task bench\` measures
+them again.`;
+}
