@@ -12,7 +12,13 @@ import {
 import type { HTTPMessage } from "./headers.ts";
 import { HTTPResponse } from "./response.ts";
 import { HTTP_PORT, HTTPS_PORT } from "./status.ts";
-import { type Channel, NO_WAITS, type ResponseSettings, type Waits } from "./_internal/channel.ts";
+import {
+  type Channel,
+  NO_WAITS,
+  Progress,
+  type ResponseSettings,
+  type Waits,
+} from "./_internal/channel.ts";
 import type { Dial, DialTimings } from "./_internal/dial.ts";
 import { Exchange } from "./_internal/exchange.ts";
 import {
@@ -178,6 +184,8 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     this.#link.drop(this.#response !== null);
     if (this.#response !== null) this.#over();
     await this.#link.connect(null);
+    // Its deadlines were for connecting only.
+    if (this.#exchange === null) this.#link.channel?.life.stop();
   }
 
   /** Closes the connection and frees what it has; the next request makes a new one. */
@@ -410,9 +418,11 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     this.#checkOpen();
     const channel = out ?? this.#link.channel ?? await this.#connectFor(null);
     try {
+      if (channel.life.phase === "head") channel.awaitSend();
       await sendRaw(channel, content, this.debuglevel > 0);
+      if (this.#exchange?.channel === channel) channel.sentAll();
     } catch (error) {
-      throw channel.explain(error);
+      throw channel.explain(error, true);
     }
   }
 
@@ -547,8 +557,6 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     if (channel.reader.available > 0) {
       throw channel.fail(new ProtocolError("Cannot send: the server spoke before the request"));
     }
-    channel.life.listen(signal);
-    channel.life.set("total", this.#options.deadlines?.total);
     return channel;
   }
 
@@ -571,7 +579,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     }
     const begin = () => this.#responseOf(exchange, channel).begin();
     try {
-      channel.begin(this.#waits(), exchange.timings);
+      channel.begin(new Progress(this.#waits(), exchange.timings, options.signal), behind);
       if (closes) channel.reusable = false;
       const { trace, reused: connectionReused } = channel;
       const { method, target } = exchange;
@@ -579,10 +587,10 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
       const whole = await transmit(channel, out, behind ? null : begin);
       if (!whole) channel.reusable = false;
       exchange.timings.sent = performance.now();
-      channel.sentAll(behind);
+      channel.sentAll();
       if (trace !== null) tell(trace, { type: "requestEnd", bytes: channel.sent, whole });
     } catch (error) {
-      const reason = channel.fail(error);
+      const reason = channel.fail(error, true);
       this.#abandon(exchange);
       throw reason;
     }

@@ -307,9 +307,9 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
   read(amt?: number | null): Promise<Uint8Array<ArrayBuffer>> {
     let body: BodyReader | null = null;
     try {
+      const limit = amt === undefined || amt === null ? Infinity : checkCount(amt);
       body = this.#enter();
       if (body === null) return Promise.resolve(EMPTY);
-      const limit = amt === undefined || amt === null ? Infinity : checkCount(amt);
       const now = body.gatherNow(limit);
       return now === null ? this.#run(body, body.gather(limit)) : Promise.resolve(now);
     } catch (error) {

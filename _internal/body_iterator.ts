@@ -9,13 +9,23 @@ export class BodyIterator implements AsyncIterableIterator<Uint8Array<ArrayBuffe
   #next: () => Promise<Uint8Array<ArrayBuffer> | null>;
   #leave: (() => void) | null;
   #over = false;
+  #step: Promise<unknown> | null = null;
 
   constructor(next: () => Promise<Uint8Array<ArrayBuffer> | null>, leave: (() => void) | null) {
     this.#next = next;
     this.#leave = leave;
   }
 
-  async next(): Promise<IteratorResult<Uint8Array<ArrayBuffer>, undefined>> {
+  /** Steps that are taken at once are answered in order. */
+  next(): Promise<IteratorResult<Uint8Array<ArrayBuffer>, undefined>> {
+    const step = this.#step === null ? this.#take() : this.#step.then(() => this.#take());
+    const last = this.#step = step.finally(() => {
+      if (this.#step === last) this.#step = null;
+    }).catch(() => {});
+    return step;
+  }
+
+  async #take(): Promise<IteratorResult<Uint8Array<ArrayBuffer>, undefined>> {
     if (this.#over) return { done: true, value: undefined };
     const value = await this.#next();
     if (value !== null) return { done: false, value };

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { setImmediate } from "node:timers";
 import type { ExchangeDetails, ExchangePhase, RetrySafe } from "../errors.ts";
 import { DEFAULT_LIMITS, type SectionLimits } from "./field_lines.ts";
 import type { Head } from "./head.ts";
@@ -29,15 +30,40 @@ export interface Waits {
   timeout?: number | null;
   head?: number;
   bodyIdle?: number;
+  total?: number;
 }
 
 /** A turn of the event loop, for transports that are told of what comes by it. */
 function turn(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 0));
+  return new Promise((resolve) => void setImmediate(resolve));
 }
 
 /** No deadlines. */
 export const NO_WAITS: Waits = {};
+
+/** How far an exchange has come. */
+export class Progress {
+  readonly waits: Waits;
+  readonly timings: ResponseTimings;
+  readonly signal: AbortSignal | null | undefined;
+  /** When its total deadline ends, as `performance.now()` counts. */
+  readonly totalEnd: number;
+  /** Bytes of the request that the transport has accepted. */
+  sent = 0;
+  /** Whether the request is on its way. */
+  sending = false;
+  /** Whether a write was begun. */
+  tried = false;
+  /** What the reader had received before. */
+  receivedBefore = 0;
+
+  constructor(waits: Waits, timings: ResponseTimings, signal?: AbortSignal | null) {
+    this.waits = waits;
+    this.timings = timings;
+    this.signal = signal;
+    this.totalEnd = given(waits.total) ? timings.start + waits.total! * 1000 : Infinity;
+  }
+}
 
 function given(seconds: number | null | undefined): boolean {
   return seconds !== null && seconds !== undefined;
@@ -61,10 +87,6 @@ export class Channel implements Transport {
   settings: ResponseSettings = DEFAULT_SETTINGS;
   /** Told when the connection ends, whoever ended it. */
   onclose: (() => void) | null = null;
-  /** Bytes of the current request that the transport has accepted. */
-  sent = 0;
-  /** Whether a request is on its way. */
-  sending = false;
   /** Whether the connection has served a request before the current one. */
   reused = false;
   /** Whether the transport is Deno's own, which tells of what has come within microtasks. */
@@ -80,12 +102,10 @@ export class Channel implements Transport {
   onrelease: ((free: boolean) => void) | null = null;
   /** Gets the events of the exchange. */
   trace: Trace | null = null;
-  /** When what happened to the current exchange. */
-  timings: ResponseTimings = startTimings();
-  #waits: Waits = {};
-  #receivedBefore = 0;
-  /** Whether a write was begun. */
-  #tried = false;
+  /** The exchange whose response is read, or comes next. */
+  #current: Progress = new Progress(NO_WAITS, startTimings());
+  /** The exchange that was begun behind it. */
+  #next: Progress | null = null;
 
   constructor(transport: Transport, life: Lifeline = new Lifeline()) {
     this.transport = transport;
@@ -98,24 +118,52 @@ export class Channel implements Transport {
     this.life.phase = phase;
   }
 
-  /** Starts to count for a new request. */
-  begin(waits: Waits, timings: ResponseTimings): void {
-    this.sent = 0;
-    this.#tried = false;
-    this.sending = true;
-    this.#receivedBefore = this.reader.received;
-    this.phase = "send";
-    this.#waits = waits;
-    this.timings = timings;
+  /** The exchange that sends, or has sent last. */
+  get #sender(): Progress {
+    return this.#next ?? this.#current;
+  }
+
+  /** Bytes of the request that the transport has accepted. */
+  get sent(): number {
+    return this.#sender.sent;
+  }
+
+  /** Whether a request is on its way. */
+  get sending(): boolean {
+    return this.#sender.sending;
+  }
+
+  /** When what happened to the current exchange. */
+  get timings(): ResponseTimings {
+    return this.#current.timings;
+  }
+
+  /** Begins an exchange; `behind` says that the response before it is not read yet. */
+  begin(progress: Progress, behind: boolean): void {
+    progress.sending = true;
+    if (behind) this.#next = progress;
+    else this.#adopt(progress, "send");
+    this.life.listen(progress.signal);
+  }
+
+  #adopt(progress: Progress, phase: ExchangePhase): void {
+    this.#current = progress;
+    progress.receivedBefore = this.reader.received - this.reader.available;
+    this.phase = phase;
+    const { waits } = progress;
     const timed = given(waits.timeout) || given(waits.bodyIdle);
     this.reader.onwait = timed ? this.#onwait : null;
     this.reader.onwake = timed ? this.#onwake : null;
+    this.life.listen(progress.signal);
+    if (progress.totalEnd !== Infinity) {
+      this.life.set("total", Math.max(0, progress.totalEnd - performance.now()) / 1000);
+    }
   }
 
   /** The request is out; with an early answer, the head has come already. */
-  sentAll(behind: boolean): void {
-    this.sending = false;
-    if (!behind && this.life.phase === "send") this.awaitHead();
+  sentAll(): void {
+    this.#sender.sending = false;
+    if (this.#next === null && this.life.phase === "send") this.awaitHead();
   }
 
   /** More of the request is sent; no deadline of the head's runs meanwhile. */
@@ -128,7 +176,12 @@ export class Channel implements Transport {
   awaitHead(): void {
     if (this.life.phase === "head") return;
     this.phase = "head";
-    this.life.set("head", this.#waits.head);
+    this.life.set("head", this.#current.waits.head);
+  }
+
+  /** Seconds for a head, if they are limited. */
+  get headSeconds(): number | undefined {
+    return this.#current.waits.head;
   }
 
   /** The head has come. */
@@ -153,41 +206,53 @@ export class Channel implements Transport {
     return !this.closed && reader.available === 0 && !reader.ended && reader.arrival === null;
   }
 
-  /** Waits until what was there at `probe()` must have shown. */
+  /**
+   * Waits until what was there at `probe()` must have shown. Microtasks do for a socket of Deno's own
+   * that was read from before; the others are told by the event loop.
+   */
   async settle(): Promise<void> {
     for (let i = 0; i < 3 && this.silent; i++) await null;
-    if (this.silent && !this.native) await turn();
+    const turns = this.native ? (this.reused ? 0 : 2) : 4;
+    for (let i = 0; i < turns && this.silent; i++) await turn();
   }
 
   /** Writes all of `bytes`. */
   async send(bytes: Uint8Array): Promise<void> {
+    const progress = this.#sender;
     for (let at = 0; at < bytes.length;) {
       const piece = at === 0 ? bytes : bytes.subarray(at);
-      this.#tried = true;
-      this.life.set("write", this.#waits.timeout);
+      progress.tried = true;
+      this.life.set("write", progress.waits.timeout);
       const count = await this.transport.write(piece);
       at += count;
-      this.sent += count;
+      progress.sent += count;
     }
     this.life.clear("write");
   }
 
-  /** What is to be thrown for `error`: its true reason, with what is known of the exchange. */
-  explain(error: unknown): unknown {
+  /**
+   * What is to be thrown for `error`: its true reason, with what is known of the exchange.
+   *
+   * @param sending Whether it is an error of sending, which may be that of the exchange behind.
+   */
+  explain(error: unknown, sending = false): unknown {
     const reason = this.life.death === null ? error : this.life.death.reason;
+    const behind = sending && this.#next !== null;
+    const progress = behind ? this.#next! : this.#current;
+    const received = behind ? 0 : this.reader.received - progress.receivedBefore;
     annotate(reason, {
-      phase: this.life.phase,
-      requestBytesSent: this.sent,
-      responseBytesReceived: this.reader.received - this.#receivedBefore,
-      connectionReused: this.reused,
-      retrySafe: this.#retrySafe(),
+      phase: behind ? "send" : this.life.phase,
+      requestBytesSent: progress.sent,
+      responseBytesReceived: received,
+      connectionReused: this.reused || behind,
+      retrySafe: this.#retrySafe(progress, received),
     });
     return reason;
   }
 
   /** Ends the connection for `error`, and says what is to be thrown. */
-  fail(error: unknown): unknown {
-    const reason = this.explain(error);
+  fail(error: unknown, sending = false): unknown {
+    const reason = this.explain(error, sending);
     this.close();
     return reason;
   }
@@ -198,7 +263,12 @@ export class Channel implements Transport {
     if (!free) return this.close();
     this.reused = true;
     this.life.stop();
-    this.reader.release();
+    const next = this.#next;
+    this.#next = null;
+    if (next !== null) {
+      this.#adopt(next, "send");
+      if (!next.sending) this.awaitHead();
+    } else this.reader.release();
     this.onrelease?.(true);
   }
 
@@ -239,8 +309,9 @@ export class Channel implements Transport {
   }
 
   #onwait = (): void => {
-    this.life.set("read", this.#waits.timeout);
-    if (this.life.phase === "body") this.life.set("bodyIdle", this.#waits.bodyIdle);
+    const { timeout, bodyIdle } = this.#current.waits;
+    this.life.set("read", timeout);
+    if (this.life.phase === "body") this.life.set("bodyIdle", bodyIdle);
   };
 
   #onwake = (): void => {
@@ -248,9 +319,9 @@ export class Channel implements Transport {
     this.life.clear("bodyIdle");
   };
 
-  #retrySafe(): RetrySafe {
-    if (this.sent === 0 && (this.exact || !this.#tried)) return "yes";
-    return this.reader.received > this.#receivedBefore ? "no" : "idempotent-only";
+  #retrySafe(progress: Progress, received: number): RetrySafe {
+    if (progress.sent === 0 && (this.exact || !progress.tried)) return "yes";
+    return received > 0 ? "no" : "idempotent-only";
   }
 }
 

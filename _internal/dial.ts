@@ -4,7 +4,7 @@
  * @module
  */
 import type { HTTPMessage } from "../headers.ts";
-import { Channel, type ResponseSettings } from "./channel.ts";
+import { Channel, Progress, type ResponseSettings } from "./channel.ts";
 import type { Lifeline } from "./lifeline.ts";
 import type { Deadlines } from "./options.ts";
 import { forbidden, needsNodeTls, open, type Opened, openTls, secure } from "./sockets.ts";
@@ -42,6 +42,12 @@ export async function dial(dial: Dial, life: Lifeline, timings: DialTimings): Pr
   if (dial.source !== null && (dial.custom !== null || dial.path !== null)) {
     throw new TypeError("Cannot connect: a source address is for TCP connections only");
   }
+  // Deno's node:tls leaves out a key that it cannot read.
+  if (
+    dial.context?.key !== undefined && !/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(dial.context.key)
+  ) {
+    throw new Deno.errors.InvalidData("Cannot connect: the key of the context is no key in PEM");
+  }
   const { trace } = dial;
   const { hostname: host, port, path } = dial;
   if (trace !== null) tell(trace, { type: "connectStart", host, port, path });
@@ -56,11 +62,12 @@ export async function dial(dial: Dial, life: Lifeline, timings: DialTimings): Pr
   try {
     if (life.death !== null) throw life.death.reason;
     if (dial.tunnel !== null) {
-      channel.begin({ timeout: dial.timeout, head: dial.deadlines.head }, channel.timings);
+      const waits = { timeout: dial.timeout, head: dial.deadlines.head };
+      channel.begin(new Progress(waits, channel.timings), false);
+      life.phase = "connect";
       dial.onproxy(await openTunnel(channel, dial.tunnel, dial.debug));
       const { host, port } = dial.tunnel;
       if (trace !== null) tell(trace, { type: "tunnelled", host, port });
-      life.phase = "connect";
     }
     if (dial.context !== null) {
       channel = await startTls(dial, opened, channel, life);

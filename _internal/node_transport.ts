@@ -8,6 +8,7 @@
  */
 import net from "node:net";
 import { Duplex } from "node:stream";
+import { setImmediate } from "node:timers";
 import tls from "node:tls";
 import { explainTls, type TLSContext } from "./tls.ts";
 import { close, type Route, type Transport } from "./transport.ts";
@@ -117,6 +118,7 @@ class NodeTransport implements Transport {
   constructor(socket: net.Socket, below: Transport | null = null) {
     this.socket = socket;
     this.#below = below;
+    socket.unref();
     const wake = () => this.#wake?.();
     socket.on("readable", () => {
       this.#hold();
@@ -147,11 +149,14 @@ class NodeTransport implements Transport {
       }
       if (this.#error !== null) throw this.#error;
       if (this.#ended || this.socket.readableEnded) return null;
+      // Only who waits keeps the process alive.
+      this.socket.ref();
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
         // An end that came before anyone listened is only told to who reads.
         if (this.socket.readableLength === 0) this.socket.read(0);
       });
+      this.socket.unref();
       this.#wake = null;
     }
   }
@@ -168,11 +173,14 @@ class NodeTransport implements Transport {
 
   write(p: Uint8Array): Promise<number> {
     if (this.#error !== null) return Promise.reject(this.#error);
+    this.socket.ref();
     return new Promise<number>((resolve, reject) => {
       // The socket may hold the bytes after the call: they are copied, as the caller reuses its own.
       this.socket.write(p.slice(), (error) => {
-        if (error) reject(asDenoError(error));
-        else resolve(p.length);
+        this.socket.unref();
+        if (error) return reject(asDenoError(error));
+        // What has come meanwhile is taken before the next write, which may fail.
+        setImmediate(() => resolve(p.length));
       });
     });
   }

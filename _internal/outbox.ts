@@ -11,7 +11,7 @@ import type { Watch } from "./watch.ts";
 /** Pieces are put together up to this size: one write for a 64 KiB piece with its chunk framing. */
 const STAGE = 131072;
 /** A body that comes with the head waits this long for its pieces, so that they share a write. */
-const GRACE_MS = 2;
+const GRACE_MS = 10;
 /** How many microtasks a source or a write may take before something else is done meanwhile. */
 const PROMPT = 8;
 

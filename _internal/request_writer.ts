@@ -52,6 +52,7 @@ export class RequestHead {
   closes = false;
   /** Whether an `Expect` was put. */
   expects = false;
+  #length = false;
   #text: string;
 
   constructor(method: string, target: string) {
@@ -68,6 +69,13 @@ export class RequestHead {
     const texts = values.map((value) => fieldText(name, value));
     const value = texts.join("\r\n\t");
     this.#text += `${name}: ${value}\r\n`;
+    // CVE-2026-1525: two lengths, whatever the case of their names, are two ends of one body.
+    if (name.length === 14 && name.toLowerCase() === "content-length") {
+      if (this.#length) {
+        throw new TypeError("Cannot send header: a Content-Length is there already");
+      }
+      this.#length = true;
+    }
     if (name.length === 6 && name.toLowerCase() === "expect") this.expects = true;
     if (name.length === 10 && name.toLowerCase() === "connection") {
       this.closes ||= /(^|[,\s])close($|[,\s])/i.test(value);

@@ -42,7 +42,7 @@ export interface TLSContext {
 const TLS_PROBLEMS: [pattern: RegExp, meaning: string][] = [
   [/UnknownIssuer|SELF_SIGNED/, "its issuer is not trusted"],
   // Deno's node:tls says the same of either.
-  [/UNABLE_TO_VERIFY|unable to verify/, "its issuer is not trusted, or it has expired"],
+  [/UNABLE_TO_|unable to (verify|get)/, "its issuer is not trusted, or it has expired"],
   [/certificate expired|CERT_HAS_EXPIRED/, "it has expired"],
   [/not valid yet|CERT_NOT_YET_VALID/, "it is not valid yet"],
   [/not valid for (any )?name|ALTNAME_INVALID/, "it is for another name"],

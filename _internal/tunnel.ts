@@ -41,7 +41,7 @@ export async function openTunnel(
   const request = tunnel.head.bytes();
   if (debug) debugSend(request);
   await channel.send(request);
-  channel.awaitHead();
+  channel.life.set("head", channel.headSeconds);
   const head = await readFinalHead(channel.reader, {
     limits: channel.settings.head,
     maxInterim: channel.settings.maxInterim,
@@ -52,7 +52,7 @@ export async function openTunnel(
   if (head.status < 200 || head.status > 299) {
     throw new TunnelError(head.status, head.reason, headers);
   }
-  channel.awaitBody();
+  channel.life.clear("head");
   return headers;
 }
 

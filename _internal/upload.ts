@@ -5,6 +5,7 @@
  * @module
  */
 import type { Channel } from "./channel.ts";
+import { checkSeconds } from "./lifeline.ts";
 import { debugNote, debugSend } from "./debug.ts";
 import { Outbox, STOPPED } from "./outbox.ts";
 import {
@@ -55,7 +56,9 @@ export function outgoing(
     }
     if (chunked) last = lastChunk(trailers);
   }
-  return { head, content, last, expect: options.expect_continue ?? false, debug };
+  const expect = options.expect_continue ?? false;
+  if (typeof expect !== "boolean") checkSeconds("expect_continue", expect);
+  return { head, content, last, expect, debug };
 }
 
 /**
@@ -184,7 +187,10 @@ async function allowed(
         settings.onInterim?.(head);
       },
     };
-    if (typeof seconds === "number") timer = setTimeout(resolve, seconds * 1000);
+    // A timer takes at most 2^31-1 ms.
+    if (typeof seconds === "number") {
+      timer = setTimeout(resolve, Math.min(seconds * 1000, 0x7fffffff));
+    }
   });
   try {
     await channel.send(out.head);

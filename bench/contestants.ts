@@ -98,9 +98,11 @@ export async function findInstalled(): Promise<Installed> {
   return { clients, versions, notes, python: python?.[0] ?? null, undici: undici?.[0] ?? null };
 }
 
+let source: ReturnType<typeof stdFrom> | undefined;
+
 /** The arguments of `deno run` for a script that may import this library. */
 export async function runArgs(...flags: string[]): Promise<string[]> {
-  const mapped = await stdFrom() === "stand_ins" ? [`--import-map=${IMPORT_MAP}`] : [];
+  const mapped = await (source ??= stdFrom()) === "stand_ins" ? [`--import-map=${IMPORT_MAP}`] : [];
   return ["run", "-A", "--no-check", ...mapped, ...flags];
 }
 

@@ -367,6 +367,22 @@ Deno.test("cancelling the stream of a response closes the connection", async () 
   assertEquals(conn.sock, null);
 });
 
+Deno.test("a body that close cuts off does not look whole to new Response()", async () => {
+  using conn = new HTTPConnection("example.com", over(new FakeTransport([PART])));
+  const text = new Response(await respond(conn)).text();
+  text.catch(() => {});
+  conn.close();
+  await assertRejects(() => text);
+});
+
+Deno.test("a body that was closed before its stream is read does not look whole", async () => {
+  using conn = new HTTPConnection("example.com", over(new FakeTransport([PART])));
+  const reader = (await respond(conn)).getReader();
+  await reader.read();
+  conn.close();
+  await assertRejects(() => reader.read());
+});
+
 // using
 
 Deno.test("using closes the connection", async () => {

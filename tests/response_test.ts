@@ -624,7 +624,7 @@ async function readInWorker(size: string): Promise<string> {
   `;
   const worker = new Worker(`data:text/javascript,${encodeURIComponent(code)}`, { type: "module" });
   const { promise, resolve } = Promise.withResolvers<string>();
-  const deadline = setTimeout(() => resolve("no answer"), 3000);
+  const deadline = setTimeout(() => resolve("no answer"), 10_000);
   worker.onmessage = ({ data }) => resolve(data);
   try {
     return await promise;
