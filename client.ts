@@ -12,13 +12,7 @@ import {
 import type { HTTPMessage } from "./headers.ts";
 import { HTTPResponse } from "./response.ts";
 import { HTTP_PORT, HTTPS_PORT } from "./status.ts";
-import {
-  type Channel,
-  NO_WAITS,
-  Progress,
-  type ResponseSettings,
-  type Waits,
-} from "./_internal/channel.ts";
+import { type Channel, Progress, type ResponseSettings, waitsOf } from "./_internal/channel.ts";
 import type { Dial, DialTimings } from "./_internal/dial.ts";
 import { Exchange } from "./_internal/exchange.ts";
 import {
@@ -27,7 +21,7 @@ import {
   type HostPort,
   splitAddress,
   splitHostPort,
-  toAscii,
+  urlOf,
 } from "./_internal/host.ts";
 import { Link } from "./_internal/link.ts";
 import {
@@ -134,6 +128,8 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
   #exchange: Exchange | null = null;
   /** The response that is not read to its end. */
   #response: HTTPResponse | null = null;
+  /** The last response that took its connection with it. */
+  #handed: HTTPResponse | null = null;
   #tunnel: Tunnel | null = null;
 
   /**
@@ -185,7 +181,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     if (this.#response !== null) this.#over();
     await this.#link.connect(null);
     // Its deadlines were for connecting only.
-    if (this.#exchange === null) this.#link.channel?.life.stop();
+    if (this.#exchange === null) this.#link.channel?.rest();
   }
 
   /** Closes the connection and frees what it has; the next request makes a new one. */
@@ -197,15 +193,15 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     this.#link.close();
   }
 
-  /** Closes the connection. */
+  /** Closes the connection, and a response that has taken one over and was not read to its end. */
   [Symbol.dispose](): void {
     this.close();
+    this.#handed?.close();
   }
 
-  /** Closes the connection. */
+  /** The same. */
   [Symbol.asyncDispose](): Promise<void> {
-    this.close();
-    return Promise.resolve();
+    return Promise.resolve(this[Symbol.dispose]());
   }
 
   /**
@@ -392,7 +388,11 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
           head.field("Expect", "100-continue");
         }
         const out = outgoing(head.bytes(), content, options, this.debuglevel > 0);
-        const exchange = new Exchange(head.method, head.target, this.#urlOf(head.target));
+        const exchange = new Exchange(
+          head.method,
+          head.target,
+          urlOf(head.target, this.#hostField(), this.#context !== null),
+        );
         this.#exchange = exchange;
         return this.#dispatch(exchange, out, options, head.closes);
       } catch (error) {
@@ -435,7 +435,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
    */
   detach(): Detached {
     const tunnelled = this.#tunnel !== null && this.#state === "Idle";
-    const detached = this.#link.detach(tunnelled);
+    const detached = this.#link.detach(tunnelled && this.#link.channel?.reused === false);
     if (detached === null) {
       throw new ImproperConnectionState("Cannot detach: the connection has not switched protocols");
     }
@@ -471,13 +471,6 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     return this.#hostKnown.field;
   }
 
-  /** The URL of a target: absolute where the target is a path. */
-  #urlOf(target: string): string {
-    if (!target.startsWith("/") && target !== "*") return target;
-    const scheme = this.#context === null ? "http" : "https";
-    return `${scheme}://${this.#hostField()}${target === "*" ? "" : target}`;
-  }
-
   #checkOpen(): void {
     if (this.#link.open || this.auto_open) return;
     throw new NotConnected("Cannot send: there is no connection, and auto_open is off");
@@ -497,7 +490,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
       ? this
       : splitAddress(options.address, this.port);
     return {
-      hostname: toAscii(at.host),
+      hostname: at.host,
       port: at.port,
       path: options.socketPath ?? null,
       source: this.source_address,
@@ -579,7 +572,14 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     }
     const begin = () => this.#responseOf(exchange, channel).begin();
     try {
-      channel.begin(new Progress(this.#waits(), exchange.timings, options.signal), behind);
+      channel.begin(
+        new Progress(
+          waitsOf(this.timeout, this.#options.deadlines),
+          exchange.timings,
+          options.signal,
+        ),
+        behind,
+      );
       if (closes) channel.reusable = false;
       const { trace, reused: connectionReused } = channel;
       const { method, target } = exchange;
@@ -596,12 +596,6 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     }
   }
 
-  #waits(): Waits {
-    const { deadlines } = this.#options;
-    if (this.timeout === null && deadlines === undefined) return NO_WAITS;
-    return { timeout: this.timeout, ...deadlines };
-  }
-
   /** The head has come: the connection keeps the response in view, or lets go of it. */
   #hand(exchange: Exchange, channel: Channel, response: HTTPResponse): void {
     if (this.#exchange !== exchange) return;
@@ -616,6 +610,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     // The socket is the response's from here on, or of who detaches it.
     if (switched) this.#link.keepSwitched(channel);
     else this.#link.leave(channel);
+    this.#handed = switched ? null : response;
     this.#move("over");
   }
 }

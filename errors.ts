@@ -11,8 +11,8 @@ export type ExchangePhase = "connect" | "tls" | "send" | "head" | "body";
 
 /**
  * Whether the request can be sent again without the risk that the server acts on it twice:
- * `"yes"` nothing of it reached the server, `"idempotent-only"` it may have been acted on, `"no"` an
- * answer has begun to arrive or the method is not idempotent (RFC 9110, Section 9.2.2).
+ * `"yes"` nothing of it reached the server; `"idempotent-only"` it may have been acted on, so only if its
+ * method is idempotent (RFC 9110, Section 9.2.2); `"no"` an answer has begun to arrive.
  */
 export type RetrySafe = "yes" | "idempotent-only" | "no";
 

@@ -434,7 +434,10 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
     this.#refuseLocked();
     // The inherited iterator costs half as much as a whole small request.
     return new BodyIterator(
-      () => this.#exclusive<Uint8Array<ArrayBuffer> | null>((body) => body.chunk(), null),
+      () => {
+        if (this.#body?.cut) return Promise.reject(this.#body.cutShort);
+        return this.#exclusive<Uint8Array<ArrayBuffer> | null>((body) => body.chunk(), null);
+      },
       options?.preventCancel ? null : () => this.close(),
     );
   }
@@ -574,6 +577,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
     const body = this.#closed ? this.#opened() : this.#rethrow();
     this.#busy = true;
     try {
+      if (body.cut) throw body.cutShort;
       const run = body.over ? ENDED : await body.ready();
       // The reader that asked has let go: the bytes stay in the buffer for whoever reads next.
       if (!this.locked) {

@@ -23,6 +23,8 @@ export class BodyReader {
   readonly decoder: BodyDecoder;
   /** Whether the body is over: Python's `fp is None`. */
   over = false;
+  /** Whether it was closed with some of it left. */
+  cut = false;
   #channel: Channel;
   /** Whether the connection may serve another request after this body. */
   #keep: boolean;
@@ -48,6 +50,11 @@ export class BodyReader {
     this.#keep = kind.keep;
   }
 
+  /** What a stream throws that was closed with some of the body left: it must not look whole. */
+  get cutShort(): unknown {
+    return this.#channel.explain(new IncompleteRead(EMPTY, this.decoder.length));
+  }
+
   /** Throws where the body was found broken before. */
   rethrow(): void {
     if (this.#broken === null) return;
@@ -59,7 +66,7 @@ export class BodyReader {
   close(): void {
     if (this.over) return;
     if (this.#atEnd()) return this.#finish();
-    this.over = true;
+    this.over = this.cut = true;
     this.#channel.close();
   }
 

@@ -12,7 +12,7 @@ import type { Head } from "./head.ts";
 import { Lifeline } from "./lifeline.ts";
 import { Buffered } from "./line_reader.ts";
 import { type ResponseTimings, startTimings, tell, type Trace } from "./trace.ts";
-import { close, type Transport } from "./transport.ts";
+import { close, rest, type Transport } from "./transport.ts";
 
 /** What applies to each response on a channel. */
 export interface ResponseSettings {
@@ -33,13 +33,26 @@ export interface Waits {
   total?: number;
 }
 
+/** After so many milliseconds of rest, the system is asked anew what has come. */
+const LONG_MS = 10;
+
+/** A turn of the event loop that asks the system what has come; `setImmediate` does not. */
+function poll(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
+}
+
 /** A turn of the event loop, for transports that are told of what comes by it. */
 function turn(): Promise<void> {
   return new Promise((resolve) => void setImmediate(resolve));
 }
 
 /** No deadlines. */
-export const NO_WAITS: Waits = {};
+const NO_WAITS: Waits = {};
+
+/** What of a connection's options limits the time of an exchange. */
+export function waitsOf(timeout: number | null, deadlines: Waits | undefined): Waits {
+  return timeout === null && deadlines === undefined ? NO_WAITS : { ...deadlines, timeout };
+}
 
 /** How far an exchange has come. */
 export class Progress {
@@ -104,6 +117,7 @@ export class Channel implements Transport {
   trace: Trace | null = null;
   /** The exchange whose response is read, or comes next. */
   #current: Progress = new Progress(NO_WAITS, startTimings());
+  #restingSince = 0;
   /** The exchange that was begun behind it. */
   #next: Progress | null = null;
 
@@ -141,6 +155,7 @@ export class Channel implements Transport {
   /** Begins an exchange; `behind` says that the response before it is not read yet. */
   begin(progress: Progress, behind: boolean): void {
     progress.sending = true;
+    if (!this.native) rest(this.transport, false);
     if (behind) this.#next = progress;
     else this.#adopt(progress, "send");
     this.life.listen(progress.signal);
@@ -212,8 +227,10 @@ export class Channel implements Transport {
    */
   async settle(): Promise<void> {
     for (let i = 0; i < 3 && this.silent; i++) await null;
-    const turns = this.native ? (this.reused ? 0 : 2) : 4;
-    for (let i = 0; i < turns && this.silent; i++) await turn();
+    // Who was idle for long may have been so without a turn of the event loop: then nothing shows.
+    const long = performance.now() - this.#restingSince > LONG_MS;
+    if (this.silent && (long || !this.reused)) await poll();
+    if (this.silent && !this.native) await turn();
   }
 
   /** Writes all of `bytes`. */
@@ -268,8 +285,20 @@ export class Channel implements Transport {
     if (next !== null) {
       this.#adopt(next, "send");
       if (!next.sending) this.awaitHead();
-    } else this.reader.release();
+    } else this.rest();
     this.onrelease?.(true);
+  }
+
+  /**
+   * The connection is idle: it holds no buffer, and does not keep the process alive. A transport that is
+   * told of what comes by the event loop is read from already.
+   */
+  rest(): void {
+    this.life.stop();
+    this.#restingSince = performance.now();
+    if (this.native) this.reader.release();
+    else this.reader.prefetch();
+    rest(this.transport, true);
   }
 
   /** Takes the transport out of this library's hands. */

@@ -5,6 +5,7 @@
  */
 import type { HTTPMessage } from "../headers.ts";
 import { Channel, Progress, type ResponseSettings } from "./channel.ts";
+import { toAscii } from "./host.ts";
 import type { Lifeline } from "./lifeline.ts";
 import type { Deadlines } from "./options.ts";
 import { forbidden, needsNodeTls, open, type Opened, openTls, secure } from "./sockets.ts";
@@ -48,6 +49,8 @@ export async function dial(dial: Dial, life: Lifeline, timings: DialTimings): Pr
   ) {
     throw new Deno.errors.InvalidData("Cannot connect: the key of the context is no key in PEM");
   }
+  // A name is looked up, and shown to TLS, as it stands in `Host`.
+  dial = { ...dial, hostname: toAscii(dial.hostname), serverName: toAscii(dial.serverName) };
   const { trace } = dial;
   const { hostname: host, port, path } = dial;
   if (trace !== null) tell(trace, { type: "connectStart", host, port, path });

@@ -112,13 +112,14 @@ export function frame(
   const encoding = picked.transferEncoding;
   const chunked = encoding !== null && trimOWS(encoding).toLowerCase() === "chunked";
 
-  // RFC 9112, Section 6.3, item 1: no body, whatever the fields say.
-  if (method === "HEAD" || status === 204 || status === 304 || (status >= 100 && status < 200)) {
-    return { delimiter: status === 101 ? "tunnel" : "none", length: 0, chunked, willClose };
-  }
-  // Item 2: a successful CONNECT is a tunnel, and Content-Length or Transfer-Encoding are ignored.
+  // RFC 9112, Section 6.3, item 2: a successful CONNECT is a tunnel, and Content-Length or
+  // Transfer-Encoding are ignored; for 204, too.
   if (method === "CONNECT" && status >= 200 && status < 300) {
     return { delimiter: "tunnel", length: 0, chunked: false, willClose };
+  }
+  // Item 1: no body, whatever the fields say.
+  if (method === "HEAD" || status === 204 || status === 304 || (status >= 100 && status < 200)) {
+    return { delimiter: status === 101 ? "tunnel" : "none", length: 0, chunked, willClose };
   }
   // Items 3 and 4: Transfer-Encoding overrides Content-Length, and both together are an attack, as is
   // a Transfer-Encoding in HTTP/1.0 (Section 6.1): the connection is not used again.

@@ -83,3 +83,9 @@ export function authorityOf(target: string): string | null {
   }
   return authority.replace(/^(\[[^\]%]*)%[^\]]*\]/, "$1]");
 }
+
+/** The URL of a target: absolute where the target is a path, else the target. */
+export function urlOf(target: string, host: string, secure: boolean): string {
+  if (!target.startsWith("/") && target !== "*") return target;
+  return `${secure ? "https" : "http"}://${host}${target === "*" ? "" : target}`;
+}

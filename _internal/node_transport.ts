@@ -11,7 +11,7 @@ import { Duplex } from "node:stream";
 import { setImmediate } from "node:timers";
 import tls from "node:tls";
 import { explainTls, type TLSContext } from "./tls.ts";
-import { close, type Route, type Transport } from "./transport.ts";
+import { close, rest, type RestingTransport, type Route, type Transport } from "./transport.ts";
 
 /** Opens a socket. */
 export async function connect(route: Route, signal: AbortSignal): Promise<Transport> {
@@ -102,7 +102,7 @@ function asDenoError(error: unknown): unknown {
 const HOLD = 65536;
 
 /** A socket of Node's as a transport: paused, so that nothing is read ahead of a read. */
-class NodeTransport implements Transport {
+class NodeTransport implements RestingTransport {
   readonly socket: net.Socket;
   #below: Transport | null;
   #ended = false;
@@ -118,7 +118,6 @@ class NodeTransport implements Transport {
   constructor(socket: net.Socket, below: Transport | null = null) {
     this.socket = socket;
     this.#below = below;
-    socket.unref();
     const wake = () => this.#wake?.();
     socket.on("readable", () => {
       this.#hold();
@@ -149,16 +148,20 @@ class NodeTransport implements Transport {
       }
       if (this.#error !== null) throw this.#error;
       if (this.#ended || this.socket.readableEnded) return null;
-      // Only who waits keeps the process alive.
-      this.socket.ref();
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
         // An end that came before anyone listened is only told to who reads.
         if (this.socket.readableLength === 0) this.socket.read(0);
       });
-      this.socket.unref();
       this.#wake = null;
     }
+  }
+
+  /** Whether the connection is idle, and so must not keep the process alive. */
+  idle(idle: boolean): void {
+    if (this.#below !== null) rest(this.#below, idle);
+    if (idle) this.socket.unref();
+    else this.socket.ref();
   }
 
   /** Takes what the socket has, up to a buffer's size. */
@@ -173,11 +176,9 @@ class NodeTransport implements Transport {
 
   write(p: Uint8Array): Promise<number> {
     if (this.#error !== null) return Promise.reject(this.#error);
-    this.socket.ref();
     return new Promise<number>((resolve, reject) => {
       // The socket may hold the bytes after the call: they are copied, as the caller reuses its own.
       this.socket.write(p.slice(), (error) => {
-        this.socket.unref();
         if (error) return reject(asDenoError(error));
         // What has come meanwhile is taken before the next write, which may fail.
         setImmediate(() => resolve(p.length));

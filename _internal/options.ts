@@ -8,7 +8,7 @@ import { messageOf } from "../headers.ts";
 import type { ResponseSettings } from "./channel.ts";
 import { DEFAULT_LIMITS } from "./field_lines.ts";
 import { checkSeconds } from "./lifeline.ts";
-import type { HeaderFields } from "./request_writer.ts";
+import type { Trailers } from "./request_writer.ts";
 import type { TLSContext } from "./tls.ts";
 import type { Trace } from "./trace.ts";
 import type { Transport } from "./transport.ts";
@@ -120,8 +120,11 @@ export interface RequestOptions {
   encode_chunked?: boolean;
   /** Aborts the exchange: the connection is closed, and what waits throws the signal's reason. */
   signal?: AbortSignal | null;
-  /** Fields to send after a chunked body; they should be announced in a `Trailer` field. */
-  trailers?: HeaderFields;
+  /**
+   * Fields to send after a chunked body, or a function that is called for them when the body is out.
+   * The names of fields that are given are announced in a `Trailer` field unless there is one.
+   */
+  trailers?: Trailers;
   /**
    * Sends `Expect: 100-continue` and waits for the server to say so, or for a final answer, before the
    * body is sent: for ever, or for so many seconds.

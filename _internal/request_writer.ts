@@ -15,6 +15,9 @@ export type HeaderFields =
   | Record<string, FieldValue>
   | Iterable<readonly [name: string, value: FieldValue]>;
 
+/** Fields for after a body, or what makes them when it is out: a digest, say. */
+export type Trailers = HeaderFields | (() => HeaderFields | Promise<HeaderFields>);
+
 /**
  * The body of a request. A `string` is sent as ISO-8859-1. The size of strings, bytes and a `Blob` is
  * known, so they get a `Content-Length`; the others are chunked, a chunk for each of their pieces.
@@ -224,7 +227,7 @@ export function requestFields(
   pairs: FieldPairs,
   options: {
     encode_chunked?: boolean;
-    trailers?: HeaderFields;
+    trailers?: Trailers;
   },
 ): { fields: FieldPairs; encode_chunked: boolean | undefined } {
   const fields: (readonly [string, FieldValue])[] = [];
@@ -237,7 +240,7 @@ export function requestFields(
     else if (length !== null) fields.push(["Content-Length", String(length)]);
   }
   for (const pair of pairs) fields.push(pair);
-  if (options.trailers !== undefined && !hasField(pairs, "trailer")) {
+  if (typeof options.trailers === "object" && !hasField(pairs, "trailer")) {
     const names = fieldPairs(options.trailers).map(([name]) => name);
     if (names.length > 0) fields.push(["Trailer", names.join(", ")]);
   }

@@ -42,6 +42,17 @@ export interface Transport extends Reader, Writer {
   closeWrite?(): Promise<void>;
 }
 
+/** A transport that would keep the process alive while nobody needs it. */
+export interface RestingTransport extends Transport {
+  /** Told when the connection is idle, and when it no longer is. */
+  idle(idle: boolean): void;
+}
+
+/** Tells a transport that the connection is idle, or no longer, if it is to be told. */
+export function rest(transport: Transport, idle: boolean): void {
+  (transport as Partial<RestingTransport>).idle?.(idle);
+}
+
 /** Where and how to connect. */
 export interface Route {
   hostname: string;

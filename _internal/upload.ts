@@ -16,6 +16,7 @@ import {
   type HeaderFields,
   lastChunk,
   pieceBytes,
+  type Trailers,
 } from "./request_writer.ts";
 import { tell } from "./trace.ts";
 import { Watch } from "./watch.ts";
@@ -24,8 +25,8 @@ import { Watch } from "./watch.ts";
 export interface Outgoing {
   head: Uint8Array;
   content: Content;
-  /** What ends a chunked body; `null` where the body is not chunked. */
-  last: Uint8Array | null;
+  /** Makes what ends a chunked body; `null` where the body is not chunked. */
+  last: (() => Uint8Array | Promise<Uint8Array>) | null;
   /** Whether, or for how many seconds, a 100 is waited for before the body. */
   expect: boolean | number;
   debug: boolean;
@@ -34,11 +35,11 @@ export interface Outgoing {
 /** The options of a request that concern its sending. */
 interface SendOptions {
   encode_chunked?: boolean;
-  trailers?: HeaderFields;
+  trailers?: Trailers;
   expect_continue?: boolean | number;
 }
 
-const LAST_CHUNK = lastChunk([]);
+const LAST_CHUNK_SIZE = 5;
 
 /** What to send; trailers that cannot be sent are refused here, before anything is. */
 export function outgoing(
@@ -48,14 +49,13 @@ export function outgoing(
   debug: boolean,
 ): Outgoing {
   const chunked = content !== null && options.encode_chunked === true;
-  let last = chunked ? LAST_CHUNK : null;
-  if (options.trailers !== undefined) {
-    const trailers = fieldPairs(options.trailers);
-    if (!chunked && trailers.length > 0) {
-      throw new TypeError("Cannot send trailers: the body is not chunked");
-    }
-    if (chunked) last = lastChunk(trailers);
+  const { trailers } = options;
+  const given = typeof trailers === "function" ? null : lastChunk(fieldPairs(trailers));
+  if (!chunked && (given === null || given.length > LAST_CHUNK_SIZE)) {
+    throw new TypeError("Cannot send trailers: the body is not chunked");
   }
+  const made = async () => lastChunk(fieldPairs(await (trailers as () => HeaderFields)()));
+  const last = chunked ? (given === null ? made : () => given) : null;
   const expect = options.expect_continue ?? false;
   if (typeof expect !== "boolean") checkSeconds("expect_continue", expect);
   return { head, content, last, expect, debug };
@@ -107,7 +107,7 @@ async function upload(channel: Channel, out: Outgoing, watch: Watch): Promise<bo
       if (watch.stopped) throw STOPPED;
     }
     exhausted = true;
-    if (out.last !== null) await put(outbox, out.last, out.debug);
+    if (out.last !== null) await put(outbox, await out.last(), out.debug);
     await outbox.flush(false);
     return true;
   } catch (error) {

@@ -5,7 +5,12 @@
  * @module
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { HTTPConnection, type HTTPConnectionOptions, type Transport } from "../mod.ts";
+import {
+  CannotSendRequest,
+  HTTPConnection,
+  type HTTPConnectionOptions,
+  type Transport,
+} from "../mod.ts";
 import { FakeTransport, ok, over } from "./fake_transport.ts";
 import { type Peer, type RawServer, startRaw } from "./servers/raw.ts";
 
@@ -320,6 +325,35 @@ Deno.test("close while a sent body waits for its source tells the source", async
   conn.close();
   await assertRejects(() => request, Deno.errors.Interrupted);
   assertEquals(cancelled, 1);
+});
+
+Deno.test("close within the source of a body ends the request, the next one works", async () => {
+  const old = new FakeTransport();
+  using conn = new HTTPConnection("example.com", over(old, new FakeTransport([ok("second")])));
+  const body = async function* () {
+    yield "a";
+    await null;
+    conn.close();
+    yield "b";
+  };
+  await assertRejects(() => conn.request("POST", "/", body()), Deno.errors.Interrupted);
+  assertEquals([old.closes, old.sent.includes("0\r\n\r\n")], [1, false]);
+  assertEquals(await fetchText(conn), "second");
+});
+
+Deno.test("a request within the source of a body is refused, the body goes on", async () => {
+  const transport = new FakeTransport();
+  using conn = new HTTPConnection("example.com", over(transport));
+  await conn.request(
+    "POST",
+    "/",
+    async function* () {
+      yield "a";
+      await assertRejects(() => conn.request("GET", "/"), CannotSendRequest);
+      yield "b";
+    }(),
+  );
+  assert(transport.sent.endsWith("\r\n\r\n1\r\na\r\n1\r\nb\r\n0\r\n\r\n"));
 });
 
 Deno.test("close ends the read that watches an idle connection", async () => {

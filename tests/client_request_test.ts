@@ -4,7 +4,13 @@
  *
  * @module
  */
-import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
+import {
+  assertEquals,
+  assertNotEquals,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import {
   type HeaderFields,
   HTTPConnection,
@@ -14,6 +20,7 @@ import {
   InvalidURL,
   type RequestBody,
   type RequestOptions,
+  type Transport,
 } from "../mod.ts";
 import { FakeTransport, ok, over } from "./fake_transport.ts";
 import { TempDir } from "./servers/child.ts";
@@ -783,6 +790,19 @@ Deno.test("send loops over short writes", async () => {
   using conn = new HTTPConnection("example.com", over(transport));
   await conn.send("abcde");
   assertEquals(transport.writes, ["ab", "cd", "e"]);
+});
+
+Deno.test("a transport that accepts nothing is an error, not an endless loop", async () => {
+  const endless = new Error("the loop is endless");
+  let writes = 0;
+  const transport: Transport = {
+    read: () => new Promise(() => {}),
+    write: () => ++writes > 100 ? Promise.reject(endless) : Promise.resolve(0),
+    close() {},
+  };
+  using conn = new HTTPConnection("example.com", over(transport));
+  const error = await assertRejects(() => conn.request("GET", "/"), Error);
+  assertNotEquals(error, endless);
 });
 
 Deno.test("send connects by itself, as in CPython", async () => {

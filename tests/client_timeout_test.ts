@@ -61,7 +61,7 @@ interface Stall {
 const STALLS: Stall[] = [
   {
     title: "the proxy's answer",
-    phase: "head",
+    phase: "connect",
     script: silent,
     run: (conn) => {
       conn.set_tunnel("origin");

@@ -823,7 +823,7 @@ Deno.test("where port 443 allows TLS only, certificates are checked as ever", as
 });
 
 Deno.test("where port 443 allows TLS only, the timeout of connecting ends with that", async () => {
-  const timeout = 0.2;
+  const timeout = 0.1;
   await using server = await startRawTls(serve);
   await onPlatform(REFUSAL, server.port, async () => {
     using conn = new HTTPSConnection("localhost", { context: TRUST, timeout });

@@ -323,11 +323,21 @@ export class ModelBody {
   }
 
   /** All lines, or those up to a hint. What came before a failure is lost with it, as in CPython. */
+  /** A line; where the body was cut off behind others, it is the next call that tells. */
+  #lineBehind(others: boolean): string {
+    try {
+      return this.#line();
+    } catch (error) {
+      if (!others || this.#content.stop.kind !== "cut") throw error;
+      return "";
+    }
+  }
+
   #all(hint: number = -1): string[] {
     const lines: string[] = [];
     let size = 0;
     for (;;) {
-      const line = this.#line();
+      const line = this.#lineBehind(lines.length > 0);
       if (line === "") return lines;
       lines.push(line);
       size += line.length;
