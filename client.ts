@@ -52,21 +52,6 @@ import { tell } from "./_internal/trace.ts";
 import { type Tunnel, tunnelTo } from "./_internal/tunnel.ts";
 import { type Outgoing, outgoing, sendRaw, transmit } from "./_internal/upload.ts";
 
-export type {
-  Deadlines,
-  Detached,
-  HTTPConnectionOptions,
-  HTTPSConnectionOptions,
-  Limits,
-  PutRequestOptions,
-  RequestOptions,
-  ResponseOptions,
-} from "./_internal/options.ts";
-export type { FieldValue, HeaderFields, RequestBody } from "./_internal/request_writer.ts";
-export type { TLSContext } from "./_internal/tls.ts";
-export type { Trace, TraceEvent } from "./_internal/trace.ts";
-export type { Transport } from "./_internal/transport.ts";
-
 /** Makes a connection one over TLS; this module's alone. */
 let secureWith: (conn: HTTPConnection, context: TLSContext) => void;
 
@@ -418,7 +403,10 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     this.#checkOpen();
     const channel = out ?? this.#link.channel ?? await this.#connectFor(null);
     try {
-      if (channel.life.phase === "head") channel.awaitSend();
+      if (this.#exchange === null) {
+        const waits = waitsOf(this.timeout, this.#options.deadlines);
+        channel.begin(new Progress(waits, channel.timings), false);
+      } else if (channel.life.phase === "head") channel.awaitSend();
       await sendRaw(channel, content, this.debuglevel > 0);
       if (this.#exchange?.channel === channel) channel.sentAll();
     } catch (error) {

@@ -21,9 +21,6 @@ import {
   unquoteValue,
 } from "./_internal/parameters.ts";
 
-export type { HeaderDefect } from "./_internal/field_lines.ts";
-export type { EncodedValue, ParameterValue } from "./_internal/parameters.ts";
-
 /** Makes a message of fields that were parsed; the array is not copied. */
 export let messageOf: (fields: string[], defects: HeaderDefect[]) => HTTPMessage;
 

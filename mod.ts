@@ -21,39 +21,31 @@
  *
  * @module
  */
-export {
-  type Deadlines,
-  type Detached,
-  type FieldValue,
-  type HeaderFields,
-  HTTPConnection,
-  type HTTPConnectionOptions,
-  HTTPSConnection,
-  type HTTPSConnectionOptions,
-  type Limits,
-  type PutRequestOptions,
-  type RequestBody,
-  type RequestOptions,
-  type ResponseOptions,
-  type TLSContext,
-  type Trace,
-  type TraceEvent,
-  type Transport,
-} from "./client.ts";
-export {
-  type DecodedOptions,
-  HTTPResponse,
-  type HTTPResponseOptions,
-  type ResponseTimings,
-} from "./response.ts";
-export {
-  type EncodedValue,
-  type HeaderDefect,
-  HTTPMessage,
-  type LineSource,
-  type ParameterValue,
-  parse_headers,
-} from "./headers.ts";
+export { HTTPConnection, HTTPSConnection } from "./client.ts";
+export { HTTPResponse, type HTTPResponseOptions } from "./response.ts";
+export { HTTPMessage, type LineSource, parse_headers } from "./headers.ts";
+export type {
+  Deadlines,
+  Detached,
+  HTTPConnectionOptions,
+  HTTPSConnectionOptions,
+  Limits,
+  PutRequestOptions,
+  RequestOptions,
+  ResponseOptions,
+} from "./_internal/options.ts";
+export type {
+  FieldValue,
+  HeaderFields,
+  RequestBody,
+  Trailers,
+} from "./_internal/request_writer.ts";
+export type { TLSContext } from "./_internal/tls.ts";
+export type { Transport } from "./_internal/transport.ts";
+export type { ResponseTimings, Trace, TraceEvent } from "./_internal/trace.ts";
+export type { DecodedOptions } from "./_internal/decoded.ts";
+export type { HeaderDefect } from "./_internal/field_lines.ts";
+export type { EncodedValue, ParameterValue } from "./_internal/parameters.ts";
 export { LineReader } from "./_internal/line_reader.ts";
 export {
   BadStatusLine,

@@ -17,9 +17,6 @@ import { type ResponseTimings, tell } from "./_internal/trace.ts";
 import { checkBytes, checkCount } from "./_internal/syntax.ts";
 import { fromStream, GuardedTransport, type Transport } from "./_internal/transport.ts";
 
-export type { DecodedOptions } from "./_internal/decoded.ts";
-export type { ResponseTimings } from "./_internal/trace.ts";
-
 /** Options of {@linkcode HTTPResponse}. */
 export interface HTTPResponseOptions {
   /**

@@ -52,7 +52,7 @@ export class BodyReader {
 
   /** What a stream throws that was closed with some of the body left: it must not look whole. */
   get cutShort(): unknown {
-    return this.#channel.explain(new IncompleteRead(EMPTY, this.decoder.length));
+    return this.#channel.explain(new Deno.errors.Interrupted("The response was closed"));
   }
 
   /** Throws where the body was found broken before. */

@@ -104,6 +104,8 @@ export class Channel implements Transport {
   reused = false;
   /** Whether the transport is Deno's own, which tells of what has come within microtasks. */
   native = false;
+  /** Whether the transport is the user's, or TLS over it. */
+  foreign = false;
   /** Whether a failed write means that nothing was accepted: plain sockets of Deno's own. */
   exact = false;
   /** Whether it was made before the request that it is looked at for. */
@@ -229,7 +231,8 @@ export class Channel implements Transport {
     for (let i = 0; i < 3 && this.silent; i++) await null;
     // Who was idle for long may have been so without a turn of the event loop: then nothing shows.
     const long = performance.now() - this.#restingSince > LONG_MS;
-    if (this.silent && (long || !this.reused)) await poll();
+    const polls = !this.reused || this.foreign ? 3 : long ? 1 : 0;
+    for (let i = 0; i < polls && this.silent; i++) await poll();
     if (this.silent && !this.native) await turn();
   }
 
@@ -241,6 +244,8 @@ export class Channel implements Transport {
       progress.tried = true;
       this.life.set("write", progress.waits.timeout);
       const count = await this.transport.write(piece);
+      // CPython's `sendall` cannot meet it; an endless loop would be the other way to meet it.
+      if (!(count > 0)) throw new Deno.errors.WriteZero("Cannot send: the transport took nothing");
       at += count;
       progress.sent += count;
     }
@@ -296,9 +301,8 @@ export class Channel implements Transport {
   rest(): void {
     this.life.stop();
     this.#restingSince = performance.now();
-    if (this.native) this.reader.release();
-    else this.reader.prefetch();
-    rest(this.transport, true);
+    if (rest(this.transport, true)) this.reader.prefetch();
+    else this.reader.release();
   }
 
   /** Takes the transport out of this library's hands. */

@@ -99,7 +99,10 @@ async function openPlain(dial: Dial, life: Lifeline): Promise<Opened | Channel> 
     return opened;
   } catch (error) {
     const { context } = dial;
-    if (context !== null && dial.tunnel === null && dial.port === 443 && forbidden(error)) {
+    const plain = dial.custom === null && dial.source === null && dial.path === null && !nodeTls;
+    if (
+      context !== null && dial.tunnel === null && dial.port === 443 && plain && forbidden(error)
+    ) {
       const opened = await cancellable(
         openTls(route, context, dial.serverName),
         controller.signal,
@@ -137,6 +140,7 @@ function channelOver(opened: Opened, dial: Dial, life: Lifeline): Channel {
   const channel = new Channel(opened.transport, life);
   channel.settings = dial.settings;
   channel.native = opened.native;
+  channel.foreign = dial.custom !== null;
   channel.exact = opened.native && dial.context === null;
   channel.trace = dial.trace;
   return channel;

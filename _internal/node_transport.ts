@@ -8,13 +8,19 @@
  */
 import net from "node:net";
 import { Duplex } from "node:stream";
-import { setImmediate } from "node:timers";
 import tls from "node:tls";
 import { explainTls, type TLSContext } from "./tls.ts";
 import { close, rest, type RestingTransport, type Route, type Transport } from "./transport.ts";
 
 /** Opens a socket. */
 export async function connect(route: Route, signal: AbortSignal): Promise<Transport> {
+  if (route.source !== null) {
+    // Deno's node:net throws this where nobody can catch it.
+    const { state } = await Deno.permissions.request({ name: "net", host: `${route.source[0]}:0` });
+    if (state !== "granted") {
+      throw new Deno.errors.NotCapable(`Requires net access to "${route.source[0]}:0"`);
+    }
+  }
   const socket = route.path !== null ? net.connect({ path: route.path }) : net.connect({
     host: route.hostname.replace(/^\[|\]$/g, ""),
     port: route.port,
@@ -47,7 +53,7 @@ export async function secure(
     socket: transport instanceof NodeTransport ? transport.socket : duplexOver(transport),
     host: name,
     ...(net.isIP(name) === 0 ? { servername: name } : {}),
-    ca: context.caCerts === undefined ? undefined : [...tls.rootCertificates, ...context.caCerts],
+    ca: context.caCerts === undefined ? undefined : [...roots(), ...context.caCerts],
     cert: context.cert,
     key: context.key,
     ALPNProtocols: context.alpnProtocols ?? ["http/1.1"],
@@ -62,6 +68,16 @@ export async function secure(
     throw explainTls(asDenoError(error), hostname);
   }
   return new NodeTransport(socket, transport);
+}
+
+/** The roots that Node trusts, where they may be read: Deno asks for `--allow-sys=ca`. */
+function roots(): readonly string[] {
+  try {
+    return tls.rootCertificates;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotCapable) return [];
+    throw error;
+  }
 }
 
 /** Waits for an event; an `error` or a `close` before it is thrown. */
@@ -180,8 +196,7 @@ class NodeTransport implements RestingTransport {
       // The socket may hold the bytes after the call: they are copied, as the caller reuses its own.
       this.socket.write(p.slice(), (error) => {
         if (error) return reject(asDenoError(error));
-        // What has come meanwhile is taken before the next write, which may fail.
-        setImmediate(() => resolve(p.length));
+        resolve(p.length);
       });
     });
   }

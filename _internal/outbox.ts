@@ -59,7 +59,7 @@ export class Outbox {
   async during<T>(piece: PromiseLike<T>): Promise<T> {
     const promise = Promise.resolve(piece);
     if (await prompt(promise)) return await promise;
-    if (!this.#started) await this.#grace(promise);
+    if (!this.#started && await this.#grace(promise)) return await promise;
     await this.flush(true);
     if (!(await this.#watch.race(promise))) throw STOPPED;
     return await promise;
@@ -77,16 +77,19 @@ export class Outbox {
     this.#stage = stage;
   }
 
-  async #grace(piece: Promise<unknown>): Promise<void> {
+  /** Waits a moment for a piece. Whether it came. */
+  async #grace(piece: Promise<unknown>): Promise<boolean> {
     const now = performance.now();
     if (this.#graceEnd === 0) this.#graceEnd = now + GRACE_MS;
-    if (now >= this.#graceEnd) return;
+    if (now >= this.#graceEnd) return false;
     let timer: ReturnType<typeof setTimeout> | undefined;
-    const over = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, this.#graceEnd - now);
+    const over = new Promise<boolean>((resolve) => {
+      timer = setTimeout(resolve, this.#graceEnd - now, false);
     });
-    await Promise.race([piece.catch(() => {}), over]);
+    const came = piece.then(() => true, () => true);
+    const whether = await Promise.race([came, over]);
     clearTimeout(timer);
+    return whether;
   }
 
   /**

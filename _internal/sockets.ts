@@ -75,8 +75,10 @@ export async function secure(
  * `Deno.connect` to port 443. It is not the usual way, as it leaves Nagle's algorithm on.
  */
 export async function openTls(route: Route, context: TLSContext, name: string): Promise<Opened> {
-  if (name !== route.hostname) {
-    throw new TypeError("Cannot connect: this platform has no server_hostname apart from the host");
+  if (name !== route.hostname || context.check_hostname === false) {
+    throw new TypeError(
+      "Cannot connect: this platform has no server_hostname apart from the host, nor check_hostname",
+    );
   }
   const tls = await Deno.connectTls({
     hostname: route.hostname,

@@ -48,9 +48,11 @@ export interface RestingTransport extends Transport {
   idle(idle: boolean): void;
 }
 
-/** Tells a transport that the connection is idle, or no longer, if it is to be told. */
-export function rest(transport: Transport, idle: boolean): void {
-  (transport as Partial<RestingTransport>).idle?.(idle);
+/** Tells a transport that the connection is idle, or no longer. Whether it is one that is told. */
+export function rest(transport: Transport, idle: boolean): boolean {
+  const { idle: tell } = transport as Partial<RestingTransport>;
+  tell?.call(transport, idle);
+  return tell !== undefined;
 }
 
 /** Where and how to connect. */

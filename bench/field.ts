@@ -8,7 +8,7 @@ import { CA } from "../tests/tls/mod.ts";
 import type { Config } from "./clients/jobs.ts";
 import { findInstalled, type Installed } from "./contestants.ts";
 import { type Server, startServer, startTlsServer } from "./servers.ts";
-import { BIG } from "./workloads.ts";
+import { BIG } from "./bodies.ts";
 
 /** What workloads are measured on. */
 export interface Field extends AsyncDisposable {

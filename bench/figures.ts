@@ -55,7 +55,7 @@ export interface Row {
   rounds: number;
   ours: Cost;
   rivals: Partial<Record<Client, Beside>>;
-  /** This library with an option, beside it without: the cost with over the cost without. */
+  /** Whether this is ours with an option, and among the rivals ours without it. */
   option: boolean;
 }
 

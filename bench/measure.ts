@@ -1,6 +1,6 @@
 /**
- * Measures a workload: fresh processes, a round to warm up, and then rounds in each of which every
- * client does its tasks once, in random order.
+ * Measures a workload: fresh processes that warm up, and then rounds in each of which every client does
+ * its tasks once, in random order.
  *
  * @module
  */
@@ -9,7 +9,11 @@ import { Contestant } from "./contestants.ts";
 import type { Field } from "./field.ts";
 import type { Beside, Client, Cost, Row } from "./figures.ts";
 import { ratios, shuffled, spread } from "./statistics.ts";
-import { type Line, units, type Workload } from "./workloads.ts";
+import { type Line, units, type Workload } from "./workload.ts";
+
+/** A workload is given no more rounds after so many milliseconds, if it had the fewest. */
+const MOST = 35_000;
+const FEWEST = 3;
 
 /** A task of a client, with what it took in each round. */
 interface Entrant {
@@ -27,12 +31,13 @@ function nameOf(client: Client, task: Task): string {
 /** The tasks of a workload: what several lines share is measured once. */
 function entrants(workload: Workload, clients: Client[]): Map<string, Entrant> {
   const all = new Map<string, Entrant>();
-  for (const { tasks } of workload.lines) {
-    for (const [name, task] of Object.entries(tasks)) {
-      const client = name as Client;
-      if (!clients.includes(client)) continue;
-      all.set(nameOf(client, task), { client, task, wall: [], cpu: [], server: [] });
-    }
+  const add = (client: Client, task: Task): void => {
+    if (!clients.includes(client)) return;
+    all.set(nameOf(client, task), { client, task, wall: [], cpu: [], server: [] });
+  };
+  for (const { tasks, without } of workload.lines) {
+    for (const [client, task] of Object.entries(tasks)) add(client as Client, task);
+    if (without !== undefined) add("ours", without);
   }
   return all;
 }
@@ -75,13 +80,27 @@ function rowOf(workload: Workload, line: Line, all: Map<string, Entrant>): Row {
     const rival = find(client, task);
     if (client !== "ours" && rival !== undefined) rivals[client] = beside(rival, ours);
   }
-  const option = line.option ?? false;
-  if (option) rivals.ours = beside(find("ours", workload.lines[0].tasks.ours!)!, ours);
+  const option = line.without !== undefined;
+  if (line.without !== undefined) rivals.ours = beside(find("ours", line.without)!, ours);
   return { id, title, way: line.way, bytes, rounds, ours: costOf(ours), rivals, option };
 }
 
-/** Measures a workload. */
-export async function measure(workload: Workload, field: Field): Promise<Row[]> {
+/** Runs each task for a while, so that what is hot is compiled. */
+async function warmUp(
+  all: Entrant[],
+  contestants: Map<Client, Contestant>,
+  most: number,
+): Promise<void> {
+  for (const { client, task } of all) {
+    for (let spent = 0; spent < most;) spent += (await contestants.get(client)!.run(task)).wall;
+  }
+}
+
+/**
+ * Measures a workload; on a slow machine in fewer rounds, so that a run ends in time. Before, each task
+ * runs for `warm` milliseconds, and at least once.
+ */
+export async function measure(workload: Workload, field: Field, warm: number): Promise<Row[]> {
   const all = entrants(workload, field.installed.clients);
   await using stack = new AsyncDisposableStack();
   const contestants = new Map<Client, Contestant>();
@@ -90,15 +109,18 @@ export async function measure(workload: Workload, field: Field): Promise<Row[]> 
     const contestant = await Contestant.start(client, field.installed, field.config);
     contestants.set(client, stack.use(contestant));
   }
-  for (let round = 0; round <= workload.rounds; round++) {
+  await warmUp([...all.values()], contestants, warm);
+  const end = performance.now() + MOST;
+  let rounds = 0;
+  while (rounds < workload.rounds && (rounds < FEWEST || performance.now() < end)) {
     for (const entrant of shuffled([...all.values()])) {
       const { wall, cpu, server } = await sample(contestants.get(entrant.client)!, entrant, field);
-      if (round === 0) continue;
       const per = units(workload, entrant.task);
       entrant.wall.push(wall / per);
       entrant.cpu.push(cpu / per);
       entrant.server.push(server);
     }
+    rounds++;
   }
-  return workload.lines.map((line) => rowOf(workload, line, all));
+  return workload.lines.map((line) => rowOf({ ...workload, rounds }, line, all));
 }

@@ -5,9 +5,10 @@
  * @module
  */
 import type { Client } from "./figures.ts";
+import { bodies } from "./bodies.ts";
 import { openField } from "./field.ts";
 import { Contestant } from "./contestants.ts";
-import { workloads } from "./workloads.ts";
+import { requests } from "./requests.ts";
 
 const SECONDS = 3;
 const TOP = 25;
@@ -38,7 +39,8 @@ function selfTimes({ nodes, samples, timeDeltas }: Profile): [name: string, shar
 }
 
 async function main([id, way = "", client = "ours"]: string[]): Promise<void> {
-  const workload = workloads({ rounds: 1, short: false }).find((one) => one.id === id);
+  const extent = { rounds: 1, short: false };
+  const workload = [...requests(extent), ...bodies(extent)].find((one) => one.id === id);
   const task = workload?.lines.find((line) => line.way === way)?.tasks[client as Client];
   if (task === undefined) throw new TypeError(`Cannot profile ${id} ${way}: no such row`);
   await using field = await openField(false);

@@ -16,9 +16,9 @@ const BEGIN = "<!-- bench:begin -->";
 const END = "<!-- bench:end -->";
 
 /** As `deno fmt` has it. */
-async function format(text: string): Promise<string> {
+async function format(text: string, kind: "md" | "svg"): Promise<string> {
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["fmt", "--ext=md", "--line-width=100", "-"],
+    args: ["fmt", `--ext=${kind}`, "--line-width=100", "-"],
     stdin: "piped",
     stdout: "piped",
   }).spawn();
@@ -41,11 +41,11 @@ function between(text: string, part: string): string {
 /** Makes all of it. */
 export async function makeReport(): Promise<void> {
   const figures = JSON.parse(await Deno.readTextFile(RESULTS)) as Figures;
-  await Deno.writeTextFile(REPORT, await format(report(figures)));
-  await Deno.writeTextFile(CHART, chart(figures));
+  await Deno.writeTextFile(REPORT, await format(report(figures), "md"));
+  await Deno.writeTextFile(CHART, await format(chart(figures), "svg"));
   const readme = await Deno.readTextFile(README);
   const changed = between(readme, readmePart(figures));
-  if (changed !== readme) await Deno.writeTextFile(README, await format(changed));
+  if (changed !== readme) await Deno.writeTextFile(README, await format(changed, "md"));
 }
 
 if (import.meta.main) await makeReport();

@@ -12,6 +12,7 @@
  * @module
  */
 import { parseArgs } from "node:util";
+import { bodies } from "./bodies.ts";
 import { measureCold } from "./cold.ts";
 import { type Field, openField } from "./field.ts";
 import type { Figures } from "./figures.ts";
@@ -22,8 +23,10 @@ import { machine } from "./machine.ts";
 import { measure } from "./measure.ts";
 import { makeReport, RESULTS } from "./report.ts";
 import * as table from "./table.ts";
-import { workloads } from "./workloads.ts";
+import { requests } from "./requests.ts";
 
+/** How long a task is run to warm up, in milliseconds. */
+const WARM = 200;
 const OUT = new URL("out/", import.meta.url);
 
 const { values: options } = parseArgs({
@@ -57,9 +60,10 @@ async function part(figures: Figures, id: string, run: () => Promise<string>): P
 
 async function measureAll(field: Field, figures: Figures): Promise<void> {
   const { port } = field.plain;
-  for (const workload of workloads({ rounds, short })) {
+  const workloads = [...requests({ rounds, short }), ...bodies({ rounds, short })];
+  for (const workload of workloads.toSorted((a, b) => a.id.localeCompare(b.id))) {
     await part(figures, workload.id, async () => {
-      const rows = await measure(workload, field);
+      const rows = await measure(workload, field, short ? 1 : WARM);
       figures.rows.push(...rows);
       return table.tableRows(rows);
     });
@@ -78,8 +82,11 @@ async function measureAll(field: Field, figures: Figures): Promise<void> {
   });
 }
 
+/** Four digits are more than any figure here is good for. */
 function keep(figures: Figures, file: URL): void {
-  Deno.writeTextFileSync(file, `${JSON.stringify(figures, null, 2)}\n`);
+  const short = (_: string, value: unknown) =>
+    typeof value === "number" ? Number(value.toPrecision(4)) : value;
+  Deno.writeTextFileSync(file, `${JSON.stringify(figures, short, 2)}\n`);
 }
 
 async function main(): Promise<void> {

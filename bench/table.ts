@@ -86,9 +86,12 @@ export function tableHead({ machine, versions }: Figures): string {
 
 /** The foot of the table: the goals, the servers, how long it took. */
 export function tableFoot(figures: Figures): string {
-  const { verdicts, notes, seconds } = figures;
+  const { verdicts, notes, seconds, short } = figures;
+  const goals = short
+    ? "Goals: not looked at, a short run tells too little"
+    : verdictLines(verdicts);
   const rest = [...serverLine(figures), ...notes, `The run took ${seconds} s`];
-  return `\n${verdictLines(verdicts)}\n\n${rest.join("\n")}`;
+  return `\n${goals}\n\n${rest.join("\n")}`;
 }
 
 /** The rows of one workload. */

@@ -362,6 +362,12 @@ const PROCESSES: [string, (server: RawServer) => string, ((s: Script) => Promise
         source_address: ["127.0.0.1", 0] });${USE}`,
   ],
   [
+    "own transport",
+    ({ port }) =>
+      `const conn = new HTTPConnection("127.0.0.1", ${port}, {
+        transport: () => Deno.connect({ hostname: "127.0.0.1", port: ${port} }) });${USE}`,
+  ],
+  [
     "Deno's TLS",
     ({ port }) =>
       `const conn = new HTTPSConnection("localhost", ${port}, {

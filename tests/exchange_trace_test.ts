@@ -446,8 +446,9 @@ Deno.test("trace: progress is told while the body comes, not at its end", async 
 
 Deno.test("trace: read() of a large body tells of its progress, too", async () => {
   const size = 1_000_000;
-  const { conn, log, fake } = traced([`HTTP/1.1 200 OK\r\nContent-Length: ${size}\r\n\r\n`]);
+  const { conn, log, fake } = traced([]);
   using _ = conn;
+  fake.arrive(`HTTP/1.1 200 OK\r\nContent-Length: ${size}\r\n\r\n`);
   for (let i = 0; i < 100; i++) fake.arrive("x".repeat(size / 100));
   await get(conn);
   assert(log.of("responseBody").length > 2);

@@ -196,23 +196,6 @@ Deno.test("transport: two reads are never out at once", async () => {
   assertEquals(most, 1);
 });
 
-Deno.test("transport: no read is out while nobody waits for anything", async () => {
-  const fake = new FakeTransport([], { answers: [ok()] });
-  let out = 0;
-  const read = fake.read.bind(fake);
-  fake.read = async (p) => {
-    out++;
-    try {
-      return await read(p);
-    } finally {
-      out--;
-    }
-  };
-  using conn = new HTTPConnection("example.com", over(fake));
-  await get(conn);
-  assertEquals(out, 0);
-});
-
 // Its close()
 
 /** Its `close()` ends no read and no write. */

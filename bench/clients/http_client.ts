@@ -76,6 +76,18 @@ const BODY: Record<string, (size: number, file: string) => RequestBody | Promise
   "file.readable": async (_size, path) => (await Deno.open(path)).readable,
 };
 
+async function get(
+  conn: HTTPConnection,
+  path: string,
+  size: number,
+  options?: { signal: AbortSignal },
+): Promise<void> {
+  await (options === undefined
+    ? conn.request("GET", path)
+    : conn.request("GET", path, null, {}, options));
+  check((await (await conn.getresponse()).read()).length, size);
+}
+
 /** The jobs of this client. */
 export function jobsOf(config: Config): Jobs {
   const kept = new Map<string, HTTPConnection>();
@@ -93,19 +105,13 @@ export function jobsOf(config: Config): Jobs {
   return {
     async get({ path, count, size, tls, way }) {
       const conn = keep(tls, way);
-      const signal = way === "signal" ? new AbortController().signal : undefined;
-      for (let i = 0; i < count; i++) {
-        if (signal === undefined) await conn.request("GET", path);
-        else await conn.request("GET", path, null, {}, { signal });
-        const response = await conn.getresponse();
-        check((await response.read()).length, size);
-      }
+      const options = way === "signal" ? { signal: new AbortController().signal } : undefined;
+      for (let i = 0; i < count; i++) await get(conn, path, size, options);
     },
     async connect({ path, count, size, tls }) {
       for (let i = 0; i < count; i++) {
         using conn = connect(tls);
-        await conn.request("GET", path);
-        check((await (await conn.getresponse()).read()).length, size);
+        await get(conn, path, size);
       }
     },
     async post({ count }) {
@@ -116,11 +122,9 @@ export function jobsOf(config: Config): Jobs {
       }
     },
     async parallel({ path, count, size }) {
-      const one = async (conn: HTTPConnection): Promise<void> => {
-        await conn.request("GET", path);
-        check((await (await conn.getresponse()).read()).length, size);
-      };
-      for (let i = 0; i < count; i++) await Promise.all(connections.map(one));
+      for (let i = 0; i < count; i++) {
+        await Promise.all(connections.map((conn) => get(conn, path, size)));
+      }
     },
     async download({ path, size, way }) {
       const conn = keep(false);
