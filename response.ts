@@ -504,7 +504,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
   decoded(options: DecodedOptions = {}): ReadableStream<Uint8Array<ArrayBuffer>> {
     const codings = codingsOf(this.getheader("content-encoding"));
     this.#refuseLocked();
-    return decode(this, codings, options);
+    return decode(this, codings, options, () => this.close());
   }
 
   #refuseLocked(): void {

@@ -122,6 +122,7 @@ export class BodyReader {
   async peek(): Promise<Uint8Array<ArrayBuffer>> {
     const run = await this.ready();
     const { bytes, start } = this.#channel.reader;
+    if (run !== ENDED && this.#total + run > this.#channel.settings.maxBodyBytes) this.#count(run);
     if (run !== ENDED) return bytes.slice(start, start + run) as Uint8Array<ArrayBuffer>;
     // CPython: a look at the end of a chunked body ends it, at that of another one does not.
     if (this.#chunked) this.#finish();

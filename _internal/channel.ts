@@ -98,6 +98,8 @@ export class Channel implements Transport {
   readonly reader: Buffered;
   readonly life: Lifeline;
   settings: ResponseSettings = DEFAULT_SETTINGS;
+  /** Told when more of the request was accepted. */
+  onsent: (() => void) | null = null;
   /** Told when the connection ends, whoever ended it. */
   onclose: (() => void) | null = null;
   /** Whether the connection has served a request before the current one. */
@@ -248,6 +250,7 @@ export class Channel implements Transport {
       if (!(count > 0)) throw new Deno.errors.WriteZero("Cannot send: the transport took nothing");
       at += count;
       progress.sent += count;
+      this.onsent?.();
     }
     this.life.clear("write");
   }

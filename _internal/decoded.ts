@@ -5,6 +5,7 @@
  * @module
  */
 import { HTTPException } from "../errors.ts";
+import { frames } from "./zstd.ts";
 
 /** Options of `HTTPResponse.decoded()`. */
 export interface DecodedOptions {
@@ -41,13 +42,21 @@ export function codingsOf(field: string | null): string[] {
 
 const KNOWN = ["gzip", "x-gzip", "deflate", "br", "zstd"];
 
-/** The body with its codings undone. */
+/**
+ * The body with its codings undone.
+ *
+ * @param close Ends the body, where the stream is cancelled.
+ */
 export function decode(
   body: AsyncIterable<Piece>,
   codings: string[],
   options: DecodedOptions,
+  close: () => void,
 ): ReadableStream<Piece> {
   const limit = options.maxDecodedBytes ?? GIB;
+  if (typeof limit !== "number" || !(limit >= 0)) {
+    throw new TypeError(`Cannot decode body: maxDecodedBytes ${limit} is not a number of bytes`);
+  }
   let pieces = body;
   for (const coding of codings) pieces = undo(pieces, coding, limit);
   const iterator = pieces[Symbol.asyncIterator]();
@@ -58,6 +67,7 @@ export function decode(
       else controller.enqueue(value);
     },
     async cancel() {
+      close();
       await iterator.return?.();
     },
   }, { highWaterMark: 0 });
@@ -75,6 +85,7 @@ async function* undo(
     const first = await source.next();
     if (first.done) return;
     if (coding === "br") return yield* brotli(first.value, source, limit);
+    if (coding === "zstd") return yield* zstd(first.value, source, limit);
     const { Readable } = await import("node:stream");
     const decoder = await decoderFor(coding, first.value);
     const input = Readable.from(chain(first.value, source, (reason) => failure = { reason }));
@@ -89,6 +100,7 @@ async function* undo(
     }
   } catch (error) {
     if (failure !== null) throw (failure as { reason: unknown }).reason;
+    if (error instanceof Error && "phase" in error) throw error;
     if (error instanceof HTTPException) throw error;
     throw new HTTPException(`Cannot decode body: it is not ${coding}`, { cause: error });
   } finally {
@@ -131,6 +143,38 @@ async function* brotli(
   }
 }
 
+/** Frame by frame, each once it is whole: see `zstd.ts`. */
+async function* zstd(
+  first: Piece,
+  source: AsyncIterator<Piece>,
+  limit: number,
+): AsyncGenerator<Piece> {
+  const { zstdDecompressSync } = await import("node:zlib");
+  if (typeof zstdDecompressSync !== "function") {
+    throw new HTTPException("Cannot decode body: this platform has no zstd");
+  }
+  const pieces = [first];
+  let size = first.length;
+  for (let next = await source.next(); !next.done; next = await source.next()) {
+    pieces.push(next.value);
+    size += next.value.length;
+    if (size > limit) throw tooMuch(limit);
+  }
+  const body = new Uint8Array(await new Blob(pieces).arrayBuffer());
+  let total = 0;
+  for (const frame of frames(body)) {
+    let piece: Uint8Array;
+    try {
+      piece = zstdDecompressSync(frame, { maxOutputLength: Math.max(1, limit - total) });
+    } catch (error) {
+      throw (error as { code?: string }).code === "ERR_BUFFER_TOO_LARGE" ? tooMuch(limit) : error;
+    }
+    total += piece.length;
+    if (total > limit) throw tooMuch(limit);
+    if (piece.length > 0) yield new Uint8Array(piece);
+  }
+}
+
 function tooMuch(limit: number): HTTPException {
   return new HTTPException(`Cannot decode body: got more than ${limit} bytes`);
 }
@@ -138,9 +182,6 @@ function tooMuch(limit: number): HTTPException {
 async function decoderFor(coding: string, first: Piece) {
   const zlib = await import("node:zlib");
   switch (coding) {
-    case "zstd":
-      if (typeof zlib.createZstdDecompress === "function") return zlib.createZstdDecompress();
-      throw new HTTPException("Cannot decode body: this platform has no zstd");
     case "deflate":
       // RFC 9110, Section 8.4.1.2: some send raw deflate in place of zlib's form.
       return isZlib(first) ? zlib.createInflate() : zlib.createInflateRaw();

@@ -16,9 +16,11 @@ import { close, rest, type RestingTransport, type Route, type Transport } from "
 export async function connect(route: Route, signal: AbortSignal): Promise<Transport> {
   if (route.source !== null) {
     // Deno's node:net throws this where nobody can catch it.
-    const { state } = await Deno.permissions.request({ name: "net", host: `${route.source[0]}:0` });
+    const [address] = route.source;
+    const host = `${address.includes(":") ? `[${address}]` : address}:0`;
+    const { state } = await Deno.permissions.request({ name: "net", host });
     if (state !== "granted") {
-      throw new Deno.errors.NotCapable(`Requires net access to "${route.source[0]}:0"`);
+      throw new Deno.errors.NotCapable(`Requires net access to "${host}"`);
     }
   }
   const socket = route.path !== null ? net.connect({ path: route.path }) : net.connect({
@@ -73,7 +75,7 @@ export async function secure(
 /** The roots that Node trusts, where they may be read: Deno asks for `--allow-sys=ca`. */
 function roots(): readonly string[] {
   try {
-    return tls.rootCertificates;
+    return [...tls.rootCertificates];
   } catch (error) {
     if (error instanceof Deno.errors.NotCapable) return [];
     throw error;

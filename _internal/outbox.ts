@@ -5,7 +5,7 @@
  * @module
  */
 import type { Channel } from "./channel.ts";
-import { tell } from "./trace.ts";
+import { tell, type Trace } from "./trace.ts";
 import type { Watch } from "./watch.ts";
 
 /** Pieces are put together up to this size: one write for a 64 KiB piece with its chunk framing. */
@@ -34,6 +34,8 @@ export class Outbox {
     this.#watch = watch;
     this.#stage = head;
     this.#used = this.#headSize = head.length;
+    const { trace } = channel;
+    channel.onsent = trace === null ? null : () => this.#report(trace);
   }
 
   /** Stages bytes, or returns a promise where something has to be written for that. */
@@ -105,12 +107,11 @@ export class Outbox {
       if (!(await this.#watch.race(write))) throw STOPPED;
     }
     await write;
-    this.#report();
   }
 
-  #report(): void {
-    const { trace, sent } = this.#channel;
-    if (trace === null) return;
+  #report(trace: Trace): void {
+    const { sent } = this.#channel;
+    if (sent < this.#headSize) return;
     if (this.#headSize > 0) tell(trace, { type: "requestHead", bytes: this.#headSize });
     if (sent > this.#headSize) tell(trace, { type: "requestBody", bytes: sent });
     this.#headSize = 0;

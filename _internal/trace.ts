@@ -6,17 +6,12 @@
  */
 import type { HTTPMessage } from "../headers.ts";
 
-/** Milliseconds as `performance.now()` gives them, in every event. */
-interface Timed {
-  time: number;
-}
-
 /**
- * An event of an exchange. Byte counts of a request are of what the transport has accepted, framing
+ * An event of an exchange; `time` is in milliseconds, as `performance.now()` gives them. Byte counts of a request are of what the transport has accepted, framing
  * included; those of a response body are of its content.
  */
 export type TraceEvent =
-  & Timed
+  & { time: number }
   & (
     /** A connection is begun; name resolution is part of it, Deno does not tell them apart. */
     | { type: "connectStart"; host: string; port: number; path: string | null }
@@ -54,7 +49,7 @@ export type TraceEvent =
 export type Trace = (event: TraceEvent) => void;
 
 /** An event without its time. */
-type Untimed<T> = T extends Timed ? Omit<T, "time"> : never;
+type Untimed<T> = T extends TraceEvent ? Omit<T, "time"> : never;
 
 /** Tells `trace` of an event; the call stands behind a check that there is one. */
 export function tell(trace: Trace, event: Untimed<TraceEvent>): void {

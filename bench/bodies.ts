@@ -34,14 +34,14 @@ function everywhere(way: string): Record<Exclude<Client, "ours">, string> {
   return { raw: way, fetch: way, node: way, undici: way, undiciNode: way, python: way };
 }
 
-/** A download, each way; `most` bounds the size where a client is very slow. */
+/** A download, each way; `part` of the size is enough where a client is very slow. */
 function download(
   path: (size: number) => string,
   size: number,
-  most: (client: Client, way: string) => number = () => Infinity,
+  part: (client: Client, way: string) => number = () => 1,
 ): Line[] {
   const of = (client: Client, way: string): Task => {
-    const bytes = Math.min(size, most(client, way));
+    const bytes = size * part(client, way);
     return task("download", { way: client === "raw" ? "" : way, path: path(bytes), size: bytes });
   };
   return Object.entries(READ).map(([way, rivals]) => {
@@ -53,10 +53,10 @@ function download(
 /** Some clients are so slow with chunks, small ones or on the way to a file, that they get fewer. */
 function fewChunks(chunk: number): (client: Client, way: string) => number {
   return (client, way) => {
-    if (client === "ours" || client === "raw") return Infinity;
-    if (way === "pipeTo file" && client === "undiciNode") return MIB;
-    if (chunk >= 8192) return Infinity;
-    return client === "fetch" && way !== "read()" && way !== "readinto" ? MIB : 8 * MIB;
+    if (client === "ours" || client === "raw") return 1;
+    if (way === "pipeTo file" && client === "undiciNode") return 1 / 64;
+    if (chunk >= 8192) return 1;
+    return client === "fetch" && way !== "read()" ? 1 / 64 : 1 / 8;
   };
 }
 

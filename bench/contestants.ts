@@ -78,6 +78,8 @@ export async function findInstalled(): Promise<Installed> {
     findUndici(),
     output("node", "--version"),
   ]);
+  // Deno runs itself where a program `node` is asked for and not there.
+  const nodeVersion = /^v(\d+\.\S+)$/.exec(node ?? "")?.[1];
   const clients: Client[] = ["ours", "raw", "fetch", "node"];
   const { deno, v8 } = Deno.version;
   const versions: Record<string, string> = { Deno: `${deno} (V8 ${v8})` };
@@ -86,10 +88,10 @@ export async function findInstalled(): Promise<Installed> {
   else {
     clients.push("undici");
     versions.undici = undici[1];
-    if (node === null) notes.push("Node is not installed: left out");
+    if (nodeVersion === undefined) notes.push("Node is not installed: left out");
     else clients.push("undiciNode");
   }
-  if (node !== null) versions.Node = node.replace("v", "");
+  if (nodeVersion !== undefined) versions.Node = nodeVersion;
   if (python === null) notes.push("CPython is not installed: left out");
   else {
     clients.push("python");

@@ -48,8 +48,8 @@ const GOALS: Goal[] = [
 const COLD = 25;
 /** KiB of an idle connection. */
 const IDLE = 80;
-/** How much more a byte, a field or a chunk may cost at the greatest size than at the smallest. */
-const LINEAR = 2;
+/** How much more each may cost at the greatest size than at the smallest: square would be 8 and more. */
+const LINEAR = 3;
 
 function find({ rows }: Figures, id: string, way: string, than: Client): Spread | undefined {
   return rows.find((row: Row) => row.id === id && row.way === way)?.rivals[than]?.wallRatio;

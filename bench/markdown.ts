@@ -87,10 +87,12 @@ function goalTable({ verdicts }: Figures): string {
 
 /** The whole report. */
 export function report(figures: Figures): string {
-  const { date, seconds, machine, versions, notes } = figures;
+  const { date, seconds, short, machine, versions, notes } = figures;
   return `# Results of the benchmark
 
-Made by \`deno task bench --write\` on ${date}, in one run of ${seconds} s; do not edit.
+Made by \`deno task bench --write\` on ${date}, in one run of ${seconds} s${
+    short ? " (short: it tells too little)" : ""
+  }; do not edit.
 
 ${table(["", ""], [...pairs(machine), ...pairs(versions)])}
 

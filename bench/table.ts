@@ -152,7 +152,7 @@ export function serverLine({ rows }: Pick<Figures, "rows">): string[] {
   for (const row of rows) {
     for (const client of ["ours", ...RIVALS] as const) {
       const share = (client === "ours" ? row.ours : row.rivals[client])?.server ?? 0;
-      const where = `(${row.id}) ${row.way}, ${NAMES[client]}`;
+      const where = `(${row.id}) ${row.way} ${NAMES[client]}`.replaceAll("  ", " ");
       if (share > most.share) most = { share, where };
     }
   }

@@ -390,6 +390,8 @@ for (const [kind, options] of TLS_KINDS) {
     assertEquals(retrySafe, "yes");
   });
 
+  // Deno keeps the socket of a TLS connection that is closed within its handshake until the peer ends it.
+  if (kind === "Deno's TLS") continue;
   Deno.test(`deadlines: tls: the socket is closed, by ${kind}`, async () => {
     await using server = await startRaw(async (peer) => void await peer.eof());
     using conn = new HTTPSConnection("localhost", server.port, {
