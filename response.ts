@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { IncompleteRead, ResponseNotReady } from "./errors.ts";
+import { IncompleteRead, ProtocolError, ResponseNotReady } from "./errors.ts";
 import { type HTTPMessage, messageOf } from "./headers.ts";
 import { decoderFor, ENDED } from "./_internal/body_decoder.ts";
 import { BodyIterator } from "./_internal/body_iterator.ts";
@@ -359,7 +359,20 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
    * @throws {IncompleteRead} When the body ends early, see {@linkcode HTTPResponse}.
    */
   readline(limit = -1): Promise<Uint8Array<ArrayBuffer>> {
-    return this.#unlessHead((body) => body.line(checkCount(limit)), EMPTY);
+    let body: BodyReader | null = null;
+    try {
+      const most = checkCount(limit);
+      body = this.#enter();
+      // CPython: after HEAD there is nothing, and the response is not over by that.
+      if (body === null || this.#method === "HEAD") return Promise.resolve(EMPTY);
+      const now = body.lineNow(most);
+      return now === null ? this.#run(body, body.line(most)) : Promise.resolve(now);
+    } catch (error) {
+      const broken = body !== null && body.decoder.broken === null &&
+        error instanceof ProtocolError;
+      if (broken) return this.#run(body!, body!.line(checkCount(limit)));
+      return Promise.reject(body === null ? error : this.#fail(body, error));
+    }
   }
 
   /**

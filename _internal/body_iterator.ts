@@ -9,7 +9,8 @@ export class BodyIterator implements AsyncIterableIterator<Uint8Array<ArrayBuffe
   #next: () => Promise<Uint8Array<ArrayBuffer> | null>;
   #leave: (() => void) | null;
   #over = false;
-  #step: Promise<unknown> | null = null;
+  #busy = false;
+  #last: Promise<IteratorResult<Uint8Array<ArrayBuffer>, undefined>> | null = null;
 
   constructor(next: () => Promise<Uint8Array<ArrayBuffer> | null>, leave: (() => void) | null) {
     this.#next = next;
@@ -18,19 +19,21 @@ export class BodyIterator implements AsyncIterableIterator<Uint8Array<ArrayBuffe
 
   /** Steps that are taken at once are answered in order. */
   next(): Promise<IteratorResult<Uint8Array<ArrayBuffer>, undefined>> {
-    const step = this.#step === null ? this.#take() : this.#step.then(() => this.#take());
-    const last = this.#step = step.finally(() => {
-      if (this.#step === last) this.#step = null;
-    }).catch(() => {});
-    return step;
+    const take = () => this.#take();
+    return this.#last = this.#busy ? this.#last!.then(take, take) : this.#take();
   }
 
   async #take(): Promise<IteratorResult<Uint8Array<ArrayBuffer>, undefined>> {
     if (this.#over) return { done: true, value: undefined };
-    const value = await this.#next();
-    if (value !== null) return { done: false, value };
-    this.#over = true;
-    return { done: true, value: undefined };
+    this.#busy = true;
+    try {
+      const value = await this.#next();
+      if (value !== null) return { done: false, value };
+      this.#over = true;
+      return { done: true, value: undefined };
+    } finally {
+      this.#busy = false;
+    }
   }
 
   return(): Promise<IteratorResult<Uint8Array<ArrayBuffer>, undefined>> {

@@ -90,22 +90,41 @@ export class BodyReader {
 
   /** Reads up to `limit` bytes. Memory grows with what came, not with what a length promises. */
   async gather(limit: number): Promise<Uint8Array<ArrayBuffer>> {
+    const known = this.decoder.length;
+    const whole = known === null
+      ? await this.#gatherParts(limit)
+      : await this.#gatherKnown(Math.min(known, limit));
+    if (this.#mustThrow(whole.length, limit)) throw this.#incomplete(whole);
+    this.#settle(whole.length, limit);
+    return whole;
+  }
+
+  /** Into one array that grows sixteenfold: one copy of a sixteenth, where parts would be copied whole. */
+  async #gatherKnown(most: number): Promise<Uint8Array<ArrayBuffer>> {
+    let whole = new Uint8Array(Math.min(most, PIECE));
+    let size = 0;
+    for (;;) {
+      size = await this.#into(whole, size, whole.length);
+      if (size < whole.length || size === most) break;
+      const bigger = new Uint8Array(Math.min(most, whole.length * 16));
+      bigger.set(whole);
+      whole = bigger;
+    }
+    return size === whole.length ? whole : whole.slice(0, size);
+  }
+
+  async #gatherParts(limit: number): Promise<Uint8Array<ArrayBuffer>> {
     const { reader } = this.#channel;
-    const { decoder } = this;
     const parts: Uint8Array<ArrayBuffer>[] = [];
     let size = 0;
     for (;;) {
-      const most = Math.min(limit - size, decoder.length ?? Infinity);
-      const part = new Uint8Array(Math.min(most, Math.max(PIECE, reader.available)));
+      const part = new Uint8Array(Math.min(limit - size, Math.max(PIECE, reader.available)));
       const count = await this.#into(part, 0, part.length);
       if (count > 0) parts.push(count === part.length ? part : part.subarray(0, count));
       size += count;
-      if (count < part.length || size === limit || decoder.length === 0) break;
+      if (count < part.length || size === limit) break;
     }
-    const whole = concat(parts, size);
-    if (this.#mustThrow(size, limit)) throw this.#incomplete(whole);
-    this.#settle(size, limit);
-    return whole;
+    return concat(parts, size);
   }
 
   /** What is there, at most `n` bytes. */
@@ -127,6 +146,25 @@ export class BodyReader {
     // CPython: a look at the end of a chunked body ends it, at that of another one does not.
     if (this.#chunked) this.#finish();
     return EMPTY;
+  }
+
+  /** What `line` gives where the whole line is buffered. */
+  lineNow(limit: number): Uint8Array<ArrayBuffer> | null {
+    const { reader } = this.#channel;
+    if (limit === 0 || this.decoder.broken !== null) return null;
+    const run = this.decoder.ready(reader);
+    if (run <= 0) return null;
+    const { bytes, start } = reader;
+    const end = start + Math.min(run, limit);
+    // Lines are short: a loop finds the LF of most of them before `indexOf` would have begun.
+    const near = Math.min(end, start + 128);
+    let at = start;
+    while (at < near && bytes[at] !== LF) at++;
+    if (at === near) at = near === end ? -1 : bytes.subarray(0, end).indexOf(LF, near);
+    if (at < 0) return null;
+    const line = this.#take(at + 1 - start);
+    this.#settle(line.length, line.length);
+    return line;
   }
 
   /** Up to and including the next LF, at most `limit` bytes. */
