@@ -326,15 +326,16 @@ export class BodyReader {
       if (this.#chunked) await this.ready();
       return at;
     }
-    const begin = at;
-    for (;;) {
+    for (let begin = at;; begin = at) {
       at = decoder.pull(reader, target, at, to);
+      if (at > begin) this.#count(at - begin);
       if (at === to || decoder.ended || this.#brokenFraming()) break;
       if (to - at >= DIRECT && reader.dry && decoder.ahead() >= DIRECT) {
         const room = target.subarray(at, Math.min(to, at + decoder.ahead()));
         const count = await reader.fillInto(room);
         decoder.took(count);
         at += count;
+        if (count > 0) this.#count(count);
         if (!reader.ended) continue;
       } else if (await reader.fill()) continue;
       if (!decoder.eof(reader)) {
@@ -342,7 +343,6 @@ export class BodyReader {
         break;
       }
     }
-    this.#count(at - begin);
     return at;
   }
 

@@ -493,6 +493,55 @@ Deno.test("deadlines: head does not begin with an interim response while the bod
   assertEquals(await (await conn.getresponse()).text(), "ok");
 });
 
+Deno.test("deadlines: head does not run between endheaders() and send()", async () => {
+  await using server = await startRaw(async (peer) => {
+    await peer.readRequest();
+    await peer.send(ok());
+  });
+  using conn = new HTTPConnection("127.0.0.1", server.port, { deadlines: { head: SHORT } });
+  conn.putrequest("POST", "/");
+  conn.putheader("Content-Length", 4);
+  await conn.endheaders();
+  await delay(LONGER);
+  await conn.send("body");
+  assertEquals(await (await conn.getresponse()).text(), "ok");
+});
+
+for (const interim of ["100 Continue", "102 Processing"]) {
+  Deno.test(`deadlines: timeout is for reads that are waited for, not after ${interim} while a body goes out`, async () => {
+    await using server = await startRaw(async (peer) => {
+      await peer.readHead();
+      await peer.send(`HTTP/1.1 ${interim}\r\n\r\n`);
+      await peer.readChunks();
+      await peer.send(ok());
+    });
+    using conn = new HTTPConnection("127.0.0.1", server.port, { timeout: SHORT });
+    const expect_continue = interim.startsWith("100");
+    await conn.request("POST", "/", slowBody(), {}, { expect_continue });
+    assertEquals(await (await conn.getresponse()).text(), "ok");
+  });
+}
+
+Deno.test("deadlines: timeout does not run on after the seconds of expect_continue", async () => {
+  await using server = await startRaw(async (peer) => {
+    await peer.readRequest();
+    await peer.send(ok());
+  });
+  using conn = new HTTPConnection("127.0.0.1", server.port, { timeout: SHORT });
+  await conn.request("POST", "/", slowBody(), {}, { expect_continue: SHORT / 5 });
+  assertEquals(await (await conn.getresponse()).text(), "ok");
+});
+
+Deno.test("deadlines: timeout is not for a body's source that takes its time", async () => {
+  await using server = await startRaw(async (peer) => {
+    await peer.readRequest();
+    await peer.send(ok());
+  });
+  using conn = new HTTPConnection("127.0.0.1", server.port, { timeout: SHORT });
+  await conn.request("POST", "/", slowBody());
+  assertEquals(await (await conn.getresponse()).text(), "ok");
+});
+
 Deno.test("deadlines: bodyIdle begins anew with each piece", async () => {
   await using server = await startRaw(async (peer) => {
     await peer.readHead();

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } from "@std/assert";
 import zlib from "node:zlib";
 import {
   type DecodedOptions,
@@ -28,7 +28,8 @@ type Coder = (content: Uint8Array) => Uint8Array;
 const gzip: Coder = (content) => zlib.gzipSync(content);
 const deflate: Coder = (content) => zlib.deflateSync(content);
 const raw: Coder = (content) => zlib.deflateRawSync(content);
-const br: Coder = (content) => zlib.brotliCompressSync(content);
+const br: Coder = (content) =>
+  zlib.brotliCompressSync(content, { params: { [zlib.constants.BROTLI_PARAM_QUALITY]: 4 } });
 const zstd: Coder = (content) => zlib.zstdCompressSync(content);
 
 /** Each coding, by its name in the field. */
@@ -40,6 +41,9 @@ const CODINGS: [name: string, field: string, code: Coder][] = [
   ["br", "br", br],
   ["zstd", "zstd", zstd],
 ];
+
+/** What decodes to much more than its size. */
+const ZEROS = new Uint8Array(10_000_000);
 
 /** How the body arrives. */
 interface Sent {
@@ -160,6 +164,25 @@ for (const [name, field, code] of CODINGS) {
     using _ = conn;
     const { length } = await contentOf(response, { maxDecodedBytes: CONTENT.length });
     assertEquals(length, CONTENT.length);
+  });
+
+  Deno.test(`decoded: ${name}, exactly the limit, where the body is longer than that`, async () => {
+    const body = code(NOISE);
+    assert(body.length > NOISE.length);
+    const { conn, response } = await respond(field, body);
+    using _ = conn;
+    assertSame(await contentOf(response, { maxDecodedBytes: NOISE.length }), NOISE);
+  });
+
+  Deno.test(`decoded: ${name}, a bomb is given up soon, not when it is all decoded`, async () => {
+    const { conn, response } = await respond(field, code(ZEROS));
+    using _ = conn;
+    let got = 0;
+    const limit = 100_000;
+    await assertRejects(async () => {
+      for await (const piece of response.decoded({ maxDecodedBytes: limit })) got += piece.length;
+    }, HTTPException);
+    assert(got <= limit);
   });
 
   Deno.test(`decoded: ${name}, a byte over the limit`, async () => {
@@ -291,17 +314,49 @@ Deno.test("decoded: the limit is for each of the codings", async () => {
 
 // Bombs
 
-Deno.test("decoded: a bomb is given up soon, not when it is all decoded", async () => {
-  // 100 MB of zeros in 100 kB.
-  const body = gzip(new Uint8Array(100_000_000));
-  const { conn, response } = await respond("gzip", body);
+/** A zstd frame of no content that says of itself what `header` says. */
+function frame(...header: number[]): Uint8Array {
+  return new Uint8Array([0x28, 0xb5, 0x2f, 0xfd, ...header, 1, 0, 0]);
+}
+
+for (
+  const [name, body] of [
+    ["a content of 2^64-1 bytes", frame(0xe0, ...Array(8).fill(0xff))],
+    ["a content of 2^40 bytes", frame(0xe0, 0, 0, 0, 0, 0, 1, 0, 0)],
+    ["a window of 3.75 TiB", frame(0x00, 0xff)],
+    ["a window of 2 GiB", frame(0x00, 21 << 3)],
+    ["a dictionary", frame(0x23, 1, 2, 3, 4, 0)],
+  ] satisfies [string, Uint8Array][]
+) {
+  Deno.test(`decoded: a zstd frame that claims ${name} does no harm`, async () => {
+    const { conn, response } = await respond("zstd", body);
+    using _ = conn;
+    try {
+      assertEquals((await contentOf(response)).length, 0);
+    } catch (error) {
+      assertInstanceOf(error, HTTPException);
+    }
+  });
+}
+
+Deno.test("decoded: zstd frames that are to be skipped", async () => {
+  const skipped = new Uint8Array([0x5f, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3]);
+  const body = concat([skipped, zstd(CONTENT), skipped]);
+  assertSame(await decode("zstd", body), CONTENT);
+});
+
+Deno.test("decoded: a zstd frame that is to be skipped, of more bytes than there are", async () => {
+  const skipped = new Uint8Array([0x50, 0x2a, 0x4d, 0x18, 0xff, 0xff, 0xff, 0xff, 1, 2, 3]);
+  const { conn, response } = await respond("zstd", concat([zstd(CONTENT), skipped]));
   using _ = conn;
-  let got = 0;
-  const limit = 1_000_000;
-  await assertRejects(async () => {
-    for await (const piece of response.decoded({ maxDecodedBytes: limit })) got += piece.length;
-  }, HTTPException);
-  assert(got <= limit);
+  await assertRejects(() => contentOf(response), HTTPException);
+});
+
+Deno.test("decoded: 30,000 empty zstd frames do not take long", async () => {
+  const empty = zstd(new Uint8Array());
+  const body = new Uint8Array(empty.length * 30_000);
+  for (let at = 0; at < body.length; at += empty.length) body.set(empty, at);
+  assertEquals((await decode("zstd", body)).length, 0);
 });
 
 for (const limit of [NaN, -1, "5"]) {

@@ -7,12 +7,13 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import {
   type Detached,
   HTTPConnection,
+  type HTTPConnectionOptions,
   HTTPSConnection,
   ImproperConnectionState,
   type Transport,
 } from "../mod.ts";
 import { FakeTransport, ok, over } from "./fake_transport.ts";
-import { bytes, latin1, type Peer, startRaw } from "./servers/raw.ts";
+import { bytes, latin1, type Peer, type Script, startRaw } from "./servers/raw.ts";
 import { startRawTls } from "./servers/raw_tls.ts";
 import { CA, CLIENT } from "./tls/mod.ts";
 
@@ -24,6 +25,31 @@ async function echo(peer: Peer): Promise<void> {
   await peer.send(SWITCH);
   for (let piece; (piece = await peer.read()) !== null;) await peer.send(piece);
   await peer.send("bye");
+}
+
+/** A proxy: opens the tunnel, and passes everything on to a port, both ways. */
+function relayTo(port: number): Script {
+  return async (peer) => {
+    await peer.readHead();
+    using up = await Deno.connect({ hostname: "127.0.0.1", port });
+    await peer.send("HTTP/1.1 200 Yes\r\n\r\n");
+    const back = (async () => {
+      const p = new Uint8Array(65536);
+      try {
+        for (let n; (n = await up.read(p)) !== null;) await peer.send(p.subarray(0, n));
+        await peer.closeWrite();
+      } catch {
+        // Either side went away.
+      }
+    })();
+    try {
+      for (let piece; (piece = await peer.read()) !== null;) await up.write(piece);
+      await up.closeWrite();
+    } catch {
+      up.close(); // Either side went away.
+    }
+    await back;
+  };
 }
 
 /** Asks for the echo. */
@@ -347,24 +373,73 @@ Deno.test("detach: a tunnel before its first request", async () => {
   assertEquals(proxy.requests, ["CONNECT example.com:25 HTTP/1.1\r\nHost: example.com:25\r\n\r\n"]);
 });
 
+for (
+  const [kind, options] of [
+    ["a source address", () => ({ source_address: ["127.0.0.1", 0] })],
+    [
+      "own transport",
+      (port) => ({ transport: () => Deno.connect({ hostname: "127.0.0.1", port }) }),
+    ],
+  ] satisfies [string, (port: number) => HTTPConnectionOptions][]
+) {
+  Deno.test(`detach: a tunnel before its first request, by ${kind}: no byte is lost`, async () => {
+    await using proxy = await startRaw(async (peer) => {
+      await peer.readHead();
+      await peer.send("HTTP/1.1 200 Yes\r\n\r\n");
+      for (let piece; (piece = await peer.read()) !== null;) await peer.send(piece);
+    });
+    using conn = new HTTPConnection("127.0.0.1", proxy.port, options(proxy.port));
+    conn.set_tunnel("example.com", 25);
+    await conn.connect();
+    // The connection may rest for a while.
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    assertEquals(await talk(conn.detach()), "hello, echo. ");
+  });
+}
+
+Deno.test("detach: a tunnel before its first request: bytes that came while it rested", async () => {
+  for (const source_address of [null, ["127.0.0.1", 0] as [string, number]]) {
+    const said = Promise.withResolvers<void>();
+    await using proxy = await startRaw(async (peer) => {
+      await peer.readHead();
+      await peer.send("HTTP/1.1 200 Yes\r\n\r\n");
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      await peer.send("220 ready ");
+      said.resolve();
+      for (let piece; (piece = await peer.read()) !== null;) await peer.send(piece);
+    });
+    using conn = new HTTPConnection("127.0.0.1", proxy.port, { source_address });
+    conn.set_tunnel("example.com", 25);
+    await conn.connect();
+    await said.promise;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    assertEquals(await talk(conn.detach()), "220 ready hello, echo. ");
+  }
+});
+
+Deno.test("detach: TLS with a client certificate through a tunnel: no byte is lost", async () => {
+  await using server = await startRawTls(async (peer) => {
+    await peer.send("220 ready ", await peer.readUntil("echo. "), "bye");
+  });
+  await using proxy = await startRaw(relayTo(server.port));
+  using conn = new HTTPSConnection("127.0.0.1", proxy.port, {
+    context: { caCerts: [CA], ...CLIENT },
+  });
+  conn.set_tunnel("localhost", 443);
+  await conn.connect();
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  const { readable, writable } = conn.detach();
+  const writer = writable.getWriter();
+  await writer.write(bytes("hello, echo. "));
+  assertEquals(await drain(readable), "220 ready hello, echo. bye");
+  await writer.close();
+});
+
 Deno.test("detach: TLS through a tunnel before its first request", async () => {
   await using server = await startRawTls(async (peer) => {
     await peer.send(await peer.readUntil("echo. "), "bye");
   });
-  await using proxy = await startRaw(async (peer) => {
-    await peer.readHead();
-    await using stack = new AsyncDisposableStack();
-    const up = await Deno.connect({ hostname: "127.0.0.1", port: server.port });
-    stack.defer(() => up.close());
-    await peer.send("HTTP/1.1 200 Yes\r\n\r\n");
-    const back = (async () => {
-      const p = new Uint8Array(65536);
-      for (let n; (n = await up.read(p)) !== null;) await peer.send(p.subarray(0, n));
-      await peer.closeWrite();
-    })();
-    for (let piece; (piece = await peer.read()) !== null;) await up.write(piece);
-    await back;
-  });
+  await using proxy = await startRaw(relayTo(server.port));
   using conn = new HTTPSConnection("127.0.0.1", proxy.port, { context: { caCerts: [CA] } });
   conn.set_tunnel("localhost", 443);
   await conn.connect();

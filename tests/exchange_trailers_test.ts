@@ -235,6 +235,110 @@ Deno.test("trailers: of a request, arrive at a server", async () => {
   assertEquals(await (await conn.getresponse()).text(), "Digest: abc\r\n\r\n");
 });
 
+// Trailers that are made when the body is out: a digest of it, say
+
+Deno.test("trailers: made by a function, once, after the last piece", async () => {
+  const fake = new FakeTransport();
+  using conn = new HTTPConnection("example.com", over(fake));
+  const order: string[] = [];
+  function* body() {
+    for (const piece of ["one", "two"]) {
+      order.push(piece);
+      yield piece;
+    }
+  }
+  const trailers = () => {
+    order.push("trailers");
+    return { "X-Sum": String(order.length) };
+  };
+  await conn.request("PUT", "/", body(), {}, { trailers });
+  assertEquals(order, ["one", "two", "trailers"]);
+  assert(fake.writes.join("").endsWith("3\r\ntwo\r\n0\r\nX-Sum: 3\r\n\r\n"));
+});
+
+Deno.test("trailers: made by an async function", async () => {
+  const fake = new FakeTransport();
+  using conn = new HTTPConnection("example.com", over(fake));
+  const trailers = () =>
+    new Promise<HeaderFields>((resolve) => setTimeout(resolve, 1, { "X-Sum": "1" }));
+  await conn.request("PUT", "/", ["one"], {}, { trailers });
+  assert(fake.writes.join("").endsWith("3\r\none\r\n0\r\nX-Sum: 1\r\n\r\n"));
+});
+
+Deno.test("trailers: made by a function: what it throws ends the exchange, and the body has no end", async () => {
+  const reason = new RangeError("mine");
+  const fake = new FakeTransport();
+  using conn = new HTTPConnection("example.com", over(fake));
+  const trailers = () => {
+    throw reason;
+  };
+  const error = await assertRejects(() => conn.request("PUT", "/", ["one"], {}, { trailers }));
+  assert(error === reason);
+  assertEquals(fake.closes, 1);
+  assert(!fake.writes.join("").includes("\r\n0\r\n"));
+});
+
+Deno.test("trailers: made by a function: those that cannot be sent end the exchange", async () => {
+  const fields: HeaderFields[] = [{ "X A": "1" }, { "X-A": "1\r\nEvil: 1" }, { Host: "evil" }];
+  for (const bad of fields) {
+    const fake = new FakeTransport();
+    using conn = new HTTPConnection("example.com", over(fake));
+    const trailers = () => bad;
+    await assertRejects(() => conn.request("PUT", "/", ["one"], {}, { trailers }), TypeError);
+    assertEquals(fake.closes, 1);
+    assert(!fake.writes.join("").includes("\r\n0\r\n"));
+  }
+});
+
+Deno.test("trailers: made by a function: refused where the body is not chunked", async () => {
+  const fake = new FakeTransport();
+  using conn = new HTTPConnection("example.com", over(fake));
+  const trailers = () => ({});
+  await assertRejects(() => conn.request("PUT", "/", "body", {}, { trailers }), TypeError);
+  assertEquals(fake.writes, []);
+});
+
+Deno.test("trailers: made by a function that never ends: a signal ends the exchange", async () => {
+  const asked = Promise.withResolvers<void>();
+  const fake = new FakeTransport();
+  using conn = new HTTPConnection("example.com", over(fake));
+  const controller = new AbortController();
+  const trailers = () => {
+    asked.resolve();
+    return new Promise<HeaderFields>(() => {});
+  };
+  const { signal } = controller;
+  const rejected = assertRejects(
+    () => conn.request("PUT", "/", ["one"], {}, { trailers, signal }),
+    DOMException,
+  );
+  await asked.promise;
+  controller.abort();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error("Waited in vain")), 1000);
+  });
+  await Promise.race([rejected, late]).finally(() => clearTimeout(timer));
+});
+
+Deno.test("trailers: made by a function: not asked for after an early answer", async () => {
+  const fake = new FakeTransport();
+  using conn = new HTTPConnection("example.com", over(fake));
+  let asked = 0;
+  async function* body() {
+    yield "one";
+    fake.arrive("HTTP/1.1 413 No\r\nContent-Length: 0\r\n\r\n");
+    for (let i = 0; i < 10; i++) await new Promise((resolve) => setTimeout(resolve, 2));
+    yield "two";
+  }
+  const trailers = () => {
+    asked++;
+    return {};
+  };
+  await conn.request("PUT", "/", body(), {}, { trailers });
+  assertEquals([(await conn.getresponse()).status, asked], [413, 0]);
+});
+
 /** Trailers that cannot be sent. */
 const REFUSED: [string, RequestBody | null, HeaderFields, HeaderFields?][] = [
   ["with a body of bytes", "body", { "X-A": "1" }],
