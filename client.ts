@@ -407,7 +407,11 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
         const waits = waitsOf(this.timeout, this.#options.deadlines);
         channel.begin(new Progress(waits, channel.timings), false);
       } else if (channel.life.phase === "head") channel.awaitSend();
-      await sendRaw(channel, content, this.debuglevel > 0);
+      const exchange = this.#exchange;
+      const begin = exchange === null || unread(this.#state)
+        ? null
+        : () => this.#responseOf(exchange, channel).begin();
+      await sendRaw(channel, content, this.debuglevel > 0, begin);
       if (this.#exchange?.channel === channel) channel.sentAll();
     } catch (error) {
       throw channel.explain(error, true);

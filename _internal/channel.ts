@@ -5,14 +5,13 @@
  *
  * @module
  */
-import { setImmediate } from "node:timers";
 import type { ExchangeDetails, ExchangePhase, RetrySafe } from "../errors.ts";
 import { DEFAULT_LIMITS, type SectionLimits } from "./field_lines.ts";
 import type { Head } from "./head.ts";
 import { Lifeline } from "./lifeline.ts";
 import { Buffered } from "./line_reader.ts";
 import { type ResponseTimings, startTimings, tell, type Trace } from "./trace.ts";
-import { close, rest, type Transport } from "./transport.ts";
+import { close, rest, type Transport, turn } from "./transport.ts";
 
 /** What applies to each response on a channel. */
 export interface ResponseSettings {
@@ -39,11 +38,6 @@ const LONG_MS = 10;
 /** A turn of the event loop that asks the system what has come; `setImmediate` does not. */
 function poll(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 0));
-}
-
-/** A turn of the event loop, for transports that are told of what comes by it. */
-function turn(): Promise<void> {
-  return new Promise((resolve) => void setImmediate(resolve));
 }
 
 /** No deadlines. */
@@ -122,6 +116,10 @@ export class Channel implements Transport {
   /** The exchange whose response is read, or comes next. */
   #current: Progress = new Progress(NO_WAITS, startTimings());
   #restingSince = 0;
+  /** Whether the head's deadline runs. */
+  #headRuns = false;
+  /** Whether a read is waited for. */
+  #waiting = false;
   /** The exchange that was begun behind it. */
   #next: Progress | null = null;
 
@@ -167,10 +165,11 @@ export class Channel implements Transport {
 
   #adopt(progress: Progress, phase: ExchangePhase): void {
     this.#current = progress;
+    this.#headRuns = false;
     progress.receivedBefore = this.reader.received - this.reader.available;
     this.phase = phase;
     const { waits } = progress;
-    const timed = given(waits.timeout) || given(waits.bodyIdle);
+    const timed = waits !== NO_WAITS;
     this.reader.onwait = timed ? this.#onwait : null;
     this.reader.onwake = timed ? this.#onwake : null;
     this.life.listen(progress.signal);
@@ -182,19 +181,27 @@ export class Channel implements Transport {
   /** The request is out; with an early answer, the head has come already. */
   sentAll(): void {
     this.#sender.sending = false;
-    if (this.#next === null && this.life.phase === "send") this.awaitHead();
+    if (this.#next !== null || this.life.phase !== "send") return;
+    this.phase = "head";
+    // Who reads the head already waits for it from now on.
+    if (!this.#waiting) return;
+    this.awaitHead();
+    this.#onwait();
   }
 
   /** More of the request is sent; no deadline of the head's runs meanwhile. */
   awaitSend(): void {
     this.life.clear("head");
+    this.life.clear("read");
+    this.#headRuns = false;
     this.phase = "send";
   }
 
   /** The request is out, and the head is waited for. */
   awaitHead(): void {
-    if (this.life.phase === "head") return;
     this.phase = "head";
+    if (this.#headRuns) return;
+    this.#headRuns = true;
     this.life.set("head", this.#current.waits.head);
   }
 
@@ -206,6 +213,7 @@ export class Channel implements Transport {
   /** The head has come. */
   awaitBody(): void {
     this.life.clear("head");
+    this.#headRuns = false;
     this.phase = "body";
   }
 
@@ -235,7 +243,7 @@ export class Channel implements Transport {
     const long = performance.now() - this.#restingSince > LONG_MS;
     const polls = !this.reused || this.foreign ? 3 : long ? 1 : 0;
     for (let i = 0; i < polls && this.silent; i++) await poll();
-    if (this.silent && !this.native) await turn();
+    if (this.silent && !this.native) await turn(this.transport);
   }
 
   /** Writes all of `bytes`. */
@@ -304,7 +312,7 @@ export class Channel implements Transport {
   rest(): void {
     this.life.stop();
     this.#restingSince = performance.now();
-    if (rest(this.transport, true)) this.reader.prefetch();
+    if (rest(this.transport, true) && this.reused) this.reader.prefetch();
     else this.reader.release();
   }
 
@@ -345,12 +353,16 @@ export class Channel implements Transport {
   }
 
   #onwait = (): void => {
+    this.#waiting = true;
+    // While the request goes out, nobody waits for the answer.
+    if (this.sending && this.life.phase === "send") return;
     const { timeout, bodyIdle } = this.#current.waits;
     this.life.set("read", timeout);
     if (this.life.phase === "body") this.life.set("bodyIdle", bodyIdle);
   };
 
   #onwake = (): void => {
+    this.#waiting = false;
     this.life.clear("read");
     this.life.clear("bodyIdle");
   };

@@ -8,6 +8,7 @@
  */
 import net from "node:net";
 import { Duplex } from "node:stream";
+import { setImmediate } from "node:timers";
 import tls from "node:tls";
 import { explainTls, type TLSContext } from "./tls.ts";
 import { close, rest, type RestingTransport, type Route, type Transport } from "./transport.ts";
@@ -180,6 +181,10 @@ class NodeTransport implements RestingTransport {
     if (this.#below !== null) rest(this.#below, idle);
     if (idle) this.socket.unref();
     else this.socket.ref();
+  }
+
+  turn(): Promise<void> {
+    return new Promise((resolve) => void setImmediate(resolve));
   }
 
   /** Takes what the socket has, up to a buffer's size. */

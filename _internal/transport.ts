@@ -46,6 +46,8 @@ export interface Transport extends Reader, Writer {
 export interface RestingTransport extends Transport {
   /** Told when the connection is idle, and when it no longer is. */
   idle(idle: boolean): void;
+  /** Waits for the turn of the event loop in which it is told of what has come. */
+  turn(): Promise<void>;
 }
 
 /** Tells a transport that the connection is idle, or no longer. Whether it is one that is told. */
@@ -64,6 +66,11 @@ export interface Route {
   custom: (() => Promise<Transport>) | null;
   /** Whether TLS follows that Deno's own sockets cannot do. */
   nodeTls: boolean;
+}
+
+/** Waits for that turn, where the transport has one. */
+export async function turn(transport: Transport): Promise<void> {
+  await (transport as Partial<RestingTransport>).turn?.();
 }
 
 /** Closes what may be closed already. */

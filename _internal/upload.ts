@@ -107,7 +107,10 @@ async function upload(channel: Channel, out: Outgoing, watch: Watch): Promise<bo
       if (watch.stopped) throw STOPPED;
     }
     exhausted = true;
-    if (out.last !== null) await put(outbox, await out.last(), out.debug);
+    if (out.last !== null) {
+      const last = out.last();
+      await put(outbox, last instanceof Promise ? await outbox.during(last) : last, out.debug);
+    }
     await outbox.flush(false);
     return true;
   } catch (error) {
@@ -155,14 +158,25 @@ function leave(pieces: AnyIterator): void {
   }
 }
 
-/** Raw pieces, as `send()` takes them: no framing. */
-export async function sendRaw(channel: Channel, content: Content, debug: boolean): Promise<void> {
+/**
+ * Raw pieces, as `send()` takes them: no framing. An early answer ends them, too.
+ *
+ * @param begin Reads the head of the response, if there is one to come.
+ */
+export async function sendRaw(
+  channel: Channel,
+  content: Content,
+  debug: boolean,
+  begin: (() => Promise<void>) | null,
+): Promise<void> {
   if (content === null) return;
-  const pieces = iterate(content, debug);
-  for (let next = await pieces.next(); !next.done; next = await pieces.next()) {
-    const piece = pieceBytes(next.value);
-    if (debug) debugSend(piece);
-    await channel.send(piece);
+  const watch = new Watch(channel, begin);
+  const out = { head: new Uint8Array(0), content, last: null, expect: false, debug };
+  try {
+    if (!(await upload(channel, out, watch))) channel.reusable = false;
+  } catch (error) {
+    if (!(await watch.salvage(error))) throw error;
+    channel.reusable = false;
   }
 }
 

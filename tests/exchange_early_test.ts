@@ -330,6 +330,40 @@ Deno.test("early: an answer that comes with the last piece leaves the body whole
   assert(fake.writes.join("").includes("3\r\none\r\n3\r\ntwo\r\n"));
 });
 
+Deno.test("early: getresponse() may be called while the body goes out", async () => {
+  await using server = await startRaw(async (peer) => {
+    await peer.readHead();
+    await peer.readBytes(100_000);
+    await peer.send(REFUSAL);
+    await peer.eof();
+  });
+  using conn = new HTTPConnection("127.0.0.1", server.port);
+  const sent = conn.request("POST", "/", streamSource().body);
+  const response = await soon(conn.getresponse());
+  assertEquals(await response.text(), REASON);
+  await soon(sent);
+});
+
+Deno.test("early: send() by hand ends with the answer, too", async () => {
+  const held = Promise.withResolvers<void>();
+  await using server = await startRaw(async (peer) => {
+    await peer.readHead();
+    await peer.send(REFUSAL);
+    await held.promise;
+  });
+  using conn = new HTTPConnection("127.0.0.1", server.port);
+  conn.putrequest("POST", "/");
+  conn.putheader("Content-Length", LARGE);
+  await conn.endheaders();
+  try {
+    await soon(conn.send(new Uint8Array(LARGE)));
+    const response = await conn.getresponse();
+    assertEquals([response.status, await response.text()], [413, REASON]);
+  } finally {
+    held.resolve();
+  }
+});
+
 // Sources with troubles of their own
 
 Deno.test("early: a source that never gives a piece is let go", async () => {

@@ -328,8 +328,7 @@ Deno.test("trailers: made by a function: not asked for after an early answer", a
   async function* body() {
     yield "one";
     fake.arrive("HTTP/1.1 413 No\r\nContent-Length: 0\r\n\r\n");
-    for (let i = 0; i < 10; i++) await new Promise((resolve) => setTimeout(resolve, 2));
-    yield "two";
+    await new Promise(() => {});
   }
   const trailers = () => {
     asked++;

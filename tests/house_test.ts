@@ -12,7 +12,7 @@ import { projectFiles, publishedModules, readText, ROOT } from "./project.ts";
 const ROOMS: Record<string, { lines: number; floor: number }> = {
   "errors.ts": { lines: 330, floor: 0 },
   "status.ts": { lines: 300, floor: 0 },
-  "_internal/latin1.ts": { lines: 45, floor: 0 },
+  "_internal/latin1.ts": { lines: 50, floor: 0 },
   "_internal/state.ts": { lines: 110, floor: 0 },
   "_internal/syntax.ts": { lines: 140, floor: 1 },
   "_internal/lifeline.ts": { lines: 150, floor: 2 },
