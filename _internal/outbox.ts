@@ -60,7 +60,11 @@ export class Outbox {
   /** Waits for a piece of the body; what is staged goes out if the source takes its time. */
   async during<T>(piece: PromiseLike<T>): Promise<T> {
     const promise = Promise.resolve(piece);
-    if (await prompt(promise)) return await promise;
+    let settled = false;
+    const settle = () => void (settled = true);
+    promise.then(settle, settle);
+    for (let i = 0; i < PROMPT && !settled; i++) await null;
+    if (settled) return await promise;
     if (!this.#started && await this.#grace(promise)) return await promise;
     await this.flush(true);
     if (!(await this.#watch.race(promise))) throw STOPPED;

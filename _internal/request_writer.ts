@@ -173,11 +173,10 @@ function pieces(open: () => AnyIterator, readable: boolean, size: number | null 
 function streamPieces(stream: ReadableStream<unknown>): AsyncIterator<unknown> {
   const reader = stream.getReader();
   return {
-    async next() {
-      const { done, value } = await reader.read();
-      if (!done) return { done, value };
-      reader.releaseLock();
-      return { done: true, value: undefined };
+    next() {
+      const step = reader.read();
+      step.then(({ done }) => done && reader.releaseLock(), () => {});
+      return step as Promise<IteratorResult<unknown>>;
     },
     async return() {
       await reader.cancel();

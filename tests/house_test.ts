@@ -58,7 +58,7 @@ const OVER_BUDGET: Record<string, { lines: number; why: string }> = {
     why: "the buffer and its public face are one concern: who else knew buffers would be a second",
   },
   "_internal/framing.ts": { lines: 145, why: "the rule for each field stands by its RFC section" },
-  "_internal/body_decoder.ts": { lines: 290, why: "four decoders behind one interface" },
+  "_internal/body_decoder.ts": { lines: 300, why: "four decoders behind one interface" },
   "headers.ts": { lines: 460, why: "30 public methods, half of it their documentation" },
   "response.ts": { lines: 620, why: "the whole public face, two thirds of it documentation" },
 };
