@@ -4,6 +4,7 @@
  * @module
  */
 import {
+  CannotSendRequest,
   ImproperConnectionState,
   NotConnected,
   ProtocolError,
@@ -48,11 +49,13 @@ import { type Event, type State, step, unread } from "./_internal/state.ts";
 import { streamsOf } from "./_internal/streams.ts";
 import type { TLSContext } from "./_internal/tls.ts";
 import type { Transport } from "./_internal/transport.ts";
-import { tell } from "./_internal/trace.ts";
+import { type ResponseTimings, tell } from "./_internal/trace.ts";
 import { type Tunnel, tunnelTo } from "./_internal/tunnel.ts";
 import { type Outgoing, outgoing, sendRaw, transmit } from "./_internal/upload.ts";
 
-/** Makes a connection one over TLS; this module's alone. */
+const CANNOT_EXPECT = "Cannot send request: no 100 can be waited for behind an unread response";
+
+/** Makes a connection one over TLS. */
 let secureWith: (conn: HTTPConnection, context: TLSContext) => void;
 
 /**
@@ -243,7 +246,8 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
    * @param headers The fields, sent in their order and case after the generated ones.
    * @default {{}}
    * @param options How the body is sent, and what aborts the exchange.
-   * @throws {CannotSendRequest} When a request before is not sent, or its response not received.
+   * @throws {CannotSendRequest} When a request before is not sent, or its response not received; with
+   * `expect_continue`, when the response before is not read.
    * @throws {InvalidURL} When the target has a control character or a space.
    * @throws {TypeError} When the method, a field or the body is not usable.
    * @throws {NotConnected} When there is no connection and `auto_open` is off.
@@ -369,8 +373,9 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
         options.signal?.throwIfAborted();
         this.#checkOpen();
         const content = contentOf(message_body, this.blocksize);
-        if (options.expect_continue && content !== null && !head.expects) {
-          head.field("Expect", "100-continue");
+        if (options.expect_continue && content !== null) {
+          if (unread(this.#state)) throw new CannotSendRequest(CANNOT_EXPECT);
+          if (!head.expects) head.field("Expect", "100-continue");
         }
         const out = outgoing(head.bytes(), content, options, this.debuglevel > 0);
         const exchange = new Exchange(
@@ -404,8 +409,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     const channel = out ?? this.#link.channel ?? await this.#connectFor(null);
     try {
       if (this.#exchange === null) {
-        const waits = waitsOf(this.timeout, this.#options.deadlines);
-        channel.begin(new Progress(waits, channel.timings), false);
+        channel.begin(this.#progress(channel.timings), false);
       } else if (channel.life.phase === "head") channel.awaitSend();
       const exchange = this.#exchange;
       const begin = exchange === null || unread(this.#state)
@@ -515,9 +519,8 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
       return await this.#link.connect(signal, timings);
     }
     await this.connect();
-    const { channel } = this.#link;
-    if (channel === null) throw new NotConnected("Cannot send: connect() has made no connection");
-    return channel;
+    if (this.#link.channel !== null) return this.#link.channel;
+    throw new NotConnected("Cannot send: connect() has made no connection");
   }
 
   /** What the request goes out on: the idle channel if it is silent and open, or a new one. */
@@ -564,14 +567,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     }
     const begin = () => this.#responseOf(exchange, channel).begin();
     try {
-      channel.begin(
-        new Progress(
-          waitsOf(this.timeout, this.#options.deadlines),
-          exchange.timings,
-          options.signal,
-        ),
-        behind,
-      );
+      channel.begin(this.#progress(exchange.timings, options.signal), behind);
       if (closes) channel.reusable = false;
       const { trace, reused: connectionReused } = channel;
       const { method, target } = exchange;
@@ -586,6 +582,10 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
       this.#abandon(exchange);
       throw reason;
     }
+  }
+
+  #progress(timings: ResponseTimings, signal?: AbortSignal | null): Progress {
+    return new Progress(waitsOf(this.timeout, this.#options.deadlines), timings, signal);
   }
 
   /** The head has come: the connection keeps the response in view, or lets go of it. */

@@ -13,6 +13,7 @@ import {
 } from "@std/assert";
 import {
   BadStatusLine,
+  CannotSendRequest,
   type ExchangeDetails,
   HTTPConnection,
   type HTTPConnectionOptions,
@@ -463,3 +464,20 @@ for (
     }
   });
 }
+
+Deno.test("expect: behind an unread response it is refused, and nothing is sent", async () => {
+  await using server = await startRaw(async (peer) => {
+    await peer.readRequest();
+    await peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    await peer.eof();
+  });
+  using conn = new HTTPConnection("127.0.0.1", server.port);
+  await conn.request("GET", "/");
+  const response = await conn.getresponse();
+  await assertRejects(
+    () => conn.request("POST", "/", "body", {}, { expect_continue: true }),
+    CannotSendRequest,
+  );
+  assertEquals(await response.text(), "ok");
+  assertEquals(server.requests.length, 1);
+});
