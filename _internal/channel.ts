@@ -240,7 +240,7 @@ export class Channel implements Transport {
   async settle(): Promise<void> {
     for (let i = 0; i < 3 && this.silent; i++) await null;
     // Who was idle for long may have been so without a turn of the event loop: then nothing shows.
-    const long = performance.now() - this.#restingSince > LONG_MS;
+    const long = Math.abs(Date.now() - this.#restingSince) > LONG_MS;
     const polls = !this.reused || this.foreign ? 3 : long ? 1 : 0;
     for (let i = 0; i < polls && this.silent; i++) await poll();
     if (this.silent && !this.native) await turn(this.transport);
@@ -295,7 +295,7 @@ export class Channel implements Transport {
     const free = keep && this.reusable && !this.closed && !this.reader.ended;
     if (!free) return this.close();
     this.reused = true;
-    this.life.stop();
+    this.#pause();
     const next = this.#next;
     this.#next = null;
     if (next !== null) {
@@ -310,10 +310,16 @@ export class Channel implements Transport {
    * told of what comes by the event loop is read from already.
    */
   rest(): void {
-    this.life.stop();
-    this.#restingSince = performance.now();
+    this.#pause();
+    this.#restingSince = Date.now();
     if (rest(this.transport, true) && this.reused) this.reader.prefetch();
     else this.reader.release();
+  }
+
+  /** No deadline runs. A timer stays only with a socket of Deno's own, which must be closed anyway. */
+  #pause(): void {
+    if (this.native) this.life.pause();
+    else this.life.stop();
   }
 
   /** Takes the transport out of this library's hands. */

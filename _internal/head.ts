@@ -43,8 +43,10 @@ export interface HeadOptions {
  * What Python's `str.split()` splits at. RFC 9112, Section 4 allows SP, HTAB, VT, FF and bare CR
  * between the parts of a status line.
  */
-// deno-lint-ignore no-control-regex
-const BLANKS = /[\t-\r\x1c-\x20\x85\xa0]/;
+function isBlankCode(code: number): boolean {
+  return (code >= 9 && code <= 13) || (code >= 0x1c && code <= 0x20) || code === 0x85 ||
+    code === 0xa0;
+}
 const STATUS_LINE =
   // deno-lint-ignore no-control-regex
   /^[\t-\r\x1c-\x20\x85\xa0]*([^\t-\r\x1c-\x20\x85\xa0]+)[\t-\r\x1c-\x20\x85\xa0]+([^\t-\r\x1c-\x20\x85\xa0]+)/;
@@ -56,8 +58,26 @@ interface StatusLine {
   reason: string;
 }
 
+const DIGIT_0 = 48;
+
+/** 3DIGIT at `at`, or less than 100. */
+function threeDigits(line: string, at: number): number {
+  let number = 0;
+  for (let i = at; i < at + 3; i++) {
+    const digit = line.charCodeAt(i) - DIGIT_0;
+    if (!(digit >= 0 && digit <= 9)) return 0;
+    number = number * 10 + digit;
+  }
+  return number;
+}
+
 /** status-line = HTTP-version SP status-code SP [ reason-phrase ] (RFC 9112, Section 4). */
 function parseStatusLine(line: string): StatusLine {
+  // As nearly all are; the expression below takes three times as long.
+  if (line.startsWith("HTTP/1.1 ") && line[12] === " ") {
+    const status = threeDigits(line, 9);
+    if (status >= 100) return { version: "HTTP/1.1", status, reason: strip(line.slice(13)) };
+  }
   const match = STATUS_LINE.exec(line);
   // 3DIGIT (RFC 9110, Section 15); CPython: `+20` and `2_0_0` are accepted there.
   if (match === null || !match[1].startsWith("HTTP/") || !/^[1-9][0-9][0-9]$/.test(match[2])) {
@@ -71,8 +91,8 @@ function parseStatusLine(line: string): StatusLine {
 function strip(text: string): string {
   let start = 0;
   let end = text.length;
-  while (start < end && BLANKS.test(text[start])) start++;
-  while (end > start && BLANKS.test(text[end - 1])) end--;
+  while (start < end && isBlankCode(text.charCodeAt(start))) start++;
+  while (end > start && isBlankCode(text.charCodeAt(end - 1))) end--;
   return text.slice(start, end);
 }
 

@@ -7,8 +7,6 @@
  */
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
-// deno-lint-ignore no-control-regex
-const BEYOND_ASCII = /[^\x00-\x7f]/;
 /** A character that has no place in ISO-8859-1. */
 // deno-lint-ignore no-control-regex
 const OUTSIDE = /[^\x00-\xff]/u;
@@ -18,7 +16,8 @@ const STEP = 8192;
 /** Decodes `bytes[start..end]`. */
 export function decodeLatin1(bytes: Uint8Array, start = 0, end: number = bytes.length): string {
   const ascii = decoder.decode(bytes.subarray(start, end));
-  if (!BEYOND_ASCII.test(ascii)) return ascii;
+  // Beyond US-ASCII, UTF-8 has fewer characters than bytes, or U+FFFD for what it is not.
+  if (ascii.length === end - start && !ascii.includes("\ufffd")) return ascii;
   let text = "";
   for (let at = start; at < end; at += STEP) {
     text += String.fromCharCode(...bytes.subarray(at, Math.min(end, at + STEP)));
@@ -28,7 +27,9 @@ export function decodeLatin1(bytes: Uint8Array, start = 0, end: number = bytes.l
 
 /** Encodes `text`; `what` names it in the error for a character that ISO-8859-1 does not have. */
 export function encodeLatin1(text: string, what: string): Uint8Array<ArrayBuffer> {
-  if (!BEYOND_ASCII.test(text)) return encoder.encode(text);
+  const bytes = encoder.encode(text);
+  // Beyond US-ASCII, UTF-8 has more bytes than characters.
+  if (bytes.length === text.length) return bytes;
   const outside = OUTSIDE.exec(text);
   if (outside !== null) {
     throw new TypeError(

@@ -5,7 +5,13 @@
  */
 import type { Reader } from "@std/io/types";
 import { decodeLatin1, encodeLatin1 } from "./latin1.ts";
-import { checkFieldName, checkFieldValue, checkMethod, checkTarget } from "./syntax.ts";
+import {
+  checkFieldName,
+  checkFieldValue,
+  checkMethod,
+  checkTarget,
+  isPlainValue,
+} from "./syntax.ts";
 
 /** A field value: bytes are sent as they are, a string as ISO-8859-1. */
 export type FieldValue = string | number | Uint8Array;
@@ -69,8 +75,9 @@ export class RequestHead {
   /** Adds a field; several values are continued on lines of their own, as in Python. */
   field(name: string, ...values: FieldValue[]): void {
     checkFieldName(name);
-    const texts = values.map((value) => fieldText(name, value));
-    const value = texts.join("\r\n\t");
+    const value = values.length === 1
+      ? fieldText(name, values[0])
+      : values.map((value) => fieldText(name, value)).join("\r\n\t");
     this.#text += `${name}: ${value}\r\n`;
     // CVE-2026-1525: two lengths, whatever the case of their names, are two ends of one body.
     if (name.length === 14 && name.toLowerCase() === "content-length") {
@@ -98,13 +105,11 @@ function fieldText(name: string, value: FieldValue): string {
   else if (value instanceof Uint8Array) text = decodeLatin1(value);
   else if (typeof value === "number" || typeof value === "bigint") text = String(value);
   else throw new TypeError(`Cannot send header ${name}: the value is no string, number or bytes`);
+  if (isPlainValue(text)) return text;
   checkFieldValue(name, text);
-  if (typeof value === "string" && NOT_LATIN1.test(text)) encodeLatin1(text, `header ${name}`);
+  if (typeof value === "string") encodeLatin1(text, `header ${name}`);
   return text;
 }
-
-// deno-lint-ignore no-control-regex
-const NOT_LATIN1 = /[^\x00-\xff]/;
 
 /** Header fields as pairs. */
 export function fieldPairs(

@@ -32,8 +32,8 @@ export function checkMethod(method: string): void {
 /** What a request target may not hold: controls, space, DEL. */
 // deno-lint-ignore no-control-regex
 const ILLEGAL_IN_TARGET = /[\x00-\x20\x7f]/;
-// deno-lint-ignore no-control-regex
-const NOT_ASCII = /[^\x00-\x7f]/;
+/** Anything but visible US-ASCII. */
+const NOT_VISIBLE = /[^\x21-\x7e]/;
 
 /**
  * request-target (RFC 9112, Section 3.2): any visible US-ASCII, as given.
@@ -43,14 +43,13 @@ export function checkTarget(target: string): void {
   if (typeof target !== "string") {
     throw new TypeError(`Cannot send request: the target ${quote(target)} is not a string`);
   }
+  if (!NOT_VISIBLE.test(target)) return;
   if (ILLEGAL_IN_TARGET.test(target)) {
     throw new InvalidURL(
       `Cannot send request: the target ${quote(target)} has a control character or a space`,
     );
   }
-  if (NOT_ASCII.test(target)) {
-    throw new TypeError(`Cannot send request: the target ${quote(target)} is not US-ASCII`);
-  }
+  throw new TypeError(`Cannot send request: the target ${quote(target)} is not US-ASCII`);
 }
 
 /** CVE-2019-18348: a host with CR LF in it ends the `Host` field. CVE-2026-1502: so in a tunnel. */
@@ -73,6 +72,13 @@ export function checkFieldName(name: string): void {
 /** field-value (RFC 9110, Section 5.5): no control but HTAB; obs-text as ISO-8859-1. */
 // deno-lint-ignore no-control-regex
 const ILLEGAL_IN_VALUE = /[\x00-\x08\x0a-\x1f\x7f]/;
+/** Anything but VCHAR, SP and HTAB. */
+const NOT_PLAIN = /[^\t\x20-\x7e]/;
+
+/** Whether there is nothing to check in a field value. */
+export function isPlainValue(value: string): boolean {
+  return !NOT_PLAIN.test(value);
+}
 
 /** Checks a field value that is to be sent. A fold is refused too (RFC 9112, Section 5.2). */
 export function checkFieldValue(name: string, value: string): void {

@@ -48,16 +48,17 @@ export function outgoing(
   options: SendOptions,
   debug: boolean,
 ): Outgoing {
+  const expect = options.expect_continue ?? false;
+  if (typeof expect !== "boolean") checkSeconds("expect_continue", expect);
   const chunked = content !== null && options.encode_chunked === true;
   const { trailers } = options;
+  if (!chunked && trailers === undefined) return { head, content, last: null, expect, debug };
   const given = typeof trailers === "function" ? null : lastChunk(fieldPairs(trailers));
   if (!chunked && (given === null || given.length > LAST_CHUNK_SIZE)) {
     throw new TypeError("Cannot send trailers: the body is not chunked");
   }
   const made = async () => lastChunk(fieldPairs(await (trailers as () => HeaderFields)()));
   const last = chunked ? (given === null ? made : () => given) : null;
-  const expect = options.expect_continue ?? false;
-  if (typeof expect !== "boolean") checkSeconds("expect_continue", expect);
   return { head, content, last, expect, debug };
 }
 
