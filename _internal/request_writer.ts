@@ -4,7 +4,7 @@
  * @module
  */
 import type { Reader } from "@std/io/types";
-import { decodeLatin1, encodeLatin1 } from "./latin1.ts";
+import { decodeLatin1, encodeAsciiInto, encodeLatin1 } from "./latin1.ts";
 import {
   checkFieldName,
   checkFieldValue,
@@ -94,8 +94,22 @@ export class RequestHead {
 
   /** The whole head with the empty line after it. */
   bytes(): Uint8Array<ArrayBuffer> {
-    return encodeLatin1(this.#text + "\r\n", "the request head");
+    const text = this.#text + "\r\n";
+    const count = spare === null ? -1 : encodeAsciiInto(text, spare);
+    if (count < 0) return encodeLatin1(text, "the request head");
+    const head = spare!.subarray(0, count);
+    spare = null;
+    return head;
   }
+}
+
+const SPARE_SIZE = 2048;
+/** Memory for a head that no other one is in: new memory for each is 5 % of a small request. */
+let spare: Uint8Array<ArrayBuffer> | null = new Uint8Array(SPARE_SIZE);
+
+/** Takes back the memory of a head that was sent, and that nobody else has seen. */
+export function recycle(head: Uint8Array<ArrayBuffer>): void {
+  if (head.buffer.byteLength === SPARE_SIZE) spare = new Uint8Array(head.buffer);
 }
 
 /** A field value as a string of ISO-8859-1, checked. */

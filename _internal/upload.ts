@@ -16,6 +16,7 @@ import {
   type HeaderFields,
   lastChunk,
   pieceBytes,
+  recycle,
   type Trailers,
 } from "./request_writer.ts";
 import { tell } from "./trace.ts";
@@ -23,7 +24,7 @@ import { Watch } from "./watch.ts";
 
 /** What to send. */
 export interface Outgoing {
-  head: Uint8Array;
+  head: Uint8Array<ArrayBuffer>;
   content: Content;
   /** Makes what ends a chunked body; `null` where the body is not chunked. */
   last: (() => Uint8Array | Promise<Uint8Array>) | null;
@@ -43,7 +44,7 @@ const LAST_CHUNK_SIZE = 5;
 
 /** What to send; trailers that cannot be sent are refused here, before anything is. */
 export function outgoing(
-  head: Uint8Array,
+  head: Uint8Array<ArrayBuffer>,
   content: Content,
   options: SendOptions,
   debug: boolean,
@@ -75,9 +76,11 @@ export async function transmit(
   const { content } = out;
   if (content === null) {
     if (out.debug) debugSend(out.head);
+    const { length } = out.head;
     await channel.send(out.head);
+    if (channel.native) recycle(out.head);
     const { trace } = channel;
-    if (trace !== null) tell(trace, { type: "requestHead", bytes: out.head.length });
+    if (trace !== null) tell(trace, { type: "requestHead", bytes: length });
     return true;
   }
   const watch = new Watch(channel, begin);
@@ -183,7 +186,7 @@ export async function sendRaw(
 ): Promise<void> {
   if (content === null) return;
   const watch = new Watch(channel, begin);
-  const out = { head: new Uint8Array(0), content, last: null, expect: false, debug };
+  const out: Outgoing = { head: new Uint8Array(0), content, last: null, expect: false, debug };
   try {
     if (!(await upload(channel, out, watch))) channel.reusable = false;
   } catch (error) {

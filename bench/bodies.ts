@@ -95,6 +95,7 @@ export function bodies(extent: Extent): Workload[] {
     title,
     bytes: BIG,
     rounds: roundsOf(extent, rounds),
+    small: false,
     lines,
   });
   const chunked = (chunk: number): Line[] =>

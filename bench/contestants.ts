@@ -6,6 +6,7 @@
 import { fileURLToPath } from "node:url";
 import { stdFrom } from "../tests/std_offline/run.ts";
 import type { Config, Task } from "./clients/jobs.ts";
+import { placed } from "./cores.ts";
 import type { Client } from "./figures.ts";
 import { LineChild } from "./line_child.ts";
 
@@ -124,20 +125,29 @@ export class Contestant implements AsyncDisposable {
     this.#child = child;
   }
 
-  /** Starts the process of a client; `flags` are for one on Deno. */
+  /**
+   * Starts the process of a client.
+   *
+   * @param alone Whether it is kept to a processor that the server does not use.
+   * @param flags For a client on Deno.
+   */
   static async start(
     client: Client,
     installed: Installed,
     config: Config,
+    alone: boolean,
     ...flags: string[]
   ): Promise<Contestant> {
     const told = JSON.stringify(config);
-    const [command, args] = client === "python"
+    const [command, args]: [string, string[]] = client === "python"
       ? [installed.python!, [PYTHON, told]]
       : client === "undiciNode"
       ? ["node", [WORKER, "undici.mjs", told]]
       : [Deno.execPath(), [...await runArgs(...flags), WORKER, MODULES[client], told]];
-    const child = new LineChild(client, command, args);
+    const child = new LineChild(
+      client,
+      ...alone ? await placed("client", command, args) : [command, args] as const,
+    );
     await child.line();
     return new Contestant(client, child);
   }

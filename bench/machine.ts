@@ -5,8 +5,8 @@
  */
 import { cpus, release, totalmem } from "node:os";
 
-/** The machine, without its name. */
-export function machine(): Record<string, string> {
+/** The machine, without its name; `placed` says whether processes are kept to a processor. */
+export function machine(placed: boolean): Record<string, string> {
   const all = cpus();
   return {
     Processor: all[0]?.model.trim() || Deno.build.arch,
@@ -14,5 +14,8 @@ export function machine(): Record<string, string> {
     Memory: `${(totalmem() / 2 ** 30).toFixed(0)} GiB`,
     System: `${Deno.build.os} ${release()}, ${Deno.build.arch}`,
     Network: "loopback",
+    Placement: placed
+      ? "server on the last processor, clients of small requests on the first"
+      : "the system's",
   };
 }

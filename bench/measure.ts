@@ -98,7 +98,7 @@ async function warmUp(
 
 /**
  * Measures a workload; on a slow machine in fewer rounds, so that a run ends in time. Before, each task
- * runs for `warm` milliseconds, and at least once.
+ * runs for `warm` milliseconds, if it is one of big bodies for a fifth of that, and at least once.
  */
 export async function measure(workload: Workload, field: Field, warm: number): Promise<Row[]> {
   const all = entrants(workload, field.installed.clients);
@@ -106,10 +106,11 @@ export async function measure(workload: Workload, field: Field, warm: number): P
   const contestants = new Map<Client, Contestant>();
   for (const { client } of all.values()) {
     if (contestants.has(client)) continue;
-    const contestant = await Contestant.start(client, field.installed, field.config);
+    const { installed, config } = field;
+    const contestant = await Contestant.start(client, installed, config, workload.small);
     contestants.set(client, stack.use(contestant));
   }
-  await warmUp([...all.values()], contestants, warm);
+  await warmUp([...all.values()], contestants, workload.small ? warm : warm / 5);
   const end = performance.now() + MOST;
   let rounds = 0;
   while (rounds < workload.rounds && (rounds < FEWEST || performance.now() < end)) {

@@ -49,6 +49,7 @@ async function main([id, way = "", client = "ours"]: string[]): Promise<void> {
     client as Client,
     field.installed,
     field.config,
+    false,
     "--cpu-prof",
     `--cpu-prof-dir=${folder}`,
   );

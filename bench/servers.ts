@@ -5,6 +5,7 @@
  * @module
  */
 import { fileURLToPath } from "node:url";
+import { placed } from "./cores.ts";
 import { LineChild } from "./line_child.ts";
 
 const CERTIFICATE = fileURLToPath(import.meta.resolve("../tests/tls/localhost.pem"));
@@ -30,7 +31,7 @@ export class Server implements AsyncDisposable {
 
   /** Starts a program that prints its port. */
   static async start(kind: string, command: string, args: string[], ca?: string): Promise<Server> {
-    const child = new LineChild(kind, command, args);
+    const child = new LineChild(kind, ...await placed("server", command, args));
     const port = Number(await child.line());
     const at = { hostname: "127.0.0.1", port };
     const control = ca === undefined
