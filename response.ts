@@ -359,19 +359,27 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
    * @throws {IncompleteRead} When the body ends early, see {@linkcode HTTPResponse}.
    */
   readline(limit = -1): Promise<Uint8Array<ArrayBuffer>> {
-    let body: BodyReader | null = null;
     try {
       const most = checkCount(limit);
-      body = this.#enter();
-      // CPython: after HEAD there is nothing, and the response is not over by that.
-      if (body === null || this.#method === "HEAD") return Promise.resolve(EMPTY);
-      const now = body.lineNow(most);
-      return now === null ? this.#run(body, body.line(most)) : Promise.resolve(now);
+      const line = this.#lineNow(most);
+      if (line !== null) return Promise.resolve(line);
+      const body = this.#opened();
+      return this.#run(body, body.line(most));
     } catch (error) {
-      const broken = body !== null && body.decoder.broken === null &&
-        error instanceof ProtocolError;
-      if (broken) return this.#run(body!, body!.line(checkCount(limit)));
-      return Promise.reject(body === null ? error : this.#fail(body, error));
+      return Promise.reject(error);
+    }
+  }
+
+  /** The next line, or `null` where it has to be waited for, or the framing is broken. */
+  #lineNow(limit: number): Uint8Array<ArrayBuffer> | null {
+    const body = this.#enter();
+    // CPython: after HEAD there is nothing, and the response is not over by that.
+    if (body === null || this.#method === "HEAD") return EMPTY;
+    try {
+      return body.lineNow(limit);
+    } catch (error) {
+      if (body.decoder.broken === null && error instanceof ProtocolError) return null;
+      throw this.#fail(body, error);
     }
   }
 
@@ -424,10 +432,12 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
    * ```
    */
   lines(): AsyncIterableIterator<Uint8Array<ArrayBuffer>> {
-    return new BodyIterator(async () => {
-      const line = await this.readline();
-      return line.length === 0 ? null : line;
-    }, null);
+    const some = (line: Uint8Array<ArrayBuffer> | null) => line?.length === 0 ? null : line;
+    return new BodyIterator({
+      now: () => some(this.#lineNow(Infinity)),
+      next: async () => some(await this.readline()),
+      leave() {},
+    });
   }
 
   /**
@@ -443,13 +453,28 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
   ): AsyncIterableIterator<Uint8Array<ArrayBuffer>> {
     this.#refuseLocked();
     // The inherited iterator costs half as much as a whole small request.
-    return new BodyIterator(
-      () => {
+    const keep = options?.preventCancel ?? false;
+    return new BodyIterator({
+      now: () => this.#chunkNow(),
+      next: () => {
         if (this.#body?.cut) return Promise.reject(this.#body.cutShort);
         return this.#exclusive<Uint8Array<ArrayBuffer> | null>((body) => body.chunk(), null);
       },
-      options?.preventCancel ? null : () => this.close(),
-    );
+      leave: () => {
+        if (!keep) this.close();
+      },
+    });
+  }
+
+  /** The next piece, or `null` where it has to be waited for, or is not one. */
+  #chunkNow(): Uint8Array<ArrayBuffer> | null {
+    if (this.#closed) return null;
+    const body = this.#enter();
+    try {
+      return body === null ? null : body.chunkNow();
+    } catch (error) {
+      throw this.#fail(body!, error);
+    }
   }
 
   /** The pieces of the body as they come; see {@linkcode values}. */

@@ -4,42 +4,65 @@
  * @module
  */
 
-/** Iterates until `next` gives `null`; leaving the loop early calls `leave`. */
-export class BodyIterator implements AsyncIterableIterator<Uint8Array<ArrayBuffer>> {
-  #next: () => Promise<Uint8Array<ArrayBuffer> | null>;
-  #leave: (() => void) | null;
+type Piece = Uint8Array<ArrayBuffer>;
+type Step = IteratorResult<Piece, undefined>;
+
+const DONE: Step = { done: true, value: undefined };
+
+/** Where the pieces come from. */
+export interface Pieces {
+  /** The next piece, or `null` where it has to be waited for, or may be the end. */
+  now(): Piece | null;
+  /** The next piece, or `null` at the end. */
+  next(): Promise<Piece | null>;
+  /** The loop was left early. */
+  leave(): void;
+}
+
+/** Iterates over pieces; those that are there cost one promise each. */
+export class BodyIterator implements AsyncIterableIterator<Piece> {
+  #pieces: Pieces;
   #over = false;
   #busy = false;
-  #last: Promise<IteratorResult<Uint8Array<ArrayBuffer>, undefined>> | null = null;
+  #last: Promise<Step> | null = null;
 
-  constructor(next: () => Promise<Uint8Array<ArrayBuffer> | null>, leave: (() => void) | null) {
-    this.#next = next;
-    this.#leave = leave;
+  constructor(pieces: Pieces) {
+    this.#pieces = pieces;
   }
 
   /** Steps that are taken at once are answered in order. */
-  next(): Promise<IteratorResult<Uint8Array<ArrayBuffer>, undefined>> {
-    const take = () => this.#take();
-    return this.#last = this.#busy ? this.#last!.then(take, take) : this.#take();
+  next(): Promise<Step> {
+    if (this.#busy) {
+      const take = () => this.#take();
+      return this.#last = this.#last!.then(take, take);
+    }
+    if (this.#over) return Promise.resolve(DONE);
+    try {
+      const value = this.#pieces.now();
+      if (value !== null) return Promise.resolve({ done: false, value });
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    return this.#last = this.#take();
   }
 
-  async #take(): Promise<IteratorResult<Uint8Array<ArrayBuffer>, undefined>> {
-    if (this.#over) return { done: true, value: undefined };
+  async #take(): Promise<Step> {
+    if (this.#over) return DONE;
     this.#busy = true;
     try {
-      const value = await this.#next();
+      const value = await this.#pieces.next();
       if (value !== null) return { done: false, value };
       this.#over = true;
-      return { done: true, value: undefined };
+      return DONE;
     } finally {
       this.#busy = false;
     }
   }
 
-  return(): Promise<IteratorResult<Uint8Array<ArrayBuffer>, undefined>> {
-    if (!this.#over) this.#leave?.();
+  return(): Promise<Step> {
+    if (!this.#over) this.#pieces.leave();
     this.#over = true;
-    return Promise.resolve({ done: true, value: undefined });
+    return Promise.resolve(DONE);
   }
 
   [Symbol.asyncIterator](): this {

@@ -162,8 +162,11 @@ export class BodyReader {
     while (at < near && bytes[at] !== LF) at++;
     if (at === near) at = near === end ? -1 : bytes.subarray(0, end).indexOf(LF, near);
     if (at < 0) return null;
-    const line = this.#take(at + 1 - start);
-    this.#settle(line.length, line.length);
+    const count = at + 1 - start;
+    this.decoder.took(count);
+    this.#count(count);
+    const line = reader.takeLine(count, run);
+    this.#settle(count, count);
     return line;
   }
 
@@ -193,6 +196,17 @@ export class BodyReader {
     if (run !== ENDED) return this.piece(run);
     this.#finish();
     return null;
+  }
+
+  /** What `chunk` gives where something is buffered. */
+  chunkNow(): Uint8Array<ArrayBuffer> | null {
+    let run: number;
+    try {
+      run = this.decoder.ready(this.#channel.reader);
+    } catch {
+      return null;
+    }
+    return run > 0 ? this.piece(run) : null;
   }
 
   /** The piece of which `ready()` has said that `run` bytes of it are there. */

@@ -173,8 +173,8 @@ export function parseFieldLines(
 function endsBlank(text: string, ends: number[]): boolean {
   const count = ends.length;
   if (count === 0) return false;
-  const line = text.slice(count === 1 ? 0 : ends[count - 2], ends[count - 1]);
-  return line === "\r\n" || line === "\n";
+  const size = ends[count - 1] - (count === 1 ? 0 : ends[count - 2]);
+  return size === 1 || (size === 2 && text.charCodeAt(ends[count - 1] - 2) === CR);
 }
 
 /** The fields so far, and what a fold would continue. */
