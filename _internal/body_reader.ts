@@ -8,6 +8,7 @@ import { HTTPException, IncompleteRead, ProtocolError } from "../errors.ts";
 import { type BodyDecoder, ENDED, NEED_MORE } from "./body_decoder.ts";
 import type { Channel } from "./channel.ts";
 import { messageOf } from "../headers.ts";
+import type { Buffered } from "./line_reader.ts";
 import { type ResponseTimings, tell } from "./trace.ts";
 
 /** No bytes. */
@@ -26,6 +27,7 @@ export class BodyReader {
   /** Whether it was closed with some of it left. */
   cut = false;
   #channel: Channel;
+  #reader: Buffered;
   /** Whether the connection may serve another request after this body. */
   #keep: boolean;
   /** Whether what follows is no longer HTTP: the connection stays as it is. */
@@ -44,6 +46,7 @@ export class BodyReader {
   ) {
     this.#timings = timings;
     this.#channel = channel;
+    this.#reader = channel.reader;
     this.decoder = decoder;
     this.#chunked = kind.chunked;
     this.#tunnel = kind.tunnel;
@@ -82,7 +85,7 @@ export class BodyReader {
   gatherNow(limit: number): Uint8Array<ArrayBuffer> | null {
     if (limit === 0 && !this.#chunked) return this.#nothing();
     const known = this.decoder.length;
-    if (known === null || known > this.#channel.reader.available || known > limit) return null;
+    if (known === null || known > this.#reader.available || known > limit) return null;
     const piece = this.#take(known);
     this.#settle(known, limit);
     return piece;
@@ -114,7 +117,7 @@ export class BodyReader {
   }
 
   async #gatherParts(limit: number): Promise<Uint8Array<ArrayBuffer>> {
-    const { reader } = this.#channel;
+    const reader = this.#reader;
     const parts: Uint8Array<ArrayBuffer>[] = [];
     let size = 0;
     for (;;) {
@@ -140,7 +143,7 @@ export class BodyReader {
   /** A copy of what is there. */
   async peek(): Promise<Uint8Array<ArrayBuffer>> {
     const run = await this.ready();
-    const { bytes, start } = this.#channel.reader;
+    const { bytes, start } = this.#reader;
     if (run !== ENDED && this.#total + run > this.#channel.settings.maxBodyBytes) this.#count(run);
     if (run !== ENDED) return bytes.slice(start, start + run) as Uint8Array<ArrayBuffer>;
     // CPython: a look at the end of a chunked body ends it, at that of another one does not.
@@ -150,7 +153,7 @@ export class BodyReader {
 
   /** What `line` gives where the whole line is buffered. */
   lineNow(limit: number): Uint8Array<ArrayBuffer> | null {
-    const { reader } = this.#channel;
+    const reader = this.#reader;
     if (limit === 0 || this.decoder.broken !== null) return null;
     const run = this.decoder.ready(reader);
     if (run <= 0) return null;
@@ -166,13 +169,13 @@ export class BodyReader {
     this.decoder.took(count);
     this.#count(count);
     const line = reader.takeLine(count, run);
-    this.#settle(count, count);
+    if (this.decoder.ended) this.#settle(count, count);
     return line;
   }
 
   /** Up to and including the next LF, at most `limit` bytes. */
   async line(limit: number): Promise<Uint8Array<ArrayBuffer>> {
-    const { reader } = this.#channel;
+    const reader = this.#reader;
     if (limit === 0) return this.#chunked ? EMPTY : this.#nothing();
     const parts: Uint8Array<ArrayBuffer>[] = [];
     let size = 0;
@@ -202,7 +205,7 @@ export class BodyReader {
   chunkNow(): Uint8Array<ArrayBuffer> | null {
     let run: number;
     try {
-      run = this.decoder.ready(this.#channel.reader);
+      run = this.decoder.ready(this.#reader);
     } catch {
       return null;
     }
@@ -216,13 +219,13 @@ export class BodyReader {
       if (this.decoder.length === 0) this.#finish();
       return piece;
     }
-    const target = new Uint8Array(this.#channel.reader.available);
+    const target = new Uint8Array(this.#reader.available);
     return target.subarray(0, this.pull(target));
   }
 
   /** Moves what is buffered into `target`; `ready()` must have said that there is something. */
   pull(target: Uint8Array): number {
-    const count = this.decoder.pull(this.#channel.reader, target, 0, target.length);
+    const count = this.decoder.pull(this.#reader, target, 0, target.length);
     this.#count(count);
     if (this.decoder.length === 0) this.#finish();
     return count;
@@ -230,7 +233,7 @@ export class BodyReader {
 
   /** Waits for content: how many bytes of it are buffered in one run, or `ENDED`. */
   async ready(): Promise<number> {
-    const { reader } = this.#channel;
+    const reader = this.#reader;
     const { decoder } = this;
     try {
       for (;;) {
@@ -288,7 +291,7 @@ export class BodyReader {
   /** Whether the body is at its end, as far as that shows without waiting. */
   #atEnd(): boolean {
     try {
-      return this.decoder.ready(this.#channel.reader) === ENDED;
+      return this.decoder.ready(this.#reader) === ENDED;
     } catch {
       return false;
     }
@@ -329,12 +332,12 @@ export class BodyReader {
     if (count === 0) return EMPTY;
     this.decoder.took(count);
     this.#count(count);
-    return this.#channel.reader.take(count);
+    return this.#reader.take(count);
   }
 
   /** Fills `target[at..to]`; stops early at the end of the body, or where it broke. */
   async #into(target: Uint8Array, at: number, to: number): Promise<number> {
-    const { reader } = this.#channel;
+    const reader = this.#reader;
     const { decoder } = this;
     if (at === to) {
       if (this.#chunked) await this.ready();
