@@ -606,6 +606,24 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
     return reason;
   }
 
+  /** Gives the stream a piece straight from the socket, if it is time for one. */
+  async #pullStraight(
+    controller: ReadableByteStreamController,
+    body: BodyReader,
+  ): Promise<boolean> {
+    const piece = body.over ? null : await body.straight();
+    if (piece === null) return false;
+    if (this.locked) {
+      body.passed(piece);
+      controller.enqueue(piece);
+    } else {
+      // The reader that asked has let go.
+      body.unread(piece);
+      this.#letGo = true;
+    }
+    return true;
+  }
+
   /** The web stream asks for a piece. */
   async #pull(controller: ReadableByteStreamController): Promise<void> {
     if (this.#busy) throw new TypeError("Cannot read response: another read is at work");
@@ -613,6 +631,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
     this.#busy = true;
     try {
       if (body.cut) throw body.cutShort;
+      if (!controller.byobRequest && await this.#pullStraight(controller, body)) return;
       const run = body.over ? ENDED : await body.ready();
       // The reader that asked has let go: the bytes stay in the buffer for whoever reads next.
       if (!this.locked) {

@@ -8,7 +8,8 @@ import { HTTPException, IncompleteRead, ProtocolError } from "../errors.ts";
 import { type BodyDecoder, ENDED, NEED_MORE } from "./body_decoder.ts";
 import type { Channel } from "./channel.ts";
 import { messageOf } from "../headers.ts";
-import type { Buffered } from "./line_reader.ts";
+import { BUFFER_SIZE, type Buffered } from "./line_reader.ts";
+import { leaveLitter } from "./litter.ts";
 import { type ResponseTimings, tell } from "./trace.ts";
 
 /** No bytes. */
@@ -16,6 +17,9 @@ export const EMPTY: Uint8Array<ArrayBuffer> = new Uint8Array(0);
 const LF = 10;
 /** From this size on, bytes are read straight from the socket into the user's memory. */
 const DIRECT = 16384;
+const MIB = 1048576;
+/** The size of the largest pieces. */
+const MOST = 524288;
 /** The size of the pieces that a body of unknown length is gathered in. */
 const PIECE = 65536;
 
@@ -36,6 +40,8 @@ export class BodyReader {
   /** Why nothing that follows can be trusted: the body ended early, or its framing broke. */
   #broken: { cause: unknown } | null = null;
   #total = 0;
+  /** The size of the next piece that is read straight from the socket; 0 for none. */
+  #straight = 0;
   #timings: ResponseTimings;
 
   constructor(
@@ -102,14 +108,17 @@ export class BodyReader {
     return whole;
   }
 
-  /** Into one array that grows sixteenfold: one copy of a sixteenth, where parts would be copied whole. */
+  /**
+   * Into one array that grows sixteenfold, and then by more: what has come is copied into memory that is
+   * not touched yet, where parts would be copied whole.
+   */
   async #gatherKnown(most: number): Promise<Uint8Array<ArrayBuffer>> {
     let whole = new Uint8Array(Math.min(most, PIECE));
     let size = 0;
     for (;;) {
       size = await this.#into(whole, size, whole.length);
       if (size < whole.length || size === most) break;
-      const bigger = new Uint8Array(Math.min(most, whole.length * 16));
+      const bigger = new Uint8Array(Math.min(most, whole.length * (whole.length < MIB ? 16 : 64)));
       bigger.set(whole);
       whole = bigger;
     }
@@ -215,12 +224,44 @@ export class BodyReader {
   /** The piece of which `ready()` has said that `run` bytes of it are there. */
   piece(run: number): Uint8Array<ArrayBuffer> {
     if (!this.#chunked) {
+      if (run === BUFFER_SIZE) this.#straight = 2 * BUFFER_SIZE;
       const piece = this.#take(run);
+      leaveLitter(run);
       if (this.decoder.length === 0) this.#finish();
       return piece;
     }
     const target = new Uint8Array(this.#reader.available);
+    leaveLitter(target.length);
     return target.subarray(0, this.pull(target));
+  }
+
+  /**
+   * A larger piece, read straight from the socket, where the last ones have come as fast as they could
+   * be read; else `null`. {@linkcode passed} or {@linkcode unread} must follow. Fewer pieces are fewer
+   * writes: a file is written in half the time.
+   */
+  async straight(): Promise<Uint8Array<ArrayBuffer> | null> {
+    const reader = this.#reader;
+    const size = this.#straight;
+    if (size === 0 || !reader.dry || this.decoder.ahead() < size) return null;
+    const target = new Uint8Array(size);
+    const count = await reader.fillInto(target);
+    this.#straight = count === size ? Math.min(2 * size, MOST) : count < size / 2 ? 0 : size;
+    if (count === 0) return null;
+    leaveLitter(count);
+    return target.subarray(0, count);
+  }
+
+  /** Accounts for what {@linkcode straight} gave. */
+  passed(piece: Uint8Array): void {
+    this.decoder.took(piece.length);
+    this.#count(piece.length);
+    if (this.decoder.length === 0) this.#finish();
+  }
+
+  /** Puts what {@linkcode straight} gave in front of what comes next. */
+  unread(piece: Uint8Array): void {
+    this.#reader.unread(piece);
   }
 
   /** Moves what is buffered into `target`; `ready()` must have said that there is something. */
