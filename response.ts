@@ -606,13 +606,14 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
     return reason;
   }
 
-  /** Gives the stream a piece straight from the socket, if it is time for one. */
+  /** Gives the stream a piece straight from the socket; `false` where there was none. */
   async #pullStraight(
     controller: ReadableByteStreamController,
     body: BodyReader,
   ): Promise<boolean> {
-    const piece = body.over ? null : await body.straight();
-    if (piece === null) return false;
+    const piece = await body.straight();
+    if (body.cut) throw body.cutShort;
+    if (piece.length === 0) return false;
     if (this.locked) {
       body.passed(piece);
       controller.enqueue(piece);
@@ -631,7 +632,8 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
     this.#busy = true;
     try {
       if (body.cut) throw body.cutShort;
-      if (!controller.byobRequest && await this.#pullStraight(controller, body)) return;
+      const straight = body.straightNext && !controller.byobRequest;
+      if (straight && await this.#pullStraight(controller, body)) return;
       const run = body.over ? ENDED : await body.ready();
       // The reader that asked has let go: the bytes stay in the buffer for whoever reads next.
       if (!this.locked) {

@@ -18,7 +18,7 @@ const ROOMS: Record<string, { lines: number; floor: number }> = {
   "_internal/lifeline.ts": { lines: 180, floor: 2 },
   "_internal/tls.ts": { lines: 80, floor: 2 },
   "_internal/host.ts": { lines: 110, floor: 2 },
-  "_internal/body_iterator.ts": { lines: 60, floor: 2 },
+  "_internal/body_iterator.ts": { lines: 80, floor: 2 },
   "_internal/debug.ts": { lines: 60, floor: 2 },
   "_internal/line_reader.ts": { lines: 220, floor: 3 },
   "_internal/field_lines.ts": { lines: 260, floor: 4 },
@@ -29,9 +29,10 @@ const ROOMS: Record<string, { lines: number; floor: number }> = {
   "_internal/streams.ts": { lines: 60, floor: 5 },
   "_internal/node_transport.ts": { lines: 280, floor: 5 },
   "_internal/sockets.ts": { lines: 120, floor: 5 },
+  "_internal/litter.ts": { lines: 40, floor: 0 },
   "_internal/head.ts": { lines: 210, floor: 5 },
   "_internal/body_decoder.ts": { lines: 260, floor: 6 },
-  "_internal/channel.ts": { lines: 380, floor: 8 },
+  "_internal/channel.ts": { lines: 390, floor: 8 },
   "_internal/watch.ts": { lines: 120, floor: 8 },
   "_internal/outbox.ts": { lines: 140, floor: 8 },
   "_internal/trace.ts": { lines: 120, floor: 8 },
@@ -54,13 +55,18 @@ const ROOMS: Record<string, { lines: number; floor: number }> = {
 const OVER_BUDGET: Record<string, { lines: number; why: string }> = {
   "status.ts": { lines: 310, why: "66 names with a doc comment each, and nothing else" },
   "_internal/line_reader.ts": {
-    lines: 345,
+    lines: 380,
     why: "the buffer and its public face are one concern: who else knew buffers would be a second",
   },
   "_internal/framing.ts": { lines: 145, why: "the rule for each field stands by its RFC section" },
   "_internal/body_decoder.ts": { lines: 300, why: "four decoders behind one interface" },
+  "_internal/body_reader.ts": {
+    lines: 450,
+    why: "Python's read family and the pieces of a stream share one account of what was read",
+  },
+  "_internal/request_writer.ts": { lines: 320, why: "all that a request is made of, as bytes" },
   "headers.ts": { lines: 460, why: "30 public methods, half of it their documentation" },
-  "response.ts": { lines: 620, why: "the whole public face, two thirds of it documentation" },
+  "response.ts": { lines: 670, why: "the whole public face, two thirds of it documentation" },
 };
 
 const LONGEST_FUNCTION = 60;
