@@ -35,13 +35,12 @@ import {
   type ResponseOptions,
   settingsOf,
 } from "./_internal/options.ts";
+import { contentOf, type RequestBody } from "./_internal/request_body.ts";
 import {
-  contentOf,
   fieldPairs,
   type FieldValue,
   hasField,
   type HeaderFields,
-  type RequestBody,
   requestFields,
   RequestHead,
 } from "./_internal/request_writer.ts";

@@ -34,12 +34,8 @@ export type {
   RequestOptions,
   ResponseOptions,
 } from "./_internal/options.ts";
-export type {
-  FieldValue,
-  HeaderFields,
-  RequestBody,
-  Trailers,
-} from "./_internal/request_writer.ts";
+export type { RequestBody } from "./_internal/request_body.ts";
+export type { FieldValue, HeaderFields, Trailers } from "./_internal/request_writer.ts";
 export type { TLSContext } from "./_internal/tls.ts";
 export type { Transport } from "./_internal/transport.ts";
 export type { ResponseTimings, Trace, TraceEvent } from "./_internal/trace.ts";

@@ -5,15 +5,18 @@
  * @module
  */
 import type { Channel } from "./channel.ts";
+import { chunkLine, CRLF } from "./request_writer.ts";
 import { tell, type Trace } from "./trace.ts";
 import type { Watch } from "./watch.ts";
 
-/** Pieces are put together up to this size: one write for a 64 KiB piece with its chunk framing. */
-const STAGE = 131072;
+/** Pieces are put together up to this size: one write for seven of 64 KiB with their framing. */
+const STAGE = 524288;
+/** The same where the progress is told: after each write. */
+const TRACED_STAGE = 131072;
 /** A body that comes with the head waits this long for its pieces, so that they share a write. */
 const GRACE_MS = 10;
 /** How many microtasks a source or a write may take before something else is done meanwhile. */
-const PROMPT = 8;
+export const PROMPT = 8;
 
 /** Thrown where the rest of the request is not to be sent; never leaves this library. */
 export const STOPPED = new Error("stopped");
@@ -24,6 +27,7 @@ export class Outbox {
   #watch: Watch;
   #stage: Uint8Array;
   #used: number;
+  #most = STAGE;
   #started = false;
   #graceEnd = 0;
   /** Where the head ends, for the trace; 0 where it is out already. */
@@ -36,16 +40,29 @@ export class Outbox {
     this.#used = this.#headSize = head.length;
     const { trace } = channel;
     channel.onsent = trace === null ? null : () => this.#report(trace);
+    if (trace !== null) this.#most = TRACED_STAGE;
   }
 
   /** Stages bytes, or returns a promise where something has to be written for that. */
   add(bytes: Uint8Array): Promise<void> | null {
-    if (this.#used + bytes.length > this.#stage.length) {
-      if (this.#used + bytes.length > STAGE) return this.#spill(bytes);
-      this.#grow(this.#used + bytes.length);
-    }
+    if (!this.#hasRoom(bytes.length)) return this.#spill(bytes);
     this.#stage.set(bytes, this.#used);
     this.#used += bytes.length;
+    return null;
+  }
+
+  /** The same for a chunk of this data (RFC 9112, Section 7.1). */
+  addChunk(data: Uint8Array): Promise<void> | null {
+    const line = chunkLine(data.length);
+    if (!this.#hasRoom(line.length + data.length + 2)) return this.#spillChunk(line, data);
+    const stage = this.#stage;
+    let at = this.#used;
+    for (let i = 0; i < line.length; i++) stage[at++] = line[i];
+    stage.set(data, at);
+    at += data.length;
+    stage[at] = CRLF[0];
+    stage[at + 1] = CRLF[1];
+    this.#used = at + 2;
     return null;
   }
 
@@ -57,14 +74,14 @@ export class Outbox {
     await this.#write(bytes, more);
   }
 
-  /** Waits for a piece of the body; what is staged goes out if the source takes its time. */
+  /** Waits for what the source gives; what is staged goes out if it takes its time. */
   async during<T>(piece: PromiseLike<T>): Promise<T> {
     const promise = Promise.resolve(piece);
-    let settled = false;
-    const settle = () => void (settled = true);
-    promise.then(settle, settle);
-    for (let i = 0; i < PROMPT && !settled; i++) await null;
-    if (settled) return await promise;
+    return await prompt(promise) ? await promise : await this.late(promise);
+  }
+
+  /** Waits for a piece of the body that did not come at once. */
+  async late<T>(promise: Promise<T>): Promise<T> {
     if (!this.#started && await this.#grace(promise)) return await promise;
     await this.flush(true);
     if (!(await this.#watch.race(promise))) throw STOPPED;
@@ -73,14 +90,28 @@ export class Outbox {
 
   async #spill(bytes: Uint8Array): Promise<void> {
     await this.flush(true);
-    if (bytes.length >= STAGE / 2) await this.#write(bytes, true);
+    if (bytes.length >= this.#most / 2) await this.#write(bytes, true);
     else this.add(bytes);
   }
 
-  #grow(size: number): void {
-    const stage = new Uint8Array(Math.max(Math.min(STAGE, size * 2), size));
+  async #spillChunk(line: Uint8Array, data: Uint8Array): Promise<void> {
+    if (data.length < this.#most / 2) {
+      await this.flush(true);
+      this.addChunk(data);
+      return;
+    }
+    for (const part of [line, data, CRLF]) await this.add(part);
+  }
+
+  /** Whether so much more can be staged. */
+  #hasRoom(more: number): boolean {
+    const size = this.#used + more;
+    if (size <= this.#stage.length) return true;
+    if (size > this.#most) return false;
+    const stage = new Uint8Array(Math.min(this.#most, size * 2));
     stage.set(this.#stage.subarray(0, this.#used));
     this.#stage = stage;
+    return true;
   }
 
   /** Waits a moment for a piece. Whether it came. */

@@ -1,9 +1,9 @@
 /**
- * Requests as bytes: the head, each part of it checked; the kinds of bodies; chunked encoding.
+ * Requests as bytes: the head, each part of it checked; chunked encoding.
  *
  * @module
  */
-import type { Reader } from "@std/io/types";
+import { type Content, contentLength } from "./request_body.ts";
 import { decodeLatin1, encodeAsciiInto, encodeLatin1 } from "./latin1.ts";
 import {
   checkFieldName,
@@ -23,35 +23,6 @@ export type HeaderFields =
 
 /** Fields for after a body, or what makes them when it is out: a digest, say. */
 export type Trailers = HeaderFields | (() => HeaderFields | Promise<HeaderFields>);
-
-/**
- * The body of a request. A `string` is sent as ISO-8859-1. The size of strings, bytes and a `Blob` is
- * known, so they get a `Content-Length`; the others are chunked, a chunk for each of their pieces.
- */
-export type RequestBody =
-  | string
-  | ArrayBuffer
-  | ArrayBufferView
-  | Blob
-  | ReadableStream<Uint8Array | string>
-  | Reader
-  | Iterable<Uint8Array | string>
-  | AsyncIterable<Uint8Array | string>;
-
-/** A body in a form that can be sent. */
-export type Content =
-  | { kind: "bytes"; bytes: Uint8Array }
-  | {
-    kind: "pieces";
-    size: number | null;
-    /** Whether it is read from, rather than iterated over. */
-    readable: boolean;
-    pieces: () => AnyIterator;
-  }
-  | null;
-
-/** An iterator that may be asynchronous, over what the user gave. */
-export type AnyIterator = Iterator<unknown> | AsyncIterator<unknown>;
 
 /** A request head, line by line, in the making. */
 export class RequestHead {
@@ -143,101 +114,6 @@ export function hasField(pairs: FieldPairs, name: string): boolean {
   return pairs.some(([other]) => other.length === name.length && other.toLowerCase() === name);
 }
 
-/** The bytes of any buffer or view. */
-function viewOf(body: ArrayBuffer | ArrayBufferView): Uint8Array {
-  return ArrayBuffer.isView(body)
-    ? new Uint8Array(body.buffer, body.byteOffset, body.byteLength)
-    : new Uint8Array(body);
-}
-
-/**
- * A body in a form that can be sent; a string that is not ISO-8859-1 and a body of no known kind are
- * refused here, before anything is sent.
- *
- * @param blocksize The size of the pieces in which a `Reader` is read.
- */
-export function contentOf(body: RequestBody | null | undefined, blocksize: number): Content {
-  if (body === null || body === undefined) return null;
-  if (typeof body === "string") return { kind: "bytes", bytes: encodeLatin1(body, "the body") };
-  if (body instanceof ArrayBuffer || ArrayBuffer.isView(body)) {
-    return { kind: "bytes", bytes: viewOf(body) };
-  }
-  if (body instanceof Blob) {
-    return pieces(() => streamPieces(body.stream()), true, body.size);
-  }
-  if (body instanceof ReadableStream) {
-    if (body.locked) throw new TypeError("Cannot send body: the stream is locked");
-    return pieces(() => streamPieces(body), true);
-  }
-  if (typeof (body as Reader).read === "function") {
-    return pieces(() => readPieces(body as Reader, blocksize), true);
-  }
-  const iterable = body as Partial<Iterable<unknown> & AsyncIterable<unknown>>;
-  if (typeof iterable[Symbol.asyncIterator] === "function") {
-    return pieces(() => iterable[Symbol.asyncIterator]!(), false);
-  }
-  if (typeof iterable[Symbol.iterator] === "function") {
-    return pieces(() => iterable[Symbol.iterator]!(), false);
-  }
-  throw new TypeError(
-    "Cannot send body: it is no string, bytes, Blob, stream, Reader or iterable of bytes",
-  );
-}
-
-function pieces(open: () => AnyIterator, readable: boolean, size: number | null = null): Content {
-  return { kind: "pieces", size, readable, pieces: open };
-}
-
-/** A stream piece by piece; leaving early cancels it. */
-function streamPieces(stream: ReadableStream<unknown>): AsyncIterator<unknown> {
-  const reader = stream.getReader();
-  return {
-    next() {
-      const step = reader.read();
-      step.then(({ done }) => done && reader.releaseLock(), () => {});
-      return step as Promise<IteratorResult<unknown>>;
-    },
-    async return() {
-      await reader.cancel();
-      reader.releaseLock();
-      return { done: true, value: undefined };
-    },
-  };
-}
-
-/** A `Reader` in pieces of `blocksize` bytes, each in memory of its own only while it is sent. */
-async function* readPieces(reader: Reader, blocksize: number): AsyncGenerator<Uint8Array> {
-  // A file is read in larger steps: the pieces are the same, and each step costs a thread's turn.
-  const blocks = reader instanceof Deno.FsFile ? Math.max(1, Math.floor(FILE_STEP / blocksize)) : 1;
-  for (;;) {
-    const block = new Uint8Array(blocksize * blocks);
-    const count = await reader.read(block);
-    if (count === null) return;
-    for (let at = 0; at < count; at += blocksize) {
-      yield block.subarray(at, Math.min(count, at + blocksize));
-    }
-  }
-}
-
-const FILE_STEP = 262144;
-
-/** A piece of a body as bytes. */
-export function pieceBytes(piece: unknown): Uint8Array {
-  if (piece instanceof Uint8Array) return piece;
-  if (typeof piece === "string") return encodeLatin1(piece, "a piece of the body");
-  if (piece instanceof ArrayBuffer || ArrayBuffer.isView(piece)) return viewOf(piece);
-  throw new TypeError("Cannot send body: got a piece that is no string or bytes");
-}
-
-/** The methods that expect a body: without one, they say so by a length of 0. */
-const EXPECTS_BODY = ["PATCH", "POST", "PUT"];
-
-/** The size of a body where it is known without reading; Python's rules. */
-export function contentLength(method: string, content: Content): number | null {
-  if (content === null) return EXPECTS_BODY.includes(method.toUpperCase()) ? 0 : null;
-  return content.kind === "bytes" ? content.bytes.length : content.size;
-}
-
 /** Fields as pairs. */
 type FieldPairs = readonly (readonly [name: string, value: FieldValue])[];
 
@@ -271,7 +147,8 @@ export function requestFields(
   return { fields, encode_chunked };
 }
 
-const CRLF = Uint8Array.of(13, 10);
+/** The end of a line, and of a chunk's data. */
+export const CRLF: Uint8Array = Uint8Array.of(13, 10);
 
 /** The line before a chunk's data: its size in upper-case hexadecimal digits, as Python sends it. */
 export function chunkLine(size: number): Uint8Array {

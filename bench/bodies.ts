@@ -25,7 +25,9 @@ const READ: Record<string, Client[]> = {
 const SEND: Record<string, Partial<Record<Client, string>>> = {
   "bytes": everywhere("bytes"),
   "64 KiB pieces": everywhere("64 KiB pieces"),
-  "1 KiB pieces": { ...everywhere("1 KiB pieces"), raw: "64 KiB pieces" },
+  // What fetch takes is a stream; the others are given an iterable.
+  "1 KiB pieces": { ...everywhere("1 KiB pieces"), raw: "64 KiB pieces", fetch: "stream of 1 KiB" },
+  "stream of 1 KiB": { raw: "64 KiB pieces", fetch: "stream of 1 KiB" },
   "file": { ...everywhere("file"), raw: "64 KiB pieces", fetch: "file.readable" },
   "file.readable": { raw: "64 KiB pieces", fetch: "file.readable" },
 };
@@ -78,7 +80,7 @@ function lines(size: number): Line[] {
 
 function upload(size: number): Line[] {
   const of = (way: string): Task =>
-    task("upload", { way, size: way === "1 KiB pieces" ? Math.min(size, 16 * MIB) : size });
+    task("upload", { way, size: way.includes("1 KiB") ? Math.min(size, 16 * MIB) : size });
   return Object.entries(SEND).map(([way, rivals]) => ({
     way,
     tasks: Object.fromEntries(

@@ -46,7 +46,7 @@ const READ: Record<string, (response: Response, file: string) => Promise<number>
 const BODY: Record<string, (size: number, file: string) => BodyInit | Promise<BodyInit>> = {
   "bytes": (size) => new Uint8Array(size),
   "64 KiB pieces": (size) => stream(size, 65536),
-  "1 KiB pieces": (size) => stream(size, 1024),
+  "stream of 1 KiB": (size) => stream(size, 1024),
   "file.readable": async (_size, path) => (await Deno.open(path)).readable,
 };
 

@@ -18,6 +18,7 @@ import {
   fileTo,
   type Jobs,
   PARALLEL,
+  pieces,
   POSTED,
   stream,
 } from "./jobs.ts";
@@ -71,7 +72,8 @@ const READ: Record<string, (response: HTTPResponse, file: string) => Promise<num
 const BODY: Record<string, (size: number, file: string) => RequestBody | Promise<RequestBody>> = {
   "bytes": (size) => new Uint8Array(size),
   "64 KiB pieces": (size) => stream(size, 65536),
-  "1 KiB pieces": (size) => stream(size, 1024),
+  "1 KiB pieces": (size) => pieces(size, 1024),
+  "stream of 1 KiB": (size) => stream(size, 1024),
   "file": (_size, path) => Deno.open(path),
   "file.readable": async (_size, path) => (await Deno.open(path)).readable,
 };
