@@ -18,6 +18,8 @@ const LF = 10;
 /** From this size on, bytes are read straight from the socket into the user's memory. */
 const DIRECT = 16384;
 const MIB = 1048576;
+/** For less, chunks are not put together. */
+const SMALL = 2048;
 /** The size of the largest pieces. */
 const MOST = 524288;
 /** The size of the pieces that a body of unknown length is gathered in. */
@@ -131,7 +133,8 @@ export class BodyReader {
     const parts: Uint8Array<ArrayBuffer>[] = [];
     let size = 0;
     for (;;) {
-      const part = new Uint8Array(Math.min(limit - size, Math.max(PIECE, reader.available)));
+      const room = Math.max(PIECE, Math.min(size, MIB), reader.available);
+      const part = new Uint8Array(Math.min(limit - size, room));
       const count = await this.#into(part, 0, part.length);
       if (count > 0) parts.push(count === part.length ? part : part.subarray(0, count));
       size += count;
@@ -231,9 +234,31 @@ export class BodyReader {
       if (this.decoder.length === 0) this.#finish();
       return piece;
     }
-    const target = new Uint8Array(this.#reader.available);
-    leaveLitter(target.length);
+    const { available } = this.#reader;
+    leaveLitter(available);
+    if (this.decoder.small) return this.#together(available).slice();
+    const target = new Uint8Array(available);
     return target.subarray(0, this.pull(target));
+  }
+
+  /** Takes up to `most` buffered bytes of small chunks; what is given is a part of the buffer. */
+  #together(most: number): Uint8Array<ArrayBuffer> {
+    const { bytes, start, end } = this.#reader;
+    const to = this.decoder.pull(this.#reader, bytes, start, Math.min(end, start + most));
+    this.#count(to - start);
+    return bytes.subarray(start, to) as Uint8Array<ArrayBuffer>;
+  }
+
+  /** Moves what is buffered to `target[at..to]`; returns where it stopped. */
+  #move(target: Uint8Array, at: number, to: number): number {
+    if (!this.decoder.small || to - at < SMALL) {
+      const end = this.decoder.pull(this.#reader, target, at, to);
+      if (end > at) this.#count(end - at);
+      return end;
+    }
+    const piece = this.#together(to - at);
+    target.set(piece, at);
+    return at + piece.length;
   }
 
   /**
@@ -272,8 +297,7 @@ export class BodyReader {
 
   /** Moves what is buffered into `target`; `ready()` must have said that there is something. */
   pull(target: Uint8Array): number {
-    const count = this.decoder.pull(this.#reader, target, 0, target.length);
-    this.#count(count);
+    const count = this.#move(target, 0, target.length);
     if (this.decoder.length === 0) this.#finish();
     return count;
   }
@@ -390,9 +414,8 @@ export class BodyReader {
       if (this.#chunked) await this.ready();
       return at;
     }
-    for (let begin = at;; begin = at) {
-      at = decoder.pull(reader, target, at, to);
-      if (at > begin) this.#count(at - begin);
+    for (;;) {
+      at = this.#move(target, at, to);
       if (at === to || decoder.ended || this.#brokenFraming()) break;
       if (to - at >= DIRECT && reader.dry && decoder.ahead() >= DIRECT) {
         const room = target.subarray(at, Math.min(to, at + decoder.ahead()));
