@@ -278,7 +278,8 @@ export class BodyReader {
     const size = this.#straight;
     const target = new Uint8Array(size);
     const count = await this.#reader.fillInto(target);
-    this.#straight = count === size ? Math.min(2 * size, MOST) : count < size / 2 ? 0 : size;
+    if (count === size) this.#straight = Math.min(2 * size, MOST);
+    else if (count < size / 2) this.#straight = size > 2 * BUFFER_SIZE ? size / 2 : 0;
     leaveLitter(count);
     return target.subarray(0, count);
   }

@@ -7,7 +7,7 @@
  */
 import { HTTPException, LineTooLong, ProtocolError } from "../errors.ts";
 import type { Buffered } from "./line_reader.ts";
-import { isBlank, isToken } from "./syntax.ts";
+import { isBlank, tokenEnd } from "./syntax.ts";
 
 /** A field line that could not be taken as a field. */
 export interface HeaderDefect {
@@ -58,6 +58,7 @@ export const FIELDS: SectionKind = { ...HEAD, startLine: false };
 
 const LF = 10;
 const CR = 13;
+const COLON = 58;
 
 /** Finds the line ends of one section. */
 export class SectionScanner {
@@ -187,11 +188,10 @@ class FieldParser implements ParsedFields {
   /** One line, without its line end. */
   line(text: string, start: number, end: number): void {
     if (start < end && isBlank(text.charCodeAt(start))) return this.#fold(text.slice(start, end));
-    const colon = text.indexOf(":", start);
-    if (colon < 0 || colon >= end) return this.#defect("no-colon", text.slice(start, end));
-    if (!isToken(text, start, colon)) {
-      const blank = colon > start && isBlank(text.charCodeAt(colon - 1));
-      return this.#defect(blank ? "blank-before-colon" : "illegal-name", text.slice(start, end));
+    const colon = tokenEnd(text, start);
+    if (colon === start || text.charCodeAt(colon) !== COLON) {
+      const line = text.slice(start, end);
+      return this.#defect(problemOf(line, line.indexOf(":")), line);
     }
     let from = colon + 1;
     while (from < end && isBlank(text.charCodeAt(from))) from++;
@@ -223,6 +223,12 @@ class FieldParser implements ParsedFields {
     }
     this.defects.push({ problem, line });
   }
+}
+
+/** What is wrong with a line that does not begin with a name and a colon. */
+function problemOf(line: string, colon: number): HeaderDefect["problem"] {
+  if (colon < 0) return "no-colon";
+  return colon > 0 && isBlank(line.charCodeAt(colon - 1)) ? "blank-before-colon" : "illegal-name";
 }
 
 /** Whether a field of this name says where the message ends (RFC 9112, Section 6.3). */

@@ -30,7 +30,10 @@ interface FramingFields {
   proxyConnection: string;
 }
 
-/** One pass over the fields; the length of a name rules nearly all of them out. */
+/** The first letters of the names below, in lower case. */
+const INITIALS = Array.from("ctkp", (letter) => letter.charCodeAt(0));
+
+/** One pass over the fields; the length and the first letter of a name rule nearly all of them out. */
 function pick(fields: readonly string[]): FramingFields {
   const picked: FramingFields = {
     contentLength: null,
@@ -42,6 +45,7 @@ function pick(fields: readonly string[]): FramingFields {
   for (let i = 0; i < fields.length; i += 2) {
     const length = fields[i].length;
     if (length !== 10 && length !== 14 && length !== 16 && length !== 17) continue;
+    if (!INITIALS.includes(fields[i].charCodeAt(0) | 32)) continue;
     const value = fields[i + 1];
     switch (fields[i].toLowerCase()) {
       case "content-length":
