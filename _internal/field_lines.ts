@@ -7,7 +7,7 @@
  */
 import { HTTPException, LineTooLong, ProtocolError } from "../errors.ts";
 import type { Buffered } from "./line_reader.ts";
-import { isBlank, tokenEnd } from "./syntax.ts";
+import { isBlank, TCHAR } from "./syntax.ts";
 
 /** A field line that could not be taken as a field. */
 export interface HeaderDefect {
@@ -60,13 +60,17 @@ const LF = 10;
 const CR = 13;
 const COLON = 58;
 
-/** Finds the line ends of one section. */
+/** Finds the line ends of one section, and the colons behind the names: one look at each byte. */
 export class SectionScanner {
   /** Where each line ends, past its LF, counted from the start of the section. */
   readonly ends: number[] = [];
+  /** Where the colon of each line is if it begins with a name and a colon, else -1. */
+  readonly colons: number[] = [];
   /** Whether a NUL or a bare CR was seen. */
   suspicious = false;
   #scanned = 0;
+  /** The colon of the line that is scanned: 0 while that is in its name. */
+  #colon = 0;
   #kind: SectionKind;
   #limits: SectionLimits;
 
@@ -79,10 +83,17 @@ export class SectionScanner {
   scan(source: Buffered): boolean {
     const { bytes, start, end } = source;
     let from = this.ends.length === 0 ? 0 : this.ends[this.ends.length - 1];
+    let colon = this.#colon;
     let i = start + this.#scanned;
     for (; i < end; i++) {
+      if (colon === 0) {
+        while (i < end && TCHAR[bytes[i]] === 1) i++;
+        if (i === end) break;
+        colon = bytes[i] === COLON && i - start > from ? i - start : -1;
+      }
+      while (i < end && bytes[i] > CR) i++;
+      if (i === end) break;
       const byte = bytes[i];
-      if (byte > CR) continue;
       if (byte === LF) {
         const next = i + 1 - start;
         const blank = next - from === 1 || (next - from === 2 && bytes[i - 1] === CR);
@@ -92,7 +103,9 @@ export class SectionScanner {
         this.#check(next - from, next);
         const fields = this.ends.length - (this.#kind.startLine ? 1 : 0);
         this.ends.push(next);
+        this.colons.push(colon);
         from = next;
+        colon = this.#colon = 0;
         if (blank && fields >= 0) {
           this.#scanned = next;
           return true;
@@ -112,6 +125,7 @@ export class SectionScanner {
         if (bytes[i + 1] !== LF) this.suspicious = true;
       } else if (byte === 0) this.suspicious = true;
     }
+    this.#colon = colon;
     this.#scanned = i - start;
     this.#check(this.#scanned - from, this.#scanned);
     return false;
@@ -165,7 +179,7 @@ export function parseFieldLines(
     if (text.charCodeAt(end - 1) === LF) end--;
     if (end > start && text.charCodeAt(end - 1) === CR) end--;
     if (scanner.suspicious) checkBytes(text.slice(start, end));
-    parser.line(text, start, end);
+    parser.line(text, start, end, scanner.colons[i]);
   }
   return parser;
 }
@@ -186,17 +200,21 @@ class FieldParser implements ParsedFields {
   #open = false;
 
   /** One line, without its line end. */
-  line(text: string, start: number, end: number): void {
-    if (start < end && isBlank(text.charCodeAt(start))) return this.#fold(text.slice(start, end));
-    const colon = tokenEnd(text, start);
-    if (colon === start || text.charCodeAt(colon) !== COLON) {
-      const line = text.slice(start, end);
-      return this.#defect(problemOf(line, line.indexOf(":")), line);
-    }
+  line(text: string, start: number, end: number, colon: number): void {
+    if (colon < 0) return this.#odd(text.slice(start, end));
     let from = colon + 1;
     while (from < end && isBlank(text.charCodeAt(from))) from++;
     this.fields.push(text.slice(start, colon), text.slice(from, end));
     this.#open = true;
+  }
+
+  /** One that does not begin with a name and a colon. */
+  #odd(line: string): void {
+    if (line !== "" && isBlank(line.charCodeAt(0))) return this.#fold(line);
+    const colon = line.indexOf(":");
+    if (colon < 0) return this.#defect("no-colon", line);
+    const blank = colon > 0 && isBlank(line.charCodeAt(colon - 1));
+    this.#defect(blank ? "blank-before-colon" : "illegal-name", line);
   }
 
   /** obs-fold (RFC 9112, Section 5.2): a user agent puts one SP in its place. */
@@ -223,12 +241,6 @@ class FieldParser implements ParsedFields {
     }
     this.defects.push({ problem, line });
   }
-}
-
-/** What is wrong with a line that does not begin with a name and a colon. */
-function problemOf(line: string, colon: number): HeaderDefect["problem"] {
-  if (colon < 0) return "no-colon";
-  return colon > 0 && isBlank(line.charCodeAt(colon - 1)) ? "blank-before-colon" : "illegal-name";
 }
 
 /** Whether a field of this name says where the message ends (RFC 9112, Section 6.3). */

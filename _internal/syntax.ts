@@ -7,22 +7,16 @@
 import { InvalidURL } from "../errors.ts";
 
 /** token = 1*tchar (RFC 9110, Section 5.6.2): 1 at each code of a tchar. */
-const TCHAR = new Uint8Array(256);
+export const TCHAR: Uint8Array = new Uint8Array(256);
 for (
   const c of "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 ) TCHAR[c.charCodeAt(0)] = 1;
 
-/** Where the token that begins at `start` ends. */
-export function tokenEnd(text: string, start: number): number {
-  // Past the end, and for a code over 255, there is `undefined`, which is not 1 either.
-  let end = start;
-  while (TCHAR[text.charCodeAt(end)] === 1) end++;
-  return end;
-}
-
 /** Whether `text[start..end]` is a token. */
 export function isToken(text: string, start = 0, end: number = text.length): boolean {
-  return end > start && tokenEnd(text, start) >= end;
+  // A code over 255 reads past the table: `undefined`, which is not 1 either.
+  for (let i = start; i < end; i++) if (TCHAR[text.charCodeAt(i)] !== 1) return false;
+  return end > start;
 }
 
 /**
