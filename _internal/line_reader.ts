@@ -20,7 +20,8 @@ const BLOCK = 4096;
 
 /** Buffers that no connection needs at the moment: an idle connection holds none. */
 const pool: Uint8Array<ArrayBuffer>[] = [];
-const POOL_LIMIT = 16;
+/** As many as connections are likely to be at work at once: new ones cost a third of 100 small requests. */
+const POOL_LIMIT = 128;
 
 /** Bytes from a source, between `start` and `end`. */
 export class Buffered {
