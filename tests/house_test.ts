@@ -56,7 +56,7 @@ const ROOMS: Record<string, { lines: number; floor: number }> = {
 const OVER_BUDGET: Record<string, { lines: number; why: string }> = {
   "status.ts": { lines: 310, why: "66 names with a doc comment each, and nothing else" },
   "_internal/line_reader.ts": {
-    lines: 380,
+    lines: 385,
     why: "the buffer and its public face are one concern: who else knew buffers would be a second",
   },
   "_internal/framing.ts": { lines: 145, why: "the rule for each field stands by its RFC section" },
