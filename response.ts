@@ -351,7 +351,8 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
   }
 
   /**
-   * Reads up to and including the next LF of the body, or up to its end.
+   * Reads up to and including the next LF of the body, or up to its end. A short line may be a part of a
+   * block of up to 4 KiB that it shares with those after it: `slice()` makes one that stands alone.
    *
    * @param limit At most this many bytes; no limit if negative.
    * @default {-1}
@@ -415,7 +416,8 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
   }
 
   /**
-   * The lines of the body, as Python's iteration over a response. Stopping early leaves the rest.
+   * The lines of the body, as Python's iteration over a response; each as {@linkcode readline} gives it.
+   * Stopping early leaves the rest.
    *
    * @returns An iterable of lines with their line ends.
    *
