@@ -112,8 +112,8 @@ export class BodyReader {
   }
 
   /**
-   * Into one array that grows sixteenfold, and then by more: what has come is copied into memory that is
-   * not touched yet, where parts would be copied whole.
+   * Into one array that grows in few and large steps: what has come is copied into memory that is not
+   * touched yet and so takes none, where parts would be copied whole.
    */
   async #gatherKnown(most: number): Promise<Uint8Array<ArrayBuffer>> {
     let whole = new Uint8Array(Math.min(most, PIECE));
@@ -121,7 +121,8 @@ export class BodyReader {
     for (;;) {
       size = await this.#into(whole, size, whole.length);
       if (size < whole.length || size === most) break;
-      const bigger = new Uint8Array(Math.min(most, whole.length * (whole.length < MIB ? 16 : 64)));
+      const times = size < MIB ? 16 : size < 64 * MIB ? 64 : 4;
+      const bigger = new Uint8Array(Math.min(most, whole.length * times));
       bigger.set(whole);
       whole = bigger;
     }
