@@ -38,7 +38,7 @@ export interface HTTPResponseOptions {
 /**
  * A response. The body is read by Python's calls, by `for await`, or as the web stream that it is, mixed
  * freely while the stream is not locked. Nothing is read ahead of what was asked for but what one
- * buffer of 64 KiB holds.
+ * buffer of 64 KiB holds; a piece of a stream, on a fast connection, is of up to 512 KiB.
  *
  * A body that ends early never looks whole: `read()` throws {@linkcode IncompleteRead} at once; the other
  * calls return what came, and the next one throws.
@@ -352,7 +352,8 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
 
   /**
    * Reads up to and including the next LF of the body, or up to its end. A short line may be a part of a
-   * block of up to 4 KiB that it shares with those after it: `slice()` makes one that stands alone.
+   * block of up to 4 KiB that it shares with those around it: `slice()` makes one that stands alone, and
+   * may be transferred.
    *
    * @param limit At most this many bytes; no limit if negative.
    * @default {-1}
@@ -379,7 +380,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
     try {
       return body.lineNow(limit);
     } catch (error) {
-      if (body.decoder.broken === null && error instanceof ProtocolError) return null;
+      if (error instanceof ProtocolError) return null;
       throw this.#fail(body, error);
     }
   }
@@ -608,14 +609,34 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
     return reason;
   }
 
-  /** Gives the stream a piece straight from the socket; `false` where there was none. */
-  async #pullStraight(
+  /**
+   * The web stream asks for a piece. Nothing is awaited once it has it: who waited for the piece may read
+   * on at once.
+   */
+  async #pull(controller: ReadableByteStreamController): Promise<void> {
+    if (this.#busy) throw new TypeError("Cannot read response: another read is at work");
+    const body = this.#closed ? this.#opened() : this.#rethrow();
+    this.#busy = true;
+    try {
+      if (body.cut) throw body.cutShort;
+      const straight = body.straightNext && !controller.byobRequest;
+      const piece = straight ? await body.straight() : EMPTY;
+      if (body.cut) throw body.cutShort;
+      if (piece.length > 0) this.#giveStraight(controller, body, piece);
+      else this.#give(controller, body, body.over ? ENDED : await body.ready());
+    } catch (error) {
+      throw this.#fail(body, error);
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  /** Gives the stream a piece that was read straight from the socket. */
+  #giveStraight(
     controller: ReadableByteStreamController,
     body: BodyReader,
-  ): Promise<boolean> {
-    const piece = await body.straight();
-    if (body.cut) throw body.cutShort;
-    if (piece.length === 0) return false;
+    piece: Uint8Array<ArrayBuffer>,
+  ): void {
     if (this.locked) {
       body.passed(piece);
       controller.enqueue(piece);
@@ -624,40 +645,26 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
       body.unread(piece);
       this.#letGo = true;
     }
-    return true;
   }
 
-  /** The web stream asks for a piece. */
-  async #pull(controller: ReadableByteStreamController): Promise<void> {
-    if (this.#busy) throw new TypeError("Cannot read response: another read is at work");
-    const body = this.#closed ? this.#opened() : this.#rethrow();
-    this.#busy = true;
-    try {
-      if (body.cut) throw body.cutShort;
-      const straight = body.straightNext && !controller.byobRequest;
-      if (straight && await this.#pullStraight(controller, body)) return;
-      const run = body.over ? ENDED : await body.ready();
-      // The reader that asked has let go: the bytes stay in the buffer for whoever reads next.
-      if (!this.locked) {
-        this.#letGo = true;
-        return;
-      }
-      if (run === ENDED) {
-        body.end();
-        controller.close();
-        controller.byobRequest?.respond(0);
-        return;
-      }
-      const view = controller.byobRequest?.view as Uint8Array | null | undefined;
-      // The view of a reader that has let go is not to be answered, or what comes is stuck in it.
-      if (view && !this.#letGo) controller.byobRequest!.respond(body.pull(view));
-      else controller.enqueue(body.piece(run));
-      this.#letGo = false;
-    } catch (error) {
-      throw this.#fail(body, error);
-    } finally {
-      this.#busy = false;
+  /** Gives the stream what is buffered: `run` bytes, or the end. */
+  #give(controller: ReadableByteStreamController, body: BodyReader, run: number): void {
+    // The reader that asked has let go: the bytes stay in the buffer for whoever reads next.
+    if (!this.locked) {
+      this.#letGo = true;
+      return;
     }
+    if (run === ENDED) {
+      body.end();
+      controller.close();
+      controller.byobRequest?.respond(0);
+      return;
+    }
+    const view = controller.byobRequest?.view as Uint8Array | null | undefined;
+    // The view of a reader that has let go is not to be answered, or what comes is stuck in it.
+    if (view && !this.#letGo) controller.byobRequest!.respond(body.pull(view));
+    else controller.enqueue(body.piece(run));
+    this.#letGo = false;
   }
 }
 

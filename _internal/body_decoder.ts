@@ -39,7 +39,7 @@ export interface BodyDecoder {
   readonly ended: boolean;
   /** The fields after a chunked body, once it has ended. */
   readonly trailers: ParsedFields | null;
-  /** What `pull()` found wrong after content that it had moved before. */
+  /** What was found wrong for good: by `pull()` after content that it had moved before, or in trailers. */
   readonly broken: unknown;
   /**
    * How many bytes at `source.start` are content: consumes the framing before them.
@@ -287,8 +287,13 @@ class ChunkedDecoder implements BodyDecoder {
 
   #trailerSection(source: Buffered): boolean {
     this.#scanner ??= new SectionScanner(TRAILERS, this.#limits.trailers);
-    if (!this.#scanner.scan(source)) return false;
-    this.trailers = takeSection(source, this.#scanner, 0);
+    try {
+      if (!this.#scanner.scan(source)) return false;
+      this.trailers = takeSection(source, this.#scanner, 0);
+    } catch (error) {
+      // What was scanned is consumed, and cannot be found wrong a second time.
+      throw this.broken = error;
+    }
     this.#state = "ended";
     return true;
   }

@@ -23,16 +23,18 @@ export interface Pieces {
 export class BodyIterator implements AsyncIterableIterator<Piece> {
   #pieces: Pieces;
   #over = false;
-  #busy = false;
+  /** How many steps are not answered. */
+  #out = 0;
   #last: Promise<Step> | null = null;
 
   constructor(pieces: Pieces) {
     this.#pieces = pieces;
   }
 
-  /** Steps that are taken at once are answered in order. */
+  /** Steps are answered in order, however many are taken at once. */
   next(): Promise<Step> {
-    if (this.#busy) {
+    if (this.#out > 0) {
+      this.#out++;
       const take = () => this.#take();
       return this.#last = this.#last!.then(take, take);
     }
@@ -43,19 +45,19 @@ export class BodyIterator implements AsyncIterableIterator<Piece> {
     } catch (error) {
       return Promise.reject(error);
     }
+    this.#out++;
     return this.#last = this.#take();
   }
 
   async #take(): Promise<Step> {
-    if (this.#over) return DONE;
-    this.#busy = true;
     try {
+      if (this.#over) return DONE;
       const value = await this.#pieces.next();
       if (value !== null) return { done: false, value };
       this.#over = true;
       return DONE;
     } finally {
-      this.#busy = false;
+      this.#out--;
     }
   }
 

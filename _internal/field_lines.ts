@@ -162,7 +162,7 @@ export interface ParsedFields {
  * CPython: blanks after the value stay in it, those before it do not; kept.
  *
  * @param text The section, decoded as ISO-8859-1.
- * @param scanner Its line ends.
+ * @param scanner Its line ends and colons.
  * @param first The index of the first field line.
  */
 export function parseFieldLines(

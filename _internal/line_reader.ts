@@ -159,7 +159,9 @@ export class Buffered {
     if (count > BLOCK / 4) return this.take(count);
     const { start } = this;
     const end = start + count;
-    if (start < this.#blockStart || end > this.#blockEnd) {
+    // A block that its user has transferred is of no length any more.
+    const lost = this.#block.length === 0;
+    if (lost || start < this.#blockStart || end > this.#blockEnd) {
       this.#blockStart = start;
       this.#blockEnd = start + Math.min(content, BLOCK);
       this.#block = this.bytes.slice(start, this.#blockEnd) as Uint8Array<ArrayBuffer>;

@@ -37,9 +37,12 @@ export interface Pieces {
   next(): IteratorResult<unknown> | PromiseLike<IteratorResult<unknown>>;
   /** No more is taken, though there is more. */
   return?(): unknown;
-  /** There are no more. */
-  over?(): void;
+  /** There are no more. By a symbol, as it is no method of an iterator of the user's. */
+  [OVER]?(): void;
 }
+
+/** The name of the method that is told of the end. */
+export const OVER: unique symbol = Symbol("over");
 
 /** The bytes of any buffer or view. */
 function viewOf(body: ArrayBuffer | ArrayBufferView): Uint8Array {
@@ -91,7 +94,7 @@ function streamPieces(stream: ReadableStream<unknown>): Pieces {
   const reader = stream.getReader();
   return {
     next: () => reader.read() as Promise<IteratorResult<unknown>>,
-    over: () => reader.releaseLock(),
+    [OVER]: () => reader.releaseLock(),
     async return() {
       await reader.cancel();
       reader.releaseLock();

@@ -66,21 +66,23 @@ export class RequestHead {
   /** The whole head with the empty line after it. */
   bytes(): Uint8Array<ArrayBuffer> {
     const text = this.#text + "\r\n";
-    const count = spare === null ? -1 : encodeAsciiInto(text, spare);
-    if (count < 0) return encodeLatin1(text, "the request head");
-    const head = spare!.subarray(0, count);
-    spare = null;
-    return head;
+    const memory = spares.pop() ?? new Uint8Array(SPARE_SIZE);
+    const count = encodeAsciiInto(text, memory);
+    if (count >= 0) return memory.subarray(0, count);
+    spares.push(memory);
+    return encodeLatin1(text, "the request head");
   }
 }
 
 const SPARE_SIZE = 2048;
-/** Memory for a head that no other one is in: new memory for each is 5 % of a small request. */
-let spare: Uint8Array<ArrayBuffer> | null = new Uint8Array(SPARE_SIZE);
+/** Memory for heads, with none in it: new memory for each is 5 % of a small request. */
+const spares: Uint8Array<ArrayBuffer>[] = [];
+const MOST_SPARES = 16;
 
 /** Takes back the memory of a head that was sent, and that nobody else has seen. */
-export function recycle(head: Uint8Array<ArrayBuffer>): void {
-  if (head.buffer.byteLength === SPARE_SIZE) spare = new Uint8Array(head.buffer);
+export function recycle({ buffer }: Uint8Array<ArrayBuffer>): void {
+  if (buffer.byteLength !== SPARE_SIZE || spares.length === MOST_SPARES) return;
+  spares.push(new Uint8Array(buffer));
 }
 
 /** A field value as a string of ISO-8859-1, checked. */

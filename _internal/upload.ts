@@ -8,7 +8,7 @@ import type { Channel } from "./channel.ts";
 import { checkSeconds } from "./lifeline.ts";
 import { debugNote, debugSend } from "./debug.ts";
 import { Outbox, PROMPT, STOPPED } from "./outbox.ts";
-import { type Content, pieceBytes, type Pieces } from "./request_body.ts";
+import { type Content, OVER, pieceBytes, type Pieces } from "./request_body.ts";
 import {
   chunkParts,
   fieldPairs,
@@ -150,7 +150,7 @@ async function sendPieces(
     leave(pieces);
     throw error;
   }
-  pieces.over?.();
+  pieces[OVER]?.();
 }
 
 /** One piece, as a chunk if need be; CPython: an empty piece is left out, as it would end the body. */

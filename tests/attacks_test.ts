@@ -7,13 +7,25 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import {
   HTTPConnection,
   HTTPException,
+  type HTTPResponse,
   HTTPSConnection,
   InvalidURL,
   ProtocolError,
   UnknownTransferEncoding,
 } from "../mod.ts";
 import { FakeTransport, ok, over } from "./fake_transport.ts";
-import { assertBroken, assertCut, begun, everyWay, latin1 } from "./split.ts";
+import {
+  assertBroken,
+  assertCut,
+  begun,
+  drain,
+  drainInto,
+  everyWay,
+  latin1,
+  pieces,
+  readinto,
+  untilEmpty,
+} from "./split.ts";
 
 const OK = "HTTP/1.1 200 OK\r\n";
 const CHUNKED = `${OK}Transfer-Encoding: chunked\r\n\r\n`;
@@ -275,6 +287,39 @@ Deno.test("CVE-2025-43859 (h11): any two bytes behind a chunk's data", async () 
     });
   }
 });
+
+/** Ways to read a body to its end. */
+const ENDS: [name: string, run: (response: HTTPResponse) => Promise<unknown>][] = [
+  ["read()", (r) => r.read()],
+  ["read(1) until empty", (r) => untilEmpty(() => r.read(1))],
+  ["read1()", (r) => untilEmpty(() => r.read1())],
+  ["readinto()", (r) => readinto(r, 100)],
+  ["readline()", (r) => untilEmpty(() => r.readline())],
+  ["readlines()", async (r) => await r.readlines() && await r.readlines()],
+  ["lines()", (r) => pieces(r.lines())],
+  ["for await", (r) => pieces(r)],
+  ["getReader()", (r) => drain(r.getReader())],
+  ["a BYOB reader", (r) => drainInto(r.getReader({ mode: "byob" }), 10)],
+];
+
+for (const [name, run] of ENDS) {
+  for (const body of ["", "2\r\na\n\r\n"]) {
+    for (const trailer of ["A: b\0", "A: b\rc", "Content-Length: 1\r\n 2", "A: b\nc"]) {
+      const after = body === "" ? "no chunk" : "a chunk";
+      Deno.test(`${JSON.stringify(trailer)} as trailer after ${after}, by ${name}`, async () => {
+        // The section is scanned, and taken from the buffer, before it is found broken: who looked at
+        // it a second time took the answer behind it for trailers.
+        const poison = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nEVIL";
+        await everyWay(`${CHUNKED}${body}0\r\n${trailer}\r\n\r\n${poison}`, async (transport) => {
+          const response = await begun(transport);
+          await assertBroken(() => run(response));
+          assertEquals(response.isclosed(), true);
+          assertEquals(response.trailers, null);
+        });
+      });
+    }
+  }
+}
 
 Deno.test("CVE-2025-22871 (Go): a bare LF at the end of a chunk-size line", async () => {
   // Go took LF alone for the end of the line, where others read on to CR LF: what they take for an

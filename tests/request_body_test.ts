@@ -8,6 +8,7 @@ import {
   type Content,
   contentLength,
   contentOf,
+  OVER,
   pieceBytes,
   type Pieces,
   type RequestBody,
@@ -25,7 +26,7 @@ async function piecesOf(body: RequestBody, blocksize = 8192): Promise<string[]> 
     if (done) break;
     pieces.push(latin1(pieceBytes(value)));
   }
-  iterator.over?.();
+  iterator[OVER]?.();
   return pieces;
 }
 
@@ -195,6 +196,23 @@ Deno.test("a stream that was sent is unlocked", async () => {
   const stream = streamOf("a");
   await piecesOf(stream);
   assertEquals(stream.locked, false);
+});
+
+Deno.test("an iterator's own fields are its own", async () => {
+  const body = {
+    over: false,
+    left: ["a", "b"],
+    next() {
+      const value = this.left.shift();
+      this.over = value === undefined;
+      return { done: this.over, value: value! };
+    },
+    [Symbol.iterator]() {
+      return this;
+    },
+  };
+  assertEquals(await piecesOf(body as Iterable<string>), ["a", "b"]);
+  assertEquals(body.over, true);
 });
 
 Deno.test("an error of the source comes through", async () => {

@@ -173,3 +173,16 @@ Deno.test("kept: lines do not overlap: to write into one changes no other, and n
   }
   assertEquals(at, SIZE);
 });
+
+Deno.test("kept: a line may be transferred, and the next ones are read as before", async () => {
+  const random = randomFrom(3);
+  const body = makeBody(random, 120);
+  const response = await respond(byLength(body), random, 100_000);
+  let at = 0;
+  for (let i = 0; at < SIZE; i++) {
+    const line = await response.readline();
+    assertEquals(line, body.slice(at, at + line.length));
+    at += line.length;
+    if (i % 7 === 0) structuredClone(line, { transfer: [line.buffer] });
+  }
+});

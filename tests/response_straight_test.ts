@@ -215,6 +215,29 @@ Deno.test("straight: a body that is closed while a piece is read does not look w
   await assertRejects(() => last, Deno.errors.Interrupted);
 });
 
+for (
+  const [name, call] of [
+    ["read(10)", (r) => r.read(10)],
+    ["read1(10)", (r) => r.read1(10)],
+    ["peek()", (r) => r.peek()],
+    ["readline()", (r) => r.readline()],
+    ["values()", async (r) => (await r.values({ preventCancel: true }).next()).value],
+  ] satisfies [string, (r: HTTPResponse) => Promise<Uint8Array | undefined>][]
+) {
+  Deno.test(`straight: ${name} right behind a stream's read`, async () => {
+    const { response } = await begin(4 * MIB);
+    let at = 0;
+    for (let i = 0; i < 8; i++) {
+      const reader = response.getReader();
+      at = check((await reader.read()).value!, at);
+      reader.releaseLock();
+      const end = check((await call(response))!, at);
+      if (name !== "peek()") at = end;
+    }
+    response.close();
+  });
+}
+
 Deno.test("straight: length counts the pieces down", async () => {
   const { response } = await begin(MIB);
   const reader = response.getReader();

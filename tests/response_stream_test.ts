@@ -120,6 +120,22 @@ Deno.test("several reads of one reader at once are answered in order", async () 
   assertEquals(seen, ["o", "n", "e"]);
 });
 
+Deno.test("a step that is taken when the first one is answered comes behind the second", async () => {
+  const transport = new FakeTransport(["HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n"]);
+  const lines = (await begun(transport)).lines();
+  const seen: string[] = [];
+  const note = ({ value }: IteratorResult<Uint8Array>) => void seen.push(latin1(value!));
+  const first = lines.next();
+  const third = first.then((step) => {
+    note(step);
+    return lines.next().then(note);
+  });
+  const second = lines.next().then(note);
+  transport.arrive("1\n2\n3\n");
+  await Promise.all([second, third]);
+  assertEquals(seen, ["1\n", "2\n", "3\n"]);
+});
+
 Deno.test("two steps of one iterator at once are answered in order, as any stream's", async () => {
   const transport = new FakeTransport([HEAD]);
   const iterator = (await begun(transport)).values();
