@@ -84,7 +84,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
   /** Whether a call is at work; two at once would mix up their bytes. */
   #busy = false;
   #closed = false;
-  /** Whether a reader of the stream let go while its read was out. */
+  /** Whether a BYOB reader let go while its read was out: its view is still the first to be answered. */
   #letGo = false;
   #timings: ResponseTimings;
 
@@ -641,9 +641,8 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
       body.passed(piece);
       controller.enqueue(piece);
     } else {
-      // The reader that asked has let go.
       body.unread(piece);
-      this.#letGo = true;
+      this.#letGo = controller.byobRequest !== null;
     }
   }
 
@@ -651,7 +650,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
   #give(controller: ReadableByteStreamController, body: BodyReader, run: number): void {
     // The reader that asked has let go: the bytes stay in the buffer for whoever reads next.
     if (!this.locked) {
-      this.#letGo = true;
+      this.#letGo = controller.byobRequest !== null;
       return;
     }
     if (run === ENDED) {

@@ -397,6 +397,24 @@ for (const mode of ["default", "byob"] as const) {
     }
   });
 
+  for (const size of [1, 3, 100]) {
+    // See above for two BYOB readers.
+    if (mode === "byob") break;
+    Deno.test(`a ${mode} read that was let go of, then a BYOB read of ${size} bytes, then read()`, async () => {
+      const transport = new FakeTransport([HEAD]);
+      const response = await begun(transport);
+      const { reader, read } = startRead(response, mode);
+      reader.releaseLock();
+      await assertRejects(() => read, TypeError);
+      transport.arrive(TAIL);
+      await microtasks(50);
+      const byob = response.getReader({ mode: "byob" });
+      const { value } = await byob.read(new Uint8Array(size));
+      byob.releaseLock();
+      assertEquals(latin1(value!) + await response.text(), TEXT);
+    });
+  }
+
   Deno.test(`read() while a ${mode} read that was let go of is still out is a TypeError`, async () => {
     const transport = new FakeTransport([HEAD]);
     const response = await begun(transport);
