@@ -97,7 +97,8 @@ export function bodies(extent: Extent): Workload[] {
     title,
     bytes: BIG,
     rounds: roundsOf(extent, rounds),
-    small: false,
+    // What sends a file has a thread that reads it meanwhile, and needs a processor for it.
+    apart: id !== "h",
     lines,
   });
   const chunked = (chunk: number): Line[] =>

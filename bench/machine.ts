@@ -15,7 +15,7 @@ export function machine(placed: boolean): Record<string, string> {
     System: `${Deno.build.os} ${release()}, ${Deno.build.arch}`,
     Network: "loopback",
     Placement: placed
-      ? "server on the last processor, clients of small requests on the first"
+      ? "server on the last processor, clients on the first (but for uploads)"
       : "the system's",
   };
 }

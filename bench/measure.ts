@@ -107,10 +107,10 @@ export async function measure(workload: Workload, field: Field, warm: number): P
   for (const { client } of all.values()) {
     if (contestants.has(client)) continue;
     const { installed, config } = field;
-    const contestant = await Contestant.start(client, installed, config, workload.small);
+    const contestant = await Contestant.start(client, installed, config, workload.apart);
     contestants.set(client, stack.use(contestant));
   }
-  await warmUp([...all.values()], contestants, workload.small ? warm : warm / 5);
+  await warmUp([...all.values()], contestants, workload.bytes === null ? warm : warm / 5);
   const end = performance.now() + MOST;
   let rounds = 0;
   while (rounds < workload.rounds && (rounds < FEWEST || performance.now() < end)) {

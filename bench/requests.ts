@@ -40,7 +40,7 @@ export function requests(extent: Extent): Workload[] {
     title,
     bytes: null,
     rounds: roundsOf(extent, rounds),
-    small: true,
+    apart: true,
     lines,
   });
   const times = (most: number) => extent.short ? Math.ceil(most / 4) : most;

@@ -21,8 +21,8 @@ export interface Workload {
   /** The size of the body that the costs are for, or `null` where they are for a request. */
   bytes: number | null;
   rounds: number;
-  /** Whether it is of small requests, each a wait for the other end to wake up. */
-  small: boolean;
+  /** Whether its clients are kept to a processor that the server does not use. */
+  apart: boolean;
   lines: Line[];
 }
 
