@@ -13,6 +13,7 @@ import { debugHeaders, debugInterim, debugReply } from "./_internal/debug.ts";
 import { codingsOf, decode, type DecodedOptions } from "./_internal/decoded.ts";
 import { frame } from "./_internal/framing.ts";
 import { type Head, readFinalHead } from "./_internal/head.ts";
+import { give, giveStraight } from "./_internal/stream_face.ts";
 import { type ResponseTimings, tell } from "./_internal/trace.ts";
 import { checkBytes, checkCount } from "./_internal/syntax.ts";
 import { fromStream, GuardedTransport, type Transport } from "./_internal/transport.ts";
@@ -622,48 +623,14 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
       const straight = body.straightNext && !controller.byobRequest;
       const piece = straight ? await body.straight() : EMPTY;
       if (body.cut) throw body.cutShort;
-      if (piece.length > 0) this.#giveStraight(controller, body, piece);
-      else this.#give(controller, body, body.over ? ENDED : await body.ready());
+      const run = piece.length > 0 ? 0 : body.over ? ENDED : await body.ready();
+      const asking = { controller, locked: this.locked, letGo: this.#letGo };
+      this.#letGo = piece.length > 0 ? giveStraight(asking, body, piece) : give(asking, body, run);
     } catch (error) {
       throw this.#fail(body, error);
     } finally {
       this.#busy = false;
     }
-  }
-
-  /** Gives the stream a piece that was read straight from the socket. */
-  #giveStraight(
-    controller: ReadableByteStreamController,
-    body: BodyReader,
-    piece: Uint8Array<ArrayBuffer>,
-  ): void {
-    if (this.locked) {
-      body.passed(piece);
-      controller.enqueue(piece);
-    } else {
-      body.unread(piece);
-      this.#letGo = controller.byobRequest !== null;
-    }
-  }
-
-  /** Gives the stream what is buffered: `run` bytes, or the end. */
-  #give(controller: ReadableByteStreamController, body: BodyReader, run: number): void {
-    // The reader that asked has let go: the bytes stay in the buffer for whoever reads next.
-    if (!this.locked) {
-      this.#letGo = controller.byobRequest !== null;
-      return;
-    }
-    if (run === ENDED) {
-      body.end();
-      controller.close();
-      controller.byobRequest?.respond(0);
-      return;
-    }
-    const view = controller.byobRequest?.view as Uint8Array | null | undefined;
-    // The view of a reader that has let go is not to be answered, or what comes is stuck in it.
-    if (view && !this.#letGo) controller.byobRequest!.respond(body.pull(view));
-    else controller.enqueue(body.piece(run));
-    this.#letGo = false;
   }
 }
 

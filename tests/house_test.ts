@@ -41,6 +41,7 @@ const ROOMS: Record<string, { lines: number; floor: number }> = {
   "_internal/zstd.ts": { lines: 75, floor: 1 },
   "_internal/exchange.ts": { lines: 60, floor: 9 },
   "_internal/body_reader.ts": { lines: 390, floor: 8 },
+  "_internal/stream_face.ts": { lines: 60, floor: 8 },
   "headers.ts": { lines: 380, floor: 7 },
   "_internal/options.ts": { lines: 240, floor: 8 },
   "_internal/tunnel.ts": { lines: 80, floor: 8 },
@@ -66,7 +67,7 @@ const OVER_BUDGET: Record<string, { lines: number; why: string }> = {
     why: "Python's read family and the pieces of a stream share one account of what was read",
   },
   "headers.ts": { lines: 460, why: "30 public methods, half of it their documentation" },
-  "response.ts": { lines: 670, why: "the whole public face, two thirds of it documentation" },
+  "response.ts": { lines: 650, why: "the whole public face, two thirds of it documentation" },
 };
 
 const LONGEST_FUNCTION = 60;
