@@ -10,7 +10,7 @@ type Step = IteratorResult<Piece, undefined>;
 const DONE: Step = { done: true, value: undefined };
 
 /** Where the pieces come from. */
-export interface Pieces {
+export interface PieceSource {
   /** The next piece, or `null` where it has to be waited for, or may be the end. */
   now(): Piece | null;
   /** The next piece, or `null` at the end. */
@@ -21,14 +21,14 @@ export interface Pieces {
 
 /** Iterates over pieces; those that are there cost one promise each. */
 export class BodyIterator implements AsyncIterableIterator<Piece> {
-  #pieces: Pieces;
+  #source: PieceSource;
   #over = false;
   /** How many steps are not answered. */
   #out = 0;
   #last: Promise<Step> | null = null;
 
-  constructor(pieces: Pieces) {
-    this.#pieces = pieces;
+  constructor(source: PieceSource) {
+    this.#source = source;
   }
 
   /** Steps are answered in order, however many are taken at once. */
@@ -40,7 +40,7 @@ export class BodyIterator implements AsyncIterableIterator<Piece> {
     }
     if (this.#over) return Promise.resolve(DONE);
     try {
-      const value = this.#pieces.now();
+      const value = this.#source.now();
       if (value !== null) return Promise.resolve({ done: false, value });
     } catch (error) {
       return Promise.reject(error);
@@ -52,7 +52,7 @@ export class BodyIterator implements AsyncIterableIterator<Piece> {
   async #take(): Promise<Step> {
     try {
       if (this.#over) return DONE;
-      const value = await this.#pieces.next();
+      const value = await this.#source.next();
       if (value !== null) return { done: false, value };
       this.#over = true;
       return DONE;
@@ -62,7 +62,7 @@ export class BodyIterator implements AsyncIterableIterator<Piece> {
   }
 
   return(): Promise<Step> {
-    if (!this.#over) this.#pieces.leave();
+    if (!this.#over) this.#source.leave();
     this.#over = true;
     return Promise.resolve(DONE);
   }

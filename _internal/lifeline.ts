@@ -1,7 +1,7 @@
 /**
  * What can end an exchange from outside of it: deadlines and abort signals. One timer a connection,
  * armed lazily, that stays over the exchanges: a deadline that moves on costs a comparison. A timer for
- * each operation costs 15 % of a small request's CPU time, and one for each request 10 %.
+ * each operation costs 15 % of a small request's CPU time, and to make and clear one 1.4 us.
  *
  * @module
  */
