@@ -13,9 +13,9 @@ import {
 import type { HTTPMessage } from "./headers.ts";
 import { HTTPResponse } from "./response.ts";
 import { HTTP_PORT, HTTPS_PORT } from "./status.ts";
-import { type Channel, Progress, type ResponseSettings, waitsOf } from "./_internal/channel.ts";
-import type { Dial, DialTimings } from "./_internal/dial.ts";
-import { Exchange } from "./_internal/exchange.ts";
+import { type Channel, Progress, type ResponseSettings, waitsOf } from "./_internal/exchange/channel.ts";
+import type { Dial, DialTimings } from "./_internal/exchange/connector.ts";
+import { Exchange } from "./_internal/exchange/exchange.ts";
 import {
   authorityOf,
   hostField,
@@ -23,8 +23,8 @@ import {
   splitAddress,
   splitHostPort,
   urlOf,
-} from "./_internal/host.ts";
-import { Link } from "./_internal/link.ts";
+} from "./_internal/wire/authority.ts";
+import { Link } from "./_internal/exchange/link.ts";
 import {
   checkOptions,
   type Detached,
@@ -34,8 +34,8 @@ import {
   type RequestOptions,
   type ResponseOptions,
   settingsOf,
-} from "./_internal/options.ts";
-import { contentOf, type RequestBody } from "./_internal/request_body.ts";
+} from "./_internal/exchange/options.ts";
+import { contentOf, type RequestBody } from "./_internal/exchange/request_body.ts";
 import {
   fieldPairs,
   type FieldValue,
@@ -43,14 +43,14 @@ import {
   type HeaderFields,
   requestFields,
   RequestHead,
-} from "./_internal/request_writer.ts";
-import { type Event, type State, step, unread } from "./_internal/state.ts";
-import { streamsOf } from "./_internal/streams.ts";
-import type { TLSContext } from "./_internal/tls.ts";
-import type { Transport } from "./_internal/transport.ts";
-import { type ResponseTimings, tell } from "./_internal/trace.ts";
-import { type Tunnel, tunnelTo } from "./_internal/tunnel.ts";
-import { type Outgoing, outgoing, sendRaw, transmit } from "./_internal/upload.ts";
+} from "./_internal/wire/request_head.ts";
+import { type Event, type State, step, unread } from "./_internal/exchange/states.ts";
+import { streamsOf } from "./_internal/net/transport_streams.ts";
+import type { TLSContext } from "./_internal/net/tls.ts";
+import type { Transport } from "./_internal/net/transport.ts";
+import { type ResponseTimings, tell } from "./_internal/exchange/trace.ts";
+import { type Tunnel, tunnelTo } from "./_internal/net/tunnel.ts";
+import { type Outgoing, outgoing, sendRaw, transmit } from "./_internal/exchange/send_request.ts";
 
 const CANNOT_EXPECT = "Cannot send request: no 100 can be waited for behind an unread response";
 

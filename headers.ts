@@ -9,9 +9,9 @@ import {
   FIELDS,
   type HeaderDefect,
   SectionScanner,
-} from "./_internal/field_lines.ts";
-import { takeSection } from "./_internal/head.ts";
-import { Buffered, bufferedOf, LineReader } from "./_internal/line_reader.ts";
+} from "./_internal/wire/field_section.ts";
+import { takeSection } from "./_internal/wire/response_head.ts";
+import { Buffered, bufferedOf, LineReader } from "./_internal/net/line_reader.ts";
 import {
   charsetName,
   collapse,
@@ -19,7 +19,7 @@ import {
   type ParameterValue,
   parseParameters,
   unquoteValue,
-} from "./_internal/parameters.ts";
+} from "./_internal/wire/mime_parameters.ts";
 
 /** Makes a message of fields that were parsed; the array is not copied. */
 export let messageOf: (fields: string[], defects: HeaderDefect[]) => HTTPMessage;

@@ -33,16 +33,16 @@ export type {
   PutRequestOptions,
   RequestOptions,
   ResponseOptions,
-} from "./_internal/options.ts";
-export type { RequestBody } from "./_internal/request_body.ts";
-export type { FieldValue, HeaderFields, Trailers } from "./_internal/request_writer.ts";
-export type { TLSContext } from "./_internal/tls.ts";
-export type { Transport } from "./_internal/transport.ts";
-export type { ResponseTimings, Trace, TraceEvent } from "./_internal/trace.ts";
-export type { DecodedOptions } from "./_internal/decoded.ts";
-export type { HeaderDefect } from "./_internal/field_lines.ts";
-export type { EncodedValue, ParameterValue } from "./_internal/parameters.ts";
-export { LineReader } from "./_internal/line_reader.ts";
+} from "./_internal/exchange/options.ts";
+export type { RequestBody } from "./_internal/exchange/request_body.ts";
+export type { FieldValue, HeaderFields, Trailers } from "./_internal/wire/request_head.ts";
+export type { TLSContext } from "./_internal/net/tls.ts";
+export type { Transport } from "./_internal/net/transport.ts";
+export type { ResponseTimings, Trace, TraceEvent } from "./_internal/exchange/trace.ts";
+export type { DecodedOptions } from "./_internal/content/decoded.ts";
+export type { HeaderDefect } from "./_internal/wire/field_section.ts";
+export type { EncodedValue, ParameterValue } from "./_internal/wire/mime_parameters.ts";
+export { LineReader } from "./_internal/net/line_reader.ts";
 export {
   BadStatusLine,
   CannotSendHeader,

@@ -5,18 +5,18 @@
  */
 import { IncompleteRead, ProtocolError, ResponseNotReady } from "./errors.ts";
 import { type HTTPMessage, messageOf } from "./headers.ts";
-import { decoderFor, ENDED } from "./_internal/body_decoder.ts";
-import { BodyIterator } from "./_internal/body_iterator.ts";
-import { BodyReader, EMPTY } from "./_internal/body_reader.ts";
-import { Channel } from "./_internal/channel.ts";
-import { debugHeaders, debugInterim, debugReply } from "./_internal/debug.ts";
-import { codingsOf, decode, type DecodedOptions } from "./_internal/decoded.ts";
-import { frame } from "./_internal/framing.ts";
-import { type Head, readFinalHead } from "./_internal/head.ts";
-import { give, giveStraight } from "./_internal/stream_face.ts";
-import { type ResponseTimings, tell } from "./_internal/trace.ts";
-import { checkBytes, checkCount } from "./_internal/syntax.ts";
-import { fromStream, GuardedTransport, type Transport } from "./_internal/transport.ts";
+import { decoderFor, ENDED } from "./_internal/wire/body_decoder.ts";
+import { BodyIterator } from "./_internal/exchange/body_stream.ts";
+import { BodyReader, EMPTY } from "./_internal/exchange/body.ts";
+import { Channel } from "./_internal/exchange/channel.ts";
+import { debugHeaders, debugInterim, debugReply } from "./_internal/exchange/debug.ts";
+import { codingsOf, decode, type DecodedOptions } from "./_internal/content/decoded.ts";
+import { frame } from "./_internal/wire/framing.ts";
+import { type Head, readFinalHead } from "./_internal/wire/response_head.ts";
+import { give, giveStraight } from "./_internal/exchange/stream_face.ts";
+import { type ResponseTimings, tell } from "./_internal/exchange/trace.ts";
+import { checkBytes, checkCount } from "./_internal/wire/grammar.ts";
+import { fromStream, GuardedTransport, type Transport } from "./_internal/net/transport.ts";
 
 /** Options of {@linkcode HTTPResponse}. */
 export interface HTTPResponseOptions {

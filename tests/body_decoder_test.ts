@@ -5,10 +5,10 @@
  * @module
  */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { type BodyDecoder, decoderFor, ENDED, NEED_MORE } from "../_internal/body_decoder.ts";
-import { DEFAULT_SETTINGS } from "../_internal/channel.ts";
-import type { Framing } from "../_internal/framing.ts";
-import { Buffered } from "../_internal/line_reader.ts";
+import { type BodyDecoder, decoderFor, ENDED, NEED_MORE } from "../_internal/wire/body_decoder.ts";
+import { DEFAULT_SETTINGS } from "../_internal/exchange/channel.ts";
+import type { Framing } from "../_internal/wire/framing.ts";
+import { Buffered } from "../_internal/net/line_reader.ts";
 import { HTTPException, LineTooLong, ProtocolError } from "../mod.ts";
 import { SegmentTransport } from "./parity/transports.ts";
 import { bytes, everyWay, latin1 } from "./split.ts";

@@ -10,7 +10,7 @@ import {
   debugNote,
   debugReply,
   debugSend,
-} from "../_internal/debug.ts";
+} from "../_internal/exchange/debug.ts";
 import { HTTPConnection, HTTPResponse } from "../mod.ts";
 import { FakeTransport, ok, over } from "./fake_transport.ts";
 import { bytes } from "./servers/raw.ts";

@@ -15,8 +15,8 @@ import {
   type SectionLimits,
   SectionScanner,
   TRAILERS,
-} from "../_internal/field_lines.ts";
-import { Buffered } from "../_internal/line_reader.ts";
+} from "../_internal/wire/field_section.ts";
+import { Buffered } from "../_internal/net/line_reader.ts";
 import { HTTPException, LineTooLong, ProtocolError } from "../mod.ts";
 import { SegmentTransport } from "./parity/transports.ts";
 import { bytes, type ErrorClass, everyWay, latin1 } from "./split.ts";

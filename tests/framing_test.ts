@@ -5,7 +5,7 @@
  * @module
  */
 import { assertEquals, assertThrows } from "@std/assert";
-import { frame, type Framing } from "../_internal/framing.ts";
+import { frame, type Framing } from "../_internal/wire/framing.ts";
 import { ProtocolError, UnknownTransferEncoding } from "../mod.ts";
 import { begun } from "./split.ts";
 

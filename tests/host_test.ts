@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { authorityOf, hostField, splitHostPort, uriHost } from "../_internal/host.ts";
+import { authorityOf, hostField, splitHostPort, uriHost } from "../_internal/wire/authority.ts";
 import { InvalidURL } from "../errors.ts";
 
 /** What is given, and the host and port that CPython makes of it. */

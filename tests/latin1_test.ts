@@ -4,7 +4,7 @@
  * @module
  */
 import { assertEquals, assertThrows } from "@std/assert";
-import { decodeLatin1, encodeLatin1 } from "../_internal/latin1.ts";
+import { decodeLatin1, encodeLatin1 } from "../_internal/wire/latin1.ts";
 
 const ALL = Uint8Array.from({ length: 256 }, (_, i) => i);
 const CHARACTERS = Array.from(ALL, (byte) => String.fromCharCode(byte)).join("");

@@ -5,7 +5,7 @@
  * @module
  */
 import { assertEquals } from "@std/assert";
-import { formatParameter, quote, unquote } from "../_internal/parameters.ts";
+import { formatParameter, quote, unquote } from "../_internal/wire/mime_parameters.ts";
 import { HTTPMessage, type ParameterValue } from "../mod.ts";
 
 /** A message with a media type. */

@@ -12,7 +12,7 @@ import {
   pieceBytes,
   type Pieces,
   type RequestBody,
-} from "../_internal/request_body.ts";
+} from "../_internal/exchange/request_body.ts";
 import { bytes, latin1 } from "./servers/raw.ts";
 
 /** The pieces of a body, each as text. */

@@ -8,7 +8,7 @@ import {
   type HeaderFields,
   lastChunk,
   RequestHead,
-} from "../_internal/request_writer.ts";
+} from "../_internal/wire/request_head.ts";
 import { InvalidURL } from "../errors.ts";
 import { HTTPMessage } from "../mod.ts";
 import { bytes, latin1 } from "./servers/raw.ts";

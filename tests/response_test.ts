@@ -5,7 +5,7 @@
  * @module
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { Channel } from "../_internal/channel.ts";
+import { Channel } from "../_internal/exchange/channel.ts";
 import { HTTPResponse, ResponseNotReady } from "../mod.ts";
 import { FakeTransport } from "./fake_transport.ts";
 import { SegmentTransport } from "./parity/transports.ts";

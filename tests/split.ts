@@ -5,7 +5,7 @@
  * @module
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { Channel } from "../_internal/channel.ts";
+import { Channel } from "../_internal/exchange/channel.ts";
 import { HTTPResponse, IncompleteRead, ProtocolError, type Transport } from "../mod.ts";
 import { SegmentTransport } from "./parity/transports.ts";
 import { bytes, latin1 } from "./servers/raw.ts";

@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { type Event, type State, step, unread } from "../_internal/state.ts";
+import { type Event, type State, step, unread } from "../_internal/exchange/states.ts";
 import {
   CannotSendHeader,
   CannotSendRequest,

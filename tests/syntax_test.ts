@@ -9,7 +9,7 @@ import {
   isToken,
   parseContentLength,
   trimOWS,
-} from "../_internal/syntax.ts";
+} from "../_internal/wire/grammar.ts";
 import { InvalidURL } from "../errors.ts";
 
 const TCHARS = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { CannotSendHeader, CannotSendRequest, ResponseNotReady } from "../errors.ts";
+import { CannotSendHeader, CannotSendRequest, ResponseNotReady } from "../../errors.ts";
 
 /** A state of a connection. */
 export type State =

@@ -4,8 +4,8 @@
  *
  * @module
  */
-import { ProtocolError, UnknownTransferEncoding } from "../errors.ts";
-import { parseContentLength, trimOWS } from "./syntax.ts";
+import { ProtocolError, UnknownTransferEncoding } from "../../errors.ts";
+import { parseContentLength, trimOWS } from "./grammar.ts";
 
 /** How the body is delimited. `tunnel`: what follows is no longer HTTP. */
 export type Delimiter = "none" | "tunnel" | "length" | "chunked" | "close";

@@ -3,16 +3,16 @@
  *
  * @module
  */
-import type { HTTPMessage } from "../headers.ts";
+import type { HTTPMessage } from "../../headers.ts";
 import { Channel, Progress, type ResponseSettings } from "./channel.ts";
-import { toAscii } from "./host.ts";
-import type { Lifeline } from "./lifeline.ts";
+import { toAscii } from "../wire/authority.ts";
+import type { Lifeline } from "./deadlines.ts";
 import type { Deadlines } from "./options.ts";
-import { forbidden, needsNodeTls, open, type Opened, openTls, secure } from "./sockets.ts";
-import type { TLSContext } from "./tls.ts";
-import { close, type Route, type Transport } from "./transport.ts";
+import { forbidden, needsNodeTls, open, type Opened, openTls, secure } from "../net/sockets.ts";
+import type { TLSContext } from "../net/tls.ts";
+import { close, type Route, type Transport } from "../net/transport.ts";
 import { type ResponseTimings, tell, type Trace } from "./trace.ts";
-import { checkSilent, openTunnel, type Tunnel } from "./tunnel.ts";
+import { checkSilent, openTunnel, type Tunnel } from "../net/tunnel.ts";
 
 /** Where to, and how. */
 export interface Dial {

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { InvalidURL } from "../errors.ts";
+import { InvalidURL } from "../../errors.ts";
 
 /** token = 1*tchar (RFC 9110, Section 5.6.2): 1 at each code of a tchar. */
 export const TCHAR: Uint8Array = new Uint8Array(256);

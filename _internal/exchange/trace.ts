@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { HTTPMessage } from "../headers.ts";
+import type { HTTPMessage } from "../../headers.ts";
 
 /**
  * An event of an exchange; `time` is in milliseconds, as `performance.now()` gives them. Byte counts of a request are of what the transport has accepted, framing

@@ -3,15 +3,15 @@
  *
  * @module
  */
-import type { HTTPMessage } from "../headers.ts";
-import { messageOf } from "../headers.ts";
+import type { HTTPMessage } from "../../headers.ts";
+import { messageOf } from "../../headers.ts";
 import type { ResponseSettings } from "./channel.ts";
-import { DEFAULT_LIMITS } from "./field_lines.ts";
-import { checkSeconds } from "./lifeline.ts";
-import type { Trailers } from "./request_writer.ts";
-import type { TLSContext } from "./tls.ts";
+import { DEFAULT_LIMITS } from "../wire/field_section.ts";
+import { checkSeconds } from "./deadlines.ts";
+import type { Trailers } from "../wire/request_head.ts";
+import type { TLSContext } from "../net/tls.ts";
 import type { Trace } from "./trace.ts";
-import type { Transport } from "./transport.ts";
+import type { Transport } from "../net/transport.ts";
 
 /** Deadlines in seconds, by the clock on the wall: what a server drips does not extend them. */
 export interface Deadlines {

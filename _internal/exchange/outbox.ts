@@ -5,7 +5,7 @@
  * @module
  */
 import type { Channel } from "./channel.ts";
-import { chunkLine, CRLF } from "./request_writer.ts";
+import { chunkLine, CRLF } from "../wire/request_head.ts";
 import { tell, type Trace } from "./trace.ts";
 import type { Watch } from "./watch.ts";
 

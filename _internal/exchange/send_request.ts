@@ -5,7 +5,7 @@
  * @module
  */
 import type { Channel } from "./channel.ts";
-import { checkSeconds } from "./lifeline.ts";
+import { checkSeconds } from "./deadlines.ts";
 import { debugNote, debugSend } from "./debug.ts";
 import { Outbox, PROMPT, STOPPED } from "./outbox.ts";
 import { type Content, OVER, pieceBytes, type Pieces } from "./request_body.ts";
@@ -16,7 +16,7 @@ import {
   lastChunk,
   recycle,
   type Trailers,
-} from "./request_writer.ts";
+} from "../wire/request_head.ts";
 import { tell } from "./trace.ts";
 import { Watch } from "./watch.ts";
 

@@ -24,7 +24,7 @@ export async function open(route: Route, signal: AbortSignal): Promise<Opened> {
     return { transport, tcp: null, native: false };
   }
   if (route.source !== null || route.nodeTls) {
-    const node = await import("./node_transport.ts");
+    const node = await import("./node_sockets.ts");
     return { transport: await node.connect(route, signal), tcp: null, native: false };
   }
   if (route.path !== null) {
@@ -50,7 +50,7 @@ export async function secure(
   attach: (end: () => void) => void,
 ): Promise<Opened> {
   if (opened.tcp === null || needsNodeTls(context)) {
-    const node = await import("./node_transport.ts");
+    const node = await import("./node_sockets.ts");
     const transport = await node.secure(opened.transport, context, hostname);
     return { transport, tcp: null, native: false };
   }

@@ -5,12 +5,12 @@
  *
  * @module
  */
-import { TunnelError } from "../errors.ts";
-import type { HTTPMessage } from "../headers.ts";
+import { TunnelError } from "../../errors.ts";
+import type { HTTPMessage } from "../../headers.ts";
 import { annotate, Channel } from "./channel.ts";
-import { type Dial, dial, type DialTimings } from "./dial.ts";
-import { Lifeline } from "./lifeline.ts";
-import { GuardedTransport, type Transport } from "./transport.ts";
+import { type Dial, dial, type DialTimings } from "./connector.ts";
+import { Lifeline } from "./deadlines.ts";
+import { GuardedTransport, type Transport } from "../net/transport.ts";
 
 /** A signal that may be missing. */
 export type MaybeSignal = AbortSignal | null | undefined;

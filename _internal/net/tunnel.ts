@@ -3,13 +3,13 @@
  *
  * @module
  */
-import { ProtocolError, TunnelError } from "../errors.ts";
-import { type HTTPMessage, messageOf } from "../headers.ts";
-import type { Channel } from "./channel.ts";
-import { debugHeaders, debugReply, debugSend } from "./debug.ts";
-import { readFinalHead } from "./head.ts";
-import { type HostPort, uriHost } from "./host.ts";
-import { type FieldValue, hasField, RequestHead } from "./request_writer.ts";
+import { ProtocolError, TunnelError } from "../../errors.ts";
+import { type HTTPMessage, messageOf } from "../../headers.ts";
+import type { Channel } from "../exchange/channel.ts";
+import { debugHeaders, debugReply, debugSend } from "../exchange/debug.ts";
+import { readFinalHead } from "../wire/response_head.ts";
+import { type HostPort, uriHost } from "../wire/authority.ts";
+import { type FieldValue, hasField, RequestHead } from "../wire/request_head.ts";
 
 /** Where a tunnel leads, and what is said to the proxy. */
 export interface Tunnel extends HostPort {

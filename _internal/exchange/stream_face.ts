@@ -4,8 +4,8 @@
  *
  * @module
  */
-import { ENDED } from "./body_decoder.ts";
-import type { BodyReader } from "./body_reader.ts";
+import { ENDED } from "../wire/body_decoder.ts";
+import type { BodyReader } from "./body.ts";
 
 /** A stream that has asked for a piece. */
 export interface Asking {

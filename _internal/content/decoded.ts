@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { HTTPException } from "../errors.ts";
+import { HTTPException } from "../../errors.ts";
 import { frames } from "./zstd.ts";
 
 /** Options of `HTTPResponse.decoded()`. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Content, contentLength } from "./request_body.ts";
+import { type Content, contentLength } from "../exchange/request_body.ts";
 import { decodeLatin1, encodeAsciiInto, encodeLatin1 } from "./latin1.ts";
 import {
   checkFieldName,
@@ -11,7 +11,7 @@ import {
   checkMethod,
   checkTarget,
   isPlainValue,
-} from "./syntax.ts";
+} from "./grammar.ts";
 
 /** A field value: bytes are sent as they are, a string as ISO-8859-1. */
 export type FieldValue = string | number | Uint8Array;

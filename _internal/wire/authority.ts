@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { InvalidURL } from "../errors.ts";
-import { checkHost } from "./syntax.ts";
+import { InvalidURL } from "../../errors.ts";
+import { checkHost } from "./grammar.ts";
 
 /** A host without brackets, and a port. */
 export interface HostPort {

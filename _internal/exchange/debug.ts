@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { decodeLatin1 } from "./latin1.ts";
+import { decodeLatin1 } from "../wire/latin1.ts";
 
 /** The escapes that Python's `repr()` has a letter for. */
 const LETTERS: Record<string, string> = { "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t" };

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { HTTPException } from "../errors.ts";
+import { HTTPException } from "../../errors.ts";
 
 const MAGIC = 0xfd2fb528;
 const SKIPPABLE = 0x184d2a50;

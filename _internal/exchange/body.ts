@@ -4,11 +4,11 @@
  *
  * @module
  */
-import { HTTPException, IncompleteRead, ProtocolError } from "../errors.ts";
-import { type BodyDecoder, ENDED, NEED_MORE } from "./body_decoder.ts";
+import { HTTPException, IncompleteRead, ProtocolError } from "../../errors.ts";
+import { type BodyDecoder, ENDED, NEED_MORE } from "../wire/body_decoder.ts";
 import type { Channel } from "./channel.ts";
-import { messageOf } from "../headers.ts";
-import { BUFFER_SIZE, type Buffered } from "./line_reader.ts";
+import { messageOf } from "../../headers.ts";
+import { BUFFER_SIZE, type Buffered } from "../net/line_reader.ts";
 import { leaveLitter } from "./litter.ts";
 import { type ResponseTimings, tell } from "./trace.ts";
 

@@ -7,8 +7,8 @@
  * @module
  */
 import type { Reader } from "@std/io/types";
-import { LineTooLong } from "../errors.ts";
-import { checkBytes, checkCount } from "./syntax.ts";
+import { LineTooLong } from "../../errors.ts";
+import { checkBytes, checkCount } from "../wire/grammar.ts";
 
 /** The size of a connection's buffer. */
 export const BUFFER_SIZE = 65536;

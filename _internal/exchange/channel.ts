@@ -5,13 +5,13 @@
  *
  * @module
  */
-import type { ExchangeDetails, ExchangePhase, RetrySafe } from "../errors.ts";
-import { DEFAULT_LIMITS, type SectionLimits } from "./field_lines.ts";
-import type { Head } from "./head.ts";
-import { Lifeline } from "./lifeline.ts";
-import { Buffered } from "./line_reader.ts";
+import type { ExchangeDetails, ExchangePhase, RetrySafe } from "../../errors.ts";
+import { DEFAULT_LIMITS, type SectionLimits } from "../wire/field_section.ts";
+import type { Head } from "../wire/response_head.ts";
+import { Lifeline } from "./deadlines.ts";
+import { Buffered } from "../net/line_reader.ts";
 import { type ResponseTimings, startTimings, tell, type Trace } from "./trace.ts";
-import { close, rest, type Transport, turn } from "./transport.ts";
+import { close, rest, type Transport, turn } from "../net/transport.ts";
 
 /** What applies to each response on a channel. */
 export interface ResponseSettings {

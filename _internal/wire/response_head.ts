@@ -10,16 +10,16 @@ import {
   IncompleteRead,
   RemoteDisconnected,
   UnknownProtocol,
-} from "../errors.ts";
+} from "../../errors.ts";
 import {
   HEAD,
   type ParsedFields,
   parseFieldLines,
   type SectionLimits,
   SectionScanner,
-} from "./field_lines.ts";
+} from "./field_section.ts";
 import { decodeLatin1 } from "./latin1.ts";
-import type { Buffered } from "./line_reader.ts";
+import type { Buffered } from "../net/line_reader.ts";
 
 /** A response head. */
 export interface Head extends ParsedFields {

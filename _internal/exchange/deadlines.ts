@@ -5,7 +5,7 @@
  *
  * @module
  */
-import type { ExchangePhase } from "../errors.ts";
+import type { ExchangePhase } from "../../errors.ts";
 
 /** The deadlines that can run at the same time. */
 export type DeadlineKind =

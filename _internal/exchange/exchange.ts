@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { HTTPResponse } from "../response.ts";
+import type { HTTPResponse } from "../../response.ts";
 import type { Channel } from "./channel.ts";
 import { type ResponseTimings, startTimings } from "./trace.ts";
 

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Reader } from "@std/io/types";
-import { encodeLatin1 } from "./latin1.ts";
+import { encodeLatin1 } from "../wire/latin1.ts";
 
 /**
  * The body of a request. A `string` is sent as ISO-8859-1. The size of strings, bytes and a `Blob` is

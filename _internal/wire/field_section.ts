@@ -5,9 +5,9 @@
  *
  * @module
  */
-import { HTTPException, LineTooLong, ProtocolError } from "../errors.ts";
-import type { Buffered } from "./line_reader.ts";
-import { isBlank, TCHAR } from "./syntax.ts";
+import { HTTPException, LineTooLong, ProtocolError } from "../../errors.ts";
+import type { Buffered } from "../net/line_reader.ts";
+import { isBlank, TCHAR } from "./grammar.ts";
 
 /** A field line that could not be taken as a field. */
 export interface HeaderDefect {

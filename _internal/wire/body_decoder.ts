@@ -5,13 +5,13 @@
  *
  * @module
  */
-import { HTTPException, LineTooLong, ProtocolError } from "../errors.ts";
-import type { SectionLimits } from "./field_lines.ts";
-import { type ParsedFields, SectionScanner, TRAILERS } from "./field_lines.ts";
+import { HTTPException, LineTooLong, ProtocolError } from "../../errors.ts";
+import type { SectionLimits } from "./field_section.ts";
+import { type ParsedFields, SectionScanner, TRAILERS } from "./field_section.ts";
 import type { Framing } from "./framing.ts";
-import { takeSection } from "./head.ts";
-import type { Buffered } from "./line_reader.ts";
-import { isBlank } from "./syntax.ts";
+import { takeSection } from "./response_head.ts";
+import type { Buffered } from "../net/line_reader.ts";
+import { isBlank } from "./grammar.ts";
 
 /** `ready()` needs more bytes. */
 export const NEED_MORE = 0;
