@@ -5,17 +5,36 @@
  */
 import {
   CannotSendRequest,
+  type ExchangeDetails,
   ImproperConnectionState,
   NotConnected,
-  ProtocolError,
-  RemoteDisconnected,
+  ResponseNotReady,
 } from "./errors.ts";
 import type { HTTPMessage } from "./headers.ts";
 import { HTTPResponse } from "./response.ts";
 import { HTTP_PORT, HTTPS_PORT } from "./status.ts";
-import { type Channel, Progress, type ResponseSettings, waitsOf } from "./_internal/exchange/channel.ts";
-import type { Dial, DialTimings } from "./_internal/exchange/connector.ts";
-import { Exchange } from "./_internal/exchange/exchange.ts";
+import type { Connection } from "./_internal/exchange/connection.ts";
+import { Connections } from "./_internal/exchange/connections.ts";
+import type { Plan } from "./_internal/exchange/connector.ts";
+import { byUser, Exchange, Thrown } from "./_internal/exchange/exchange.ts";
+import {
+  checkOptions,
+  type Detached,
+  type HTTPConnectionOptions,
+  type HTTPSConnectionOptions,
+  limitsOf,
+  type PutRequestOptions,
+  type RequestOptions,
+  type ResponseOptions,
+  settingsOf,
+} from "./_internal/exchange/options.ts";
+import { contentOf, type RequestBody, requestFields } from "./_internal/exchange/request_body.ts";
+import { more, type Outgoing, outgoing, sendRequest } from "./_internal/exchange/send_request.ts";
+import { call, type CallEvent, type CallState } from "./_internal/exchange/states.ts";
+import type { TLSContext } from "./_internal/net/tls.ts";
+import type { Transport } from "./_internal/net/transport.ts";
+import { streamsOf } from "./_internal/net/transport_streams.ts";
+import { type Tunnel, tunnelTo } from "./_internal/net/tunnel.ts";
 import {
   authorityOf,
   hostField,
@@ -24,35 +43,13 @@ import {
   splitHostPort,
   urlOf,
 } from "./_internal/wire/authority.ts";
-import { Link } from "./_internal/exchange/link.ts";
-import {
-  checkOptions,
-  type Detached,
-  type HTTPConnectionOptions,
-  type HTTPSConnectionOptions,
-  type PutRequestOptions,
-  type RequestOptions,
-  type ResponseOptions,
-  settingsOf,
-} from "./_internal/exchange/options.ts";
-import { contentOf, type RequestBody } from "./_internal/exchange/request_body.ts";
 import {
   fieldPairs,
   type FieldValue,
   hasField,
   type HeaderFields,
-  requestFields,
   RequestHead,
 } from "./_internal/wire/request_head.ts";
-import { type Event, type State, step, unread } from "./_internal/exchange/states.ts";
-import { streamsOf } from "./_internal/net/transport_streams.ts";
-import type { TLSContext } from "./_internal/net/tls.ts";
-import type { Transport } from "./_internal/net/transport.ts";
-import { type ResponseTimings, tell } from "./_internal/exchange/trace.ts";
-import { type Tunnel, tunnelTo } from "./_internal/net/tunnel.ts";
-import { type Outgoing, outgoing, sendRaw, transmit } from "./_internal/exchange/send_request.ts";
-
-const CANNOT_EXPECT = "Cannot send request: no 100 can be waited for behind an unread response";
 
 /** Makes a connection one over TLS. */
 let secureWith: (conn: HTTPConnection, context: TLSContext) => void;
@@ -104,19 +101,22 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
   debuglevel = 0;
 
   #options: HTTPConnectionOptions;
-  #settings: ResponseSettings;
   #hostKnown = { host: "", port: -1, standard: -1, field: "" };
   #context: TLSContext | null = null;
-  #state: State = "Idle";
-  #link: Link = new Link(() => this.#plan());
+  #connections: Connections;
+  #state: CallState = "Idle";
   /** The request in the making. */
   #head: RequestHead | null = null;
-  /** The request that is out and whose response was not got. */
+  /** The exchange that was begun last. */
   #exchange: Exchange | null = null;
-  /** The response that is not read to its end. */
-  #response: HTTPResponse | null = null;
-  /** The last response that took its connection with it. */
-  #handed: HTTPResponse | null = null;
+  /** What it is carried by, once that is known. */
+  #carrier: Connection | null = null;
+  /** Bytes that go out without a request. */
+  #raw: Exchange | null = null;
+  /** The exchange whose response was handed over last. */
+  #answered: Exchange | null = null;
+  /** Whether `request()` is at work, which knows the whole body. */
+  #isWhole = false;
   #tunnel: Tunnel | null = null;
 
   /**
@@ -139,21 +139,37 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     if (typeof port === "object" && port !== null) [port, options] = [null, port];
     checkOptions(options, this instanceof HTTPSConnection);
     this.#options = options;
-    this.#settings = settingsOf(options);
-    this.#link.onrelease = () => this.#over();
+    this.#connections = new Connections({
+      settings: settingsOf(options),
+      trace: options.trace ?? null,
+      plan: () => this.#plan(),
+    });
     this.timeout = options.timeout ?? null;
     this.source_address = options.source_address ?? null;
     this.blocksize = options.blocksize ?? 8192;
     ({ host: this.host, port: this.port } = splitHostPort(host, port, this.default_port));
   }
 
-  /** What the connection talks over, or `null`. It may be set, to talk over something else. */
+  /**
+   * What the connection talks over, or `null`. It may be set, to talk over something else: that is then
+   * closed by `close()` and by failures, as in Python. What was there before is left to whoever has it,
+   * and to a response that was not read; an exchange that runs over it fails.
+   */
   get sock(): Transport | null {
-    return this.#link.sock;
+    return this.#connections.sock;
   }
 
   set sock(sock: Transport | null) {
-    this.#link.sock = sock;
+    this.#connections.sock = sock;
+  }
+
+  /**
+   * The facts of the exchange that failed last: how far it had come, and whether its request may be sent
+   * again; `null` before. They are kept until another exchange fails. A call that the state does not allow
+   * and a request that is refused do not change them.
+   */
+  get lastFailure(): Required<ExchangeDetails> | null {
+    return this.#connections.lastFailure;
   }
 
   /**
@@ -164,26 +180,35 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
    * @throws {TunnelError} When the proxy refuses the tunnel.
    */
   async connect(): Promise<void> {
-    this.#link.drop(this.#response !== null);
-    if (this.#response !== null) this.#over();
-    await this.#link.connect(null);
-    // Its deadlines were for connecting only.
-    if (this.#exchange === null) this.#link.channel?.rest();
+    await this.#connections.connect(
+      new Exchange({
+        method: "",
+        target: "",
+        url: "",
+        limits: limitsOf(this.timeout, this.#options.deadlines),
+        owner: this.#connections,
+      }),
+    );
   }
 
-  /** Closes the connection and frees what it has; the next request makes a new one. */
+  /**
+   * Closes the connection and frees what it has; the next request makes a new one. What waits throws
+   * `Deno.errors.Interrupted`. A response that took its connection with it can still be read, as in
+   * Python.
+   */
   close(): void {
-    const response = this.#response;
+    const exchange = this.#exchange;
     this.#move("close");
-    this.#head = this.#exchange = this.#response = null;
-    response?.close();
-    this.#link.close();
+    this.#head = this.#exchange = this.#carrier = this.#raw = this.#answered = null;
+    // An exchange that waits for its connection is not on one.
+    if (exchange !== null && !exchange.delivered) exchange.close("connection");
+    this.#connections.close();
   }
 
-  /** Closes the connection, and a response that has taken one over and was not read to its end. */
+  /** Closes the connection, and those that responses took with them and that were not read to the end. */
   [Symbol.dispose](): void {
     this.close();
-    this.#handed?.close();
+    this.#connections.dispose();
   }
 
   /** The same. */
@@ -214,7 +239,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
    * @throws {TypeError} When a field is not usable.
    */
   set_tunnel(host: string, port: number | null = null, headers: HeaderFields | null = null): void {
-    if (this.#link.open) {
+    if (this.#connections.open) {
       throw new ImproperConnectionState("Cannot set up tunnel: the connection is established");
     }
     const target = splitHostPort(host, port, this.default_port);
@@ -227,7 +252,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
    * @returns The fields, or `null` where no CONNECT was answered.
    */
   get_proxy_response_headers(): HTTPMessage | null {
-    return this.#link.proxyHeaders;
+    return this.#connections.proxyHeaders;
   }
 
   /**
@@ -235,8 +260,10 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
    * the framing of the body: `Content-Length` where the size is known (0 for PUT, POST and PATCH without
    * a body), else `Transfer-Encoding: chunked`.
    *
-   * A request that is refused is not sent in part, and leaves the connection as it was. If the answer
-   * comes before the body is out, no more of the body is sent, and `getresponse()` has the answer.
+   * A request that is refused is not sent in part, and leaves the connection as it was. An answer may come
+   * before the body is out: one of 400 or above, or a redirection that closes, ends the upload; a success
+   * does not. Either way `getresponse()` has the answer, and may be called meanwhile. A server that reads
+   * no more of the body until its answer is read is waited for without end unless a deadline is set.
    *
    * @param method The method, sent as given.
    * @param url The request target, sent as given: usually a path.
@@ -245,8 +272,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
    * @param headers The fields, sent in their order and case after the generated ones.
    * @default {{}}
    * @param options How the body is sent, and what aborts the exchange.
-   * @throws {CannotSendRequest} When a request before is not sent, or its response not received; with
-   * `expect_continue`, when the response before is not read.
+   * @throws {CannotSendRequest} When a request before is not sent, or its response not received.
    * @throws {InvalidURL} When the target has a control character or a space.
    * @throws {TypeError} When the method, a field or the body is not usable.
    * @throws {NotConnected} When there is no connection and `auto_open` is off.
@@ -268,11 +294,16 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
         // Encoded and checked once.
         if (content?.kind === "bytes") body = content.bytes as Uint8Array<ArrayBuffer>;
         if (encode_chunked !== options.encode_chunked) options = { ...options, encode_chunked };
+        this.#isWhole = true;
       } catch (error) {
         this.#refuse();
         throw error;
       }
-      return this.endheaders(body, options);
+      try {
+        return this.endheaders(body, options);
+      } finally {
+        this.#isWhole = false;
+      }
     } catch (error) {
       return Promise.reject(error);
     }
@@ -288,23 +319,53 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
    * @throws {HTTPException} When the head is malformed; see {@linkcode HTTPResponse.begin}.
    */
   async getresponse(options: ResponseOptions = {}): Promise<HTTPResponse> {
+    this.#checkResponse();
     this.#move("getresponse");
     const exchange = this.#exchange!;
-    let channel: Channel | null = exchange.channel;
     try {
-      options.signal?.throwIfAborted();
-      channel ??= await exchange.whenOpen();
-      if (channel.closed && exchange.response === null) throw new RemoteDisconnected();
-      channel.life.listen(options.signal);
-      const response = this.#responseOf(exchange, channel);
+      exchange.listen(options.signal);
+      await exchange.whenReady();
+      const connection = this.#carrier!;
+      const { method, url } = exchange;
+      const { debuglevel } = this;
+      const response = byUser(() =>
+        new this.response_class(connection, { debuglevel, method, url })
+      );
       await response.begin();
-      this.#hand(exchange, channel, response);
+      exchange.check();
+      exchange.delivered = true;
+      this.#answered = exchange;
+      if (response.will_close) this.#connections.lend(exchange);
       return response;
     } catch (error) {
-      const reason = channel === null ? error : channel.fail(error);
-      this.#abandon(exchange);
-      throw reason;
+      exchange.delivered = true;
+      throw exchange.fail(error);
+    } finally {
+      if (this.#exchange === exchange) this.#move("over");
     }
+  }
+
+  /** CPython: the response before must be read first; here, the failure of a request is told once, too. */
+  #checkResponse(): void {
+    this.#forgetFailed();
+    if (this.#answered?.unread && this.#state === "Request-sent") {
+      throw new ResponseNotReady(
+        "Cannot get response: read or close the response before the next getresponse()",
+      );
+    }
+    const failed = this.#exchange?.failure ?? null;
+    if (this.#state !== "Idle" || failed === null || this.#exchange!.delivered) return;
+    const { phase } = this.#exchange!.facts();
+    this.#exchange!.delivered = true;
+    if (phase !== "connect" && phase !== "tls") throw failed.reason;
+    throw new ResponseNotReady("Cannot get response: the request was not sent", {
+      cause: failed.reason,
+    });
+  }
+
+  /** A request that failed is out no longer: the next one may begin. */
+  #forgetFailed(): void {
+    if (this.#state === "Request-sent" && this.#exchange!.failure !== null) this.#move("over");
   }
 
   /**
@@ -329,7 +390,12 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     if (typeof skip_host === "object") {
       ({ skip_host = false, skip_accept_encoding = false } = skip_host);
     }
-    const next = step(this.#state, "putrequest");
+    this.#forgetFailed();
+    const next = call(this.#state, "putrequest");
+    const before = this.#exchange;
+    if (before?.busySending && !before.stopped) {
+      throw new CannotSendRequest("Cannot send request: the body of the one before still goes out");
+    }
     const head = new RequestHead(method, url || "/");
     if (!skip_host) head.field("Host", authorityOf(head.target) ?? this.#hostField());
     if (!skip_accept_encoding) head.field("Accept-Encoding", "identity");
@@ -369,56 +435,140 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
       const head = this.#head!;
       this.#head = null;
       try {
-        options.signal?.throwIfAborted();
-        this.#checkOpen();
-        const content = contentOf(message_body, this.blocksize);
-        if (options.expect_continue && content !== null) {
-          if (unread(this.#state)) throw new CannotSendRequest(CANNOT_EXPECT);
-          if (!head.expects) head.field("Expect", "100-continue");
-        }
-        const out = outgoing(head.bytes(), content, options, this.debuglevel > 0);
-        const exchange = new Exchange(
-          head.method,
-          head.target,
-          urlOf(head.target, this.#hostField(), this.#context !== null),
-        );
+        const { exchange, out } = this.#begin(head, message_body, options);
         this.#exchange = exchange;
-        return this.#dispatch(exchange, out, options, head.closes);
+        this.#carrier = this.#raw = null;
+        exchange.beginSend();
+        return exchange.lastSend = handled(this.#dispatch(exchange, out, head.closes));
       } catch (error) {
         this.#refuse();
-        throw error;
+        throw error instanceof Thrown ? error.reason : error;
       }
     } catch (error) {
       return Promise.reject(error);
     }
   }
 
+  /** The exchange of a request, and what of it is sent; it is refused here if at all. */
+  #begin(
+    head: RequestHead,
+    body: RequestBody | null,
+    options: RequestOptions,
+  ): { exchange: Exchange; out: Outgoing } {
+    const whole = this.#isWhole;
+    if (options.signal?.aborted) throw options.signal.reason;
+    this.#checkOpen();
+    const content = contentOf(body, this.blocksize);
+    if (options.expect_continue && content !== null && !head.expects) {
+      head.field("Expect", "100-continue");
+    }
+    const out = outgoing(head.bytes(), content, options, whole, this.debuglevel > 0);
+    const exchange = new Exchange({
+      method: head.method,
+      target: head.target,
+      url: urlOf(head.target, this.#hostField(), this.#context !== null),
+      limits: limitsOf(this.timeout, this.#options.deadlines),
+      trace: this.#options.trace,
+      owner: this.#connections,
+    });
+    if (head.contentLength !== null) {
+      exchange.framing = "length";
+      exchange.declared = head.contentLength;
+    } else if (head.transferEncoding) exchange.framing = out.last === null ? "caller" : "chunked";
+    if (content !== null && content.size !== null) {
+      exchange.give(content.size);
+      if (whole && !exchange.complete) {
+        throw new TypeError(
+          `Cannot send body: it has ${content.size} of the ${exchange.declared} bytes of its Content-Length`,
+        );
+      }
+    }
+    exchange.listen(options.signal);
+    return { exchange, out };
+  }
+
   /**
-   * Sends bytes as they are, after {@linkcode endheaders}: what makes up the body, framing included.
+   * Sends bytes as they are, after {@linkcode endheaders}: what makes up the body, framing included. They
+   * follow the head and the `send()` before, awaited or not, and are to be left alone until the promise
+   * settles. Without a request, and after a head that announces no body, they go out all the same, and no
+   * request follows on that connection.
    *
    * @param data A body of any kind.
+   * @throws {CannotSendRequest} Between {@linkcode putrequest} and {@linkcode endheaders}.
    * @throws {NotConnected} When there is no connection and `auto_open` is off.
+   * @throws {TypeError} When the data is more than the `Content-Length`; none of it is sent then.
    */
-  async send(data: RequestBody): Promise<void> {
-    const content = contentOf(data, this.blocksize);
-    const out = this.#exchange?.channel ?? null;
-    // The rest of a request goes where its head went, or nowhere.
-    if (out?.closed) throw out.explain(new Deno.errors.Interrupted("The connection was closed"));
-    this.#checkOpen();
-    const channel = out ?? this.#link.channel ?? await this.#connectFor(null);
+  send(data: RequestBody): Promise<void> {
     try {
-      if (this.#exchange === null) {
-        channel.begin(this.#progress(channel.timings), false);
-      } else if (channel.life.phase === "head") channel.awaitSend();
+      if (this.#state === "Request-started") {
+        throw new CannotSendRequest("Cannot send: call endheaders() first");
+      }
+      const content = contentOf(data, this.blocksize);
+      const out = more(content, this.debuglevel > 0);
       const exchange = this.#exchange;
-      const begin = exchange === null || unread(this.#state)
-        ? null
-        : () => this.#responseOf(exchange, channel).begin();
-      await sendRaw(channel, content, this.debuglevel > 0, begin);
-      if (this.#exchange?.channel === channel) channel.sentAll();
+      if (exchange === null || !this.#takesMore(exchange)) return this.#sendRaw(out);
+      if (content !== null && content.size !== null) exchange.give(content.size);
+      return this.#follow(exchange, async (before) => {
+        await exchange.whenReady();
+        await before;
+        if (exchange.framing === "none") exchange.carrier?.endReuse();
+        await sendRequest(this.#carrier!, exchange, out);
+      });
     } catch (error) {
-      throw channel.explain(error, true);
+      return Promise.reject(error);
     }
+  }
+
+  /** Whether bytes that are sent now belong to an exchange. */
+  #takesMore(exchange: Exchange): boolean {
+    // The rest of a request goes where its head went, or nowhere.
+    if (!exchange.delivered || exchange.failure !== null) return true;
+    if (exchange.over) return false;
+    return exchange.framing === "caller" || !exchange.complete || exchange.busySending;
+  }
+
+  /** Sends something behind what an exchange sends already. */
+  #follow(exchange: Exchange, send: (before: Promise<void>) => Promise<void>): Promise<void> {
+    const before = exchange.lastSend;
+    exchange.beginSend();
+    const sent = async () => {
+      try {
+        exchange.check();
+        await send(before);
+      } catch (error) {
+        throw exchange.fail(error);
+      } finally {
+        exchange.endSend();
+      }
+    };
+    return exchange.lastSend = handled(sent());
+  }
+
+  /** Sends bytes that belong to no request, over whatever there is. */
+  #sendRaw(out: Outgoing): Promise<void> {
+    this.#checkOpen();
+    const raw = this.#raw ??= new Exchange({
+      method: "",
+      target: "",
+      url: "",
+      limits: limitsOf(this.timeout, this.#options.deadlines),
+      owner: this.#connections,
+    });
+    return this.#follow(raw, async (before) => {
+      await before;
+      if (raw.carrier === null) await this.#beginRaw(raw);
+      await sendRequest(this.#connections.current!, raw, { ...out, raw: true });
+    });
+  }
+
+  async #beginRaw(raw: Exchange): Promise<void> {
+    let { current } = this.#connections;
+    if (current === null || current.opening !== null) {
+      await this.#connectFor(raw);
+      raw.check();
+      current = this.#connections.current;
+    }
+    current!.beginRaw(raw);
   }
 
   /**
@@ -429,8 +579,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
    * @throws {ImproperConnectionState} When the connection has not switched protocols.
    */
   detach(): Detached {
-    const tunnelled = this.#tunnel !== null && this.#state === "Idle";
-    const detached = this.#link.detach(tunnelled && this.#link.channel?.reused === false);
+    const detached = this.#connections.detach(this.#tunnel !== null && this.#state === "Idle");
     if (detached === null) {
       throw new ImproperConnectionState("Cannot detach: the connection has not switched protocols");
     }
@@ -438,21 +587,14 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
   }
 
   /** Follows the transition table; throws where it has no way. */
-  #move(event: Event): void {
-    this.#state = step(this.#state, event);
+  #move(event: CallEvent): void {
+    this.#state = call(this.#state, event);
   }
 
   /** The request was refused: nothing of it was sent, and the connection is as it was. */
   #refuse(): void {
     this.#head = null;
     this.#move("refuse");
-  }
-
-  /** The exchange failed; the next request starts afresh. */
-  #abandon(exchange: Exchange): void {
-    if (this.#exchange !== exchange) return;
-    this.#exchange = this.#response = null;
-    this.#move("close");
   }
 
   /** The value of `Host`, made anew only when what it is made of has changed. */
@@ -467,19 +609,12 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
   }
 
   #checkOpen(): void {
-    if (this.#link.open || this.auto_open) return;
+    if (this.#connections.current !== null || this.auto_open) return;
     throw new NotConnected("Cannot send: there is no connection, and auto_open is off");
   }
 
-  /** The response that was unread is over, or took the connection with it. */
-  #over(): void {
-    if (this.#response === null) return;
-    this.#response = null;
-    this.#move("over");
-  }
-
   /** Where to connect to, and how. */
-  #plan(): Omit<Dial, "onproxy"> {
+  #plan(): Omit<Plan, "onproxy"> {
     const options = this.#options;
     const at: HostPort = options.address === undefined
       ? this
@@ -495,115 +630,76 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
       tunnel: this.#tunnel,
       timeout: this.timeout,
       deadlines: options.deadlines ?? {},
-      settings: this.#settings,
       trace: options.trace ?? null,
       debug: this.debuglevel > 0,
     };
   }
 
-  #responseOf(exchange: Exchange, channel: Channel): HTTPResponse {
-    return exchange.response ??= new this.response_class(channel, {
-      debuglevel: this.debuglevel,
-      method: exchange.method,
-      url: exchange.url,
-    });
+  /** Sends a request, on the connection that is there if it is silent and open, else on a new one. */
+  async #dispatch(exchange: Exchange, out: Outgoing, closes: boolean): Promise<void> {
+    try {
+      const connection = await this.#connectionFor(exchange);
+      if (closes) connection.endReuse();
+      this.#carrier = connection;
+      exchange.ready();
+      if (exchange.trace !== null) {
+        const { method, target } = exchange;
+        exchange.tell({
+          type: "requestStart",
+          method,
+          target,
+          connectionReused: connection.reused,
+        });
+      }
+      await sendRequest(connection, exchange, out);
+      if (exchange.trace !== null) {
+        exchange.tell({ type: "requestEnd", bytes: exchange.sent, whole: !exchange.stopped });
+      }
+    } catch (error) {
+      throw error instanceof NotConnected ? exchange.refuse(error) : exchange.fail(error);
+    } finally {
+      exchange.endSend();
+    }
+  }
+
+  async #connectionFor(exchange: Exchange): Promise<Connection> {
+    const connection = this.#connections.claim(exchange);
+    if (connection !== null) {
+      const silent = await connection.isSilent();
+      exchange.check();
+      if (silent) return connection;
+      this.#connections.retire(connection);
+    }
+    this.#checkOpen();
+    return await this.#connectFor(exchange);
   }
 
   /** Connects, by a subclass's `connect()` if it has one: Python's way to talk over something else. */
-  async #connectFor(
-    signal: AbortSignal | null | undefined,
-    timings?: DialTimings,
-  ): Promise<Channel> {
+  async #connectFor(exchange: Exchange): Promise<Connection> {
+    const connections = this.#connections;
     if (this.connect === HTTPConnection.prototype.connect) {
-      return await this.#link.connect(signal, timings);
+      return await connections.openFor(exchange);
     }
-    await this.connect();
-    if (this.#link.channel !== null) return this.#link.channel;
+    await exchange.until(this.#connectByUser());
+    exchange.check();
+    const connection = connections.claim(exchange);
+    if (connection !== null) return connection;
     throw new NotConnected("Cannot send: connect() has made no connection");
   }
 
-  /** What the request goes out on: the idle channel if it is silent and open, or a new one. */
-  async #openFor(exchange: Exchange, signal: AbortSignal | null | undefined): Promise<Channel> {
-    const link = this.#link;
-    let channel = link.channel;
-    const spoke = channel !== null && !channel.reused && channel.reader.available > 0;
-    if (channel !== null && !spoke && (channel.reused || channel.waiting)) {
-      channel.probe();
-      await channel.settle();
-      if (this.#exchange !== exchange) {
-        throw new Deno.errors.Interrupted("The request was given up");
-      }
-      if (!channel.silent) {
-        link.retire(channel);
-        channel = null;
-        this.#checkOpen();
-      }
-    }
-    channel ??= await this.#connectFor(signal, exchange.timings);
-    channel.waiting = false;
-    if (channel.reader.available > 0) {
-      throw channel.fail(new ProtocolError("Cannot send: the server spoke before the request"));
-    }
-    return channel;
-  }
-
-  /** Sends a request: on the channel of an unread response, or on one that is looked for. */
-  async #dispatch(
-    exchange: Exchange,
-    out: Outgoing,
-    options: RequestOptions,
-    closes: boolean,
-  ): Promise<void> {
-    const behind = unread(this.#state) && this.#link.channel !== null;
-    let channel: Channel;
+  async #connectByUser(): Promise<void> {
     try {
-      channel = behind ? this.#link.channel! : await this.#openFor(exchange, options.signal);
-      exchange.open(channel);
-    } catch (error) {
-      exchange.fail(error);
-      this.#abandon(exchange);
-      throw error;
-    }
-    const begin = () => this.#responseOf(exchange, channel).begin();
-    try {
-      channel.begin(this.#progress(exchange.timings, options.signal), behind);
-      if (closes) channel.reusable = false;
-      const { trace, reused: connectionReused } = channel;
-      const { method, target } = exchange;
-      if (trace !== null) tell(trace, { type: "requestStart", method, target, connectionReused });
-      const whole = await transmit(channel, out, behind ? null : begin);
-      if (!whole) channel.reusable = false;
-      exchange.timings.sent = performance.now();
-      channel.sentAll();
-      if (trace !== null) tell(trace, { type: "requestEnd", bytes: channel.sent, whole });
-    } catch (error) {
-      const reason = channel.fail(error, true);
-      this.#abandon(exchange);
-      throw reason;
+      await this.connect();
+    } catch (reason) {
+      throw new Thrown(reason);
     }
   }
+}
 
-  #progress(timings: ResponseTimings, signal?: AbortSignal | null): Progress {
-    return new Progress(waitsOf(this.timeout, this.#options.deadlines), timings, signal);
-  }
-
-  /** The head has come: the connection keeps the response in view, or lets go of it. */
-  #hand(exchange: Exchange, channel: Channel, response: HTTPResponse): void {
-    if (this.#exchange !== exchange) return;
-    this.#exchange = null;
-    const { status } = response;
-    const switched = status === 101 ||
-      (exchange.method === "CONNECT" && status >= 200 && status < 300);
-    if (!switched && !response.will_close) {
-      this.#response = response;
-      return this.#move("head");
-    }
-    // The socket is the response's from here on, or of who detaches it.
-    if (switched) this.#link.keepSwitched(channel);
-    else this.#link.leave(channel);
-    this.#handed = switched ? null : response;
-    this.#move("over");
-  }
+/** A promise that nobody has to await: `getresponse()` tells its failure. */
+function handled<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => {});
+  return promise;
 }
 
 /**

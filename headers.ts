@@ -11,7 +11,8 @@ import {
   SectionScanner,
 } from "./_internal/wire/field_section.ts";
 import { takeSection } from "./_internal/wire/response_head.ts";
-import { Buffered, bufferedOf, LineReader } from "./_internal/net/line_reader.ts";
+import { BufferedReader } from "./_internal/net/buffered_reader.ts";
+import { bufferedOf, LineReader } from "./_internal/net/line_reader.ts";
 import {
   charsetName,
   collapse,
@@ -438,7 +439,7 @@ export interface LineSource {
  */
 export async function parse_headers(fp: LineSource): Promise<HTTPMessage> {
   // A read of a line is never more than the section has: nothing of the body is taken.
-  const source = fp instanceof LineReader ? bufferedOf(fp) : new Buffered({
+  const source = fp instanceof LineReader ? bufferedOf(fp) : new BufferedReader({
     async read(target) {
       const line = await fp.readline(target.length);
       target.set(line);

@@ -3,20 +3,17 @@
  *
  * @module
  */
-import { IncompleteRead, ProtocolError, ResponseNotReady } from "./errors.ts";
+import { ResponseNotReady } from "./errors.ts";
 import { type HTTPMessage, messageOf } from "./headers.ts";
-import { decoderFor, ENDED } from "./_internal/wire/body_decoder.ts";
-import { BodyIterator } from "./_internal/exchange/body_stream.ts";
-import { BodyReader, EMPTY } from "./_internal/exchange/body.ts";
-import { Channel } from "./_internal/exchange/channel.ts";
-import { debugHeaders, debugInterim, debugReply } from "./_internal/exchange/debug.ts";
 import { codingsOf, decode, type DecodedOptions } from "./_internal/content/decoded.ts";
-import { frame } from "./_internal/wire/framing.ts";
-import { type Head, readFinalHead } from "./_internal/wire/response_head.ts";
-import { give, giveStraight } from "./_internal/exchange/stream_face.ts";
-import { type ResponseTimings, tell } from "./_internal/exchange/trace.ts";
+import { type Body, EMPTY } from "./_internal/exchange/body.ts";
+import { BodyIterator, BodyStream } from "./_internal/exchange/body_stream.ts";
+import { Connection } from "./_internal/exchange/connection.ts";
+import { Exchange } from "./_internal/exchange/exchange.ts";
+import type { ResponseTimings } from "./_internal/exchange/trace.ts";
+import { bufferedOf, LineReader } from "./_internal/net/line_reader.ts";
+import { fromStream, type Transport } from "./_internal/net/transport.ts";
 import { checkBytes, checkCount } from "./_internal/wire/grammar.ts";
-import { fromStream, GuardedTransport, type Transport } from "./_internal/net/transport.ts";
 
 /** Options of {@linkcode HTTPResponse}. */
 export interface HTTPResponseOptions {
@@ -74,29 +71,26 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
   /** Over 0, what is read of the head is printed. */
   debuglevel: number;
 
-  #channel: Channel;
-  #method: string | null;
+  #connection: Connection;
+  #exchange: Exchange;
   #headers: HTTPMessage | null = null;
   #trailers: HTTPMessage | null = null;
-  #body: BodyReader | null = null;
+  #body: Body | null = null;
+  #stream = new BodyStream();
   #begun: Promise<void> | null = null;
-  /** Why every further call throws: a deadline, an abort, the socket, a limit. */
-  #failure: { reason: unknown } | null = null;
   /** Whether a call is at work; two at once would mix up their bytes. */
   #busy = false;
   #closed = false;
-  /** Whether a BYOB reader let go while its read was out: its view is still the first to be answered. */
-  #letGo = false;
-  #timings: ResponseTimings;
 
   /**
    * Makes a response; `begin()` reads its head.
    *
-   * @param source What to read from.
+   * @param source What to read from. A `LineReader` stands right behind the body once that was read, so
+   * that recorded responses can be read one after another.
    * @param options The request's method, and more.
    */
   constructor(
-    source: Transport | ReadableStream<Uint8Array>,
+    source: Transport | ReadableStream<Uint8Array> | LineReader,
     options: HTTPResponseOptions = {},
   ) {
     super({
@@ -104,13 +98,18 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
       pull: (controller) => this.#pull(controller as ReadableByteStreamController),
       cancel: () => this.close(),
     }, { highWaterMark: 0 });
-    this.#channel = source instanceof Channel ? source : new Channel(
-      source instanceof ReadableStream ? fromStream(source) : new GuardedTransport(source),
-    );
     this.debuglevel = options.debuglevel ?? 0;
-    this.#method = options.method ?? null;
     this.url = options.url ?? "";
-    this.#timings = this.#channel.timings;
+    if (source instanceof Connection) {
+      this.#connection = source;
+      this.#exchange = source.exchange!;
+    } else {
+      this.#connection = connectionOver(source);
+      this.#exchange = new Exchange({ method: options.method ?? "", target: "", url: this.url });
+      this.#connection.begin(this.#exchange);
+      this.#exchange.send("send");
+      this.#exchange.send("finish");
+    }
   }
 
   /**
@@ -130,44 +129,17 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
   }
 
   async #begin(): Promise<void> {
-    const channel = this.#channel;
-    const { settings, trace } = channel;
-    const debug = this.debuglevel > 0;
-    if (!channel.sending) channel.awaitHead();
-    try {
-      const head = await readFinalHead(channel.reader, {
-        limits: settings.head,
-        maxInterim: settings.maxInterim,
-        onStatusLine: debug ? debugReply : undefined,
-        onInterim: (head) => {
-          if (debug) debugInterim(head.fields);
-          if (trace !== null) tell(trace, { type: "interim", ...shown(head) });
-          channel.settings.onInterim?.(head);
-        },
-      });
-      const framing = frame(this.#method, head.status, head.version, head.fields);
-      if (debug) debugHeaders(head.fields);
-      this.status = head.status;
-      this.reason = head.reason;
-      this.version = head.version;
-      this.will_close = framing.willClose;
-      this.chunked = framing.chunked;
-      this.#headers = messageOf(head.fields, head.defects);
-      this.#body = new BodyReader(channel, decoderFor(framing, settings), {
-        chunked: framing.chunked,
-        tunnel: framing.delimiter === "tunnel",
-        keep: !framing.willClose,
-      }, this.#timings);
-      channel.awaitBody();
-      this.#timings.head = performance.now();
-      if (trace !== null) {
-        const { status, reason, headers } = this;
-        tell(trace, { type: "responseHead", status, reason, headers });
-      }
-    } catch (error) {
-      this.#failure = { reason: channel.fail(error) };
-      throw this.#failure.reason;
-    }
+    const { head, framing, body } = await this.#connection.awaitAnswer(
+      this.#exchange,
+      this.debuglevel > 0,
+    );
+    this.status = head.status;
+    this.reason = head.reason;
+    this.version = head.version;
+    this.will_close = framing.willClose;
+    this.chunked = framing.chunked;
+    this.#headers = messageOf(head.fields, head.defects);
+    this.#body = body;
   }
 
   /**
@@ -196,7 +168,23 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
 
   /** When what happened to this response. */
   get timings(): ResponseTimings {
-    return { ...this.#timings };
+    return { ...this.#exchange.timings };
+  }
+
+  /**
+   * Whether the whole body of the request was sent. An answer may come before it was, and one of 400 or
+   * above ends the upload.
+   */
+  get requestComplete(): boolean {
+    return this.#exchange.sending === "whole";
+  }
+
+  /**
+   * Bytes that a failed read had received and could neither return nor put into an `IncompleteRead`;
+   * `null` where there are none.
+   */
+  get partial(): Uint8Array<ArrayBuffer> | null {
+    return this.#body?.partial ?? null;
   }
 
   /** How many bytes of the body are left to read; `null` where that is not known. */
@@ -220,7 +208,8 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
    * @returns Whether it is.
    */
   isclosed(): boolean {
-    return this.#failure !== null || (this.#body === null ? this.#closed : this.#body.over);
+    if (this.#body !== null) return this.#body.over;
+    return this.#closed || this.#exchange.failure !== null;
   }
 
   /**
@@ -274,11 +263,12 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
 
   /**
    * Ends the response. A connection on which the body was not read to its end is closed with it, as
-   * what is left of the body would be taken for the next answer.
+   * what is left of the body would be taken for the next answer. To read on is then an error, as a short
+   * body must not look whole.
    */
   close(): void {
     this.#closed = true;
-    if (this.#body === null) this.#channel.close();
+    if (this.#body === null) this.#exchange.close("response");
     else this.#body.close();
   }
 
@@ -303,15 +293,14 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
    * @throws {TypeError} When the stream is locked, or another read is at work.
    */
   read(amt?: number | null): Promise<Uint8Array<ArrayBuffer>> {
-    let body: BodyReader | null = null;
     try {
       const limit = amt === undefined || amt === null ? Infinity : checkCount(amt);
-      body = this.#enter();
+      const body = this.#enter();
       if (body === null) return Promise.resolve(EMPTY);
       const now = body.gatherNow(limit);
-      return now === null ? this.#run(body, body.gather(limit)) : Promise.resolve(now);
+      return now === null ? this.#run(body.gather(limit)) : Promise.resolve(now);
     } catch (error) {
-      return Promise.reject(body === null ? error : this.#fail(body, error));
+      return Promise.reject(this.#failed(error));
     }
   }
 
@@ -366,10 +355,9 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
       const most = checkCount(limit);
       const line = this.#lineNow(most);
       if (line !== null) return Promise.resolve(line);
-      const body = this.#opened();
-      return this.#run(body, body.line(most));
+      return this.#run(this.#opened().line(most));
     } catch (error) {
-      return Promise.reject(error);
+      return Promise.reject(this.#failed(error));
     }
   }
 
@@ -377,13 +365,8 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
   #lineNow(limit: number): Uint8Array<ArrayBuffer> | null {
     const body = this.#enter();
     // CPython: after HEAD there is nothing, and the response is not over by that.
-    if (body === null || this.#method === "HEAD") return EMPTY;
-    try {
-      return body.lineNow(limit);
-    } catch (error) {
-      if (error instanceof ProtocolError) return null;
-      throw this.#fail(body, error);
-    }
+    if (body === null || this.#isHead) return EMPTY;
+    return body.lineNow(limit);
   }
 
   /**
@@ -399,7 +382,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
     const lines: Uint8Array<ArrayBuffer>[] = [];
     let size = 0;
     for (;;) {
-      const line = await this.#nextLine(lines.length > 0);
+      const line = await this.#nextLine(lines);
       if (line.length === 0) return lines;
       lines.push(line);
       size += line.length;
@@ -407,13 +390,14 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
     }
   }
 
-  /** A line; where the body ends early behind others, the next call tells. */
-  async #nextLine(others: boolean): Promise<Uint8Array<ArrayBuffer>> {
+  /** A line; where the body is cut short behind others, the next call tells. */
+  async #nextLine(lines: Uint8Array<ArrayBuffer>[]): Promise<Uint8Array<ArrayBuffer>> {
     try {
       return await this.readline();
     } catch (error) {
-      if (!others || !(error instanceof IncompleteRead) || error.cause !== undefined) throw error;
-      return EMPTY;
+      if (lines.length === 0) throw error;
+      if (this.#body!.endedEarly) return EMPTY;
+      throw this.#body!.withPartial(error, lines);
     }
   }
 
@@ -438,7 +422,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
   lines(): AsyncIterableIterator<Uint8Array<ArrayBuffer>> {
     const some = (line: Uint8Array<ArrayBuffer> | null) => line?.length === 0 ? null : line;
     return new BodyIterator({
-      now: () => some(this.#lineNow(Infinity)),
+      now: () => this.#now(() => some(this.#lineNow(Infinity))),
       next: async () => some(await this.readline()),
       leave() {},
     });
@@ -459,25 +443,20 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
     // The inherited iterator costs half as much as a whole small request.
     const keep = options?.preventCancel ?? false;
     return new BodyIterator({
-      now: () => this.#chunkNow(),
-      next: () => {
-        if (this.#body?.cut) return Promise.reject(this.#body.cutShort);
-        return this.#exclusive<Uint8Array<ArrayBuffer> | null>((body) => body.chunk(), null);
-      },
+      now: () => this.#now(() => this.#enter()?.chunkNow() ?? null),
+      next: () => this.#exclusive<Uint8Array<ArrayBuffer> | null>((body) => body.chunk(), null),
       leave: () => {
         if (!keep) this.close();
       },
     });
   }
 
-  /** The next piece, or `null` where it has to be waited for, or is not one. */
-  #chunkNow(): Uint8Array<ArrayBuffer> | null {
-    if (this.#closed) return null;
-    const body = this.#enter();
+  /** A step of an iterator that nothing is waited for. */
+  #now<T>(step: () => T): T {
     try {
-      return body === null ? null : body.chunkNow();
+      return step();
     } catch (error) {
-      throw this.#fail(body!, error);
+      throw this.#failed(error);
     }
   }
 
@@ -556,86 +535,71 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
   }
 
   /** The body, once the head was read. */
-  #opened(): BodyReader {
+  #opened(): Body {
     if (this.#body === null) {
-      throw new ResponseNotReady("Cannot read response: it has not begun");
+      if (this.#exchange.failure !== null) throw this.#exchange.failure.reason;
+      throw new ResponseNotReady("Cannot read response: it has not begun, call begin() first");
     }
     return this.#body;
   }
 
   /** The body to read from, by one call at a time; `null` where there is nothing to read. */
-  #enter(): BodyReader | null {
+  #enter(): Body | null {
     this.#refuseLocked();
     if (this.#busy) throw new TypeError("Cannot read response: another read is at work");
-    if (this.#closed) return null;
-    const body = this.#rethrow();
-    return body.over ? null : body;
+    const body = this.#opened();
+    return body.readable ? body : null;
   }
 
   /** Runs one read, on a response that is neither over nor broken. */
-  async #exclusive<T>(read: (body: BodyReader) => Promise<T>, nothing: T): Promise<T> {
+  async #exclusive<T>(read: (body: Body) => Promise<T>, nothing: T): Promise<T> {
     const body = this.#enter();
-    return body === null ? nothing : await this.#run(body, read(body));
+    return body === null ? nothing : await this.#run(read(body));
   }
 
-  /** Waits for a read that was begun on `body`. */
-  async #run<T>(body: BodyReader, read: Promise<T>): Promise<T> {
+  /** Waits for a read that was begun. */
+  async #run<T>(read: Promise<T>): Promise<T> {
     this.#busy = true;
     try {
       return await read;
     } catch (error) {
-      throw this.#fail(body, error);
+      throw this.#failed(error);
     } finally {
       this.#busy = false;
     }
   }
 
+  get #isHead(): boolean {
+    return this.#exchange.method === "HEAD";
+  }
+
   /** CPython: after HEAD these calls have nothing, and do not end the response. */
-  #unlessHead<T>(read: (body: BodyReader) => Promise<T>, nothing: T): Promise<T> {
-    const none = this.#method === "HEAD";
-    return this.#exclusive(none ? () => Promise.resolve(nothing) : read, nothing);
+  #unlessHead<T>(read: (body: Body) => Promise<T>, nothing: T): Promise<T> {
+    return this.#exclusive(this.#isHead ? () => Promise.resolve(nothing) : read, nothing);
   }
 
-  #rethrow(): BodyReader {
-    if (this.#failure !== null) throw this.#failure.reason;
-    const body = this.#opened();
-    body.rethrow();
-    return body;
+  /** What is to be thrown for an error of a read. */
+  #failed(error: unknown): unknown {
+    return this.#body === null ? error : this.#body.failed(error);
   }
 
-  #fail(body: BodyReader, error: unknown): unknown {
-    body.over = true;
-    const reason = this.#channel.fail(error);
-    if (!(reason instanceof IncompleteRead)) this.#failure = { reason };
-    return reason;
-  }
-
-  /**
-   * The web stream asks for a piece. Nothing is awaited once it has it: who waited for the piece may read
-   * on at once.
-   */
+  /** The web stream asks for a piece. */
   async #pull(controller: ReadableByteStreamController): Promise<void> {
     if (this.#busy) throw new TypeError("Cannot read response: another read is at work");
-    const body = this.#closed ? this.#opened() : this.#rethrow();
+    const body = this.#opened();
     this.#busy = true;
     try {
-      if (body.cut) throw body.cutShort;
-      const straight = body.straightNext && !controller.byobRequest;
-      const piece = straight ? await body.straight() : EMPTY;
-      if (body.cut) throw body.cutShort;
-      const run = piece.length > 0 ? 0 : body.over ? ENDED : await body.ready();
-      const asking = { controller, locked: this.locked, letGo: this.#letGo };
-      this.#letGo = piece.length > 0 ? giveStraight(asking, body, piece) : give(asking, body, run);
+      await this.#stream.pull(body, controller, () => this.locked);
     } catch (error) {
-      throw this.#fail(body, error);
+      throw this.#failed(error);
     } finally {
       this.#busy = false;
     }
   }
 }
 
-/** What an event shows of an interim response. */
-function shown(head: Head): { status: number; reason: string; headers: HTTPMessage } {
-  const { status, reason, fields, defects } = head;
-  return { status, reason, headers: messageOf(fields, defects) };
+/** A connection that only reads, over what the user gave. */
+function connectionOver(source: Transport | ReadableStream<Uint8Array> | LineReader): Connection {
+  if (source instanceof LineReader) return Connection.reading(bufferedOf(source));
+  return Connection.over(source instanceof ReadableStream ? fromStream(source) : source);
 }

@@ -1,96 +1,231 @@
 /**
- * Reading a body: Python's read family over a decoder and a channel, and what happens where the body
- * ends, ends early, or breaks. The public face, with the rules of who may read when, is `response.ts`.
+ * The body of a response: Python's read family over a decoder and a reader. One value says how it stands;
+ * every call asks it, and asks again after each `await`. Between the question and what is taken from the
+ * buffer there is never an `await`. The public face, with the rules of who may read when, is
+ * `response.ts`.
  *
  * @module
  */
 import { HTTPException, IncompleteRead, ProtocolError } from "../../errors.ts";
-import { type BodyDecoder, ENDED, NEED_MORE } from "../wire/body_decoder.ts";
-import type { Channel } from "./channel.ts";
 import { messageOf } from "../../headers.ts";
-import { BUFFER_SIZE, type Buffered } from "../net/line_reader.ts";
-import { leaveLitter } from "./litter.ts";
-import { type ResponseTimings, tell } from "./trace.ts";
+import { BUFFER_SIZE, type BufferedReader } from "../net/buffered_reader.ts";
+import { type BodyDecoder, ENDED, NEED_MORE } from "../wire/body_decoder.ts";
+import type { Framing } from "../wire/framing.ts";
+import { type Exchange, interrupted, Thrown } from "./exchange.ts";
+import { BODY, type BodyEvent, type BodyState, next } from "./states.ts";
 
 /** No bytes. */
 export const EMPTY: Uint8Array<ArrayBuffer> = new Uint8Array(0);
 const LF = 10;
-/** From this size on, bytes are read straight from the socket into the user's memory. */
-const DIRECT = 16384;
+/** `#ready()` has found that the body is not open any longer. */
+const NOT_OPEN = -2;
 const MIB = 1048576;
-/** For less, chunks are not put together. */
+/**
+ * From this size on, bytes are read straight from the socket into the user's memory.
+ *
+ * @tuning
+ */
+const DIRECT = 16384;
+/**
+ * For less, chunks are not put together.
+ *
+ * @tuning
+ */
 const SMALL = 2048;
-/** The size of the largest pieces. */
+/**
+ * The size of the largest pieces.
+ *
+ * @tuning
+ */
 const MOST = 524288;
-/** The size of the pieces that a body of unknown length is gathered in. */
+/**
+ * The size of the pieces that a body of unknown length is gathered in.
+ *
+ * @tuning
+ */
 const PIECE = 65536;
 
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/** What a body is read from. */
+export interface BodySource {
+  readonly reader: BufferedReader;
+  readonly settings: { readonly maxBodyBytes: number; readonly suppressRaggedEofs: boolean };
+  /** Whether a read straight into the caller's memory ends when the source is closed. */
+  readonly closeEndsReads: boolean;
+  /** Waits for bytes, on behalf of a call; 0 when the source has ended. */
+  fill(exchange: Exchange): Promise<number>;
+  /** The same straight into `target`. */
+  fillInto(exchange: Exchange, target: Uint8Array): Promise<number>;
+}
+
 /** The body of one response. */
-export class BodyReader {
+export class Body {
+  state: BodyState = "open";
   readonly decoder: BodyDecoder;
-  /** Whether the body is over: Python's `fp is None`. */
-  over = false;
-  /** Whether it was closed with some of it left. */
-  cut = false;
-  #channel: Channel;
-  #reader: Buffered;
-  /** Whether the connection may serve another request after this body. */
-  #keep: boolean;
-  /** Whether what follows is no longer HTTP: the connection stays as it is. */
-  #tunnel: boolean;
-  #chunked: boolean;
+  /** Whether the end of the connection is the end of the body. */
+  readonly endsWithConnection: boolean;
+  /** What a failed read had received and could neither return nor put into its error. */
+  partial: Bytes | null = null;
+  readonly #source: BodySource;
+  readonly #exchange: Exchange;
+  readonly #chunked: boolean;
+  /** The connection's, until the body leaves it with its bytes. */
+  #reader: BufferedReader;
   /** Why nothing that follows can be trusted: the body ended early, or its framing broke. */
   #broken: { cause: unknown } | null = null;
+  /** Whether that was told. */
+  #told = false;
+  /** Whether a limit was passed, or a callback threw: what came with it is not delivered. */
+  #refused = false;
   #total = 0;
   /** The size of the next piece that is read straight from the socket; 0 for none. */
   #straight = 0;
-  #timings: ResponseTimings;
 
   constructor(
-    channel: Channel,
+    source: BodySource,
+    exchange: Exchange,
     decoder: BodyDecoder,
-    kind: { chunked: boolean; tunnel: boolean; keep: boolean },
-    timings: ResponseTimings,
+    framing: Framing,
   ) {
-    this.#timings = timings;
-    this.#channel = channel;
-    this.#reader = channel.reader;
+    this.#source = source;
+    this.#exchange = exchange;
+    this.#reader = source.reader;
     this.decoder = decoder;
-    this.#chunked = kind.chunked;
-    this.#tunnel = kind.tunnel;
-    this.#keep = kind.keep;
+    this.#chunked = framing.chunked;
+    this.endsWithConnection = framing.delimiter === "close";
   }
 
-  /** What a stream throws that was closed with some of the body left: it must not look whole. */
-  get cutShort(): unknown {
-    return this.#channel.explain(new Deno.errors.Interrupted("The response was closed"));
+  /** Python's `isclosed()`: a body that was cut short is over when that was told. */
+  get over(): boolean {
+    return this.state !== "open" && (this.#broken === null || this.#told);
   }
 
-  /** Throws where the body was found broken before. */
-  rethrow(): void {
-    if (this.#broken === null) return;
-    this.over = true;
-    throw this.#incomplete(EMPTY);
+  /**
+   * Whether there is something to read, or to be told: `false` for a body that was read to its end.
+   *
+   * @throws What has cut it short.
+   */
+  get readable(): boolean {
+    if (this.state === "complete") return false;
+    if (this.state !== "open") throw this.reason(EMPTY);
+    return true;
   }
 
-  /** Ends the body where it stands. The connection survives only if nothing is left of it. */
+  /**
+   * Why it cannot be read on.
+   *
+   * @param partial What the call had received.
+   */
+  reason(partial: Bytes): unknown {
+    if (this.#broken !== null) {
+      this.#told = true;
+      const { cause } = this.#broken;
+      const options = cause === undefined ? undefined : { cause };
+      const error = new IncompleteRead(partial, this.decoder.length, options);
+      return this.#exchange.annotate(error);
+    }
+    if (partial.length > 0) this.partial = partial;
+    if (this.#exchange.failure !== null) return this.#exchange.failure.reason;
+    return this.#exchange.annotate(interrupted("body", "response"));
+  }
+
+  /** Whether it is cut short by nothing but its early end. */
+  get endedEarly(): boolean {
+    return this.#broken !== null && this.#broken.cause === undefined;
+  }
+
+  /** The same error with the bytes of calls before that are part of the one which fails. */
+  withPartial(error: unknown, before: Bytes[]): unknown {
+    const last = error instanceof IncompleteRead ? error.partial as Bytes : this.partial ?? EMPTY;
+    const parts = [...before, last];
+    return this.reason(concat(parts, parts.reduce((size, part) => size + part.length, 0)));
+  }
+
+  /** What is to be thrown for an error of a read: what a callback has thrown ends the exchange. */
+  failed(error: unknown): unknown {
+    return error instanceof Thrown ? this.#exchange.fail(error) : error;
+  }
+
+  // What ends it
+
+  /** Ends it where it stands. The connection survives only if nothing is left of it. */
   close(): void {
-    if (this.over) return;
+    if (this.state !== "open") return;
     if (this.#atEnd()) return this.#finish();
-    this.over = this.cut = true;
-    this.#channel.close();
+    this.#move("close");
+    this.#exchange.close("response");
   }
+
+  /** Its exchange has failed. */
+  cut(): void {
+    this.#move("cut");
+  }
+
+  /** It has come whole: it is read from a copy of its bytes from now on. Whether it has. */
+  takeBytes(): boolean {
+    const end = this.decoder.endIn(this.#reader);
+    if (end === null) return false;
+    this.#reader = this.#reader.split(end);
+    return true;
+  }
+
+  #move(event: BodyEvent): void {
+    this.state = next(BODY, this.state, event);
+  }
+
+  #finish(): void {
+    if (this.state !== "open") return;
+    this.#move("end");
+    const exchange = this.#exchange;
+    exchange.bodyEnded();
+    if (exchange.trace === null) return;
+    const { trailers } = this.decoder;
+    if (trailers !== null && trailers.fields.length > 0) {
+      exchange.tell({ type: "trailers", headers: messageOf(trailers.fields, trailers.defects) });
+    }
+    exchange.tell({ type: "responseEnd", total: this.#total });
+  }
+
+  /** It ended early, or its framing broke. */
+  #break(cause: unknown): void {
+    if (this.state !== "open") return;
+    this.#broken = { cause };
+    this.#refused = cause !== undefined;
+    const options = cause === undefined ? undefined : { cause };
+    this.#exchange.fail(new IncompleteRead(EMPTY, this.decoder.length, options));
+  }
+
+  /** A limit was passed, a callback threw, or the framing broke. */
+  #refuse(error: unknown): void {
+    if (error instanceof ProtocolError) return this.#break(error);
+    this.#refused = true;
+    this.#exchange.fail(error);
+  }
+
+  /**
+   * Whether a call must throw that got `count` bytes: a call that counts delivers what came before an
+   * end, a reset, a deadline or an abort, and the next call throws.
+   */
+  #mustThrow(count: number, toTheEnd: boolean): boolean {
+    if (this.state === "open" || this.state === "complete") return false;
+    return toTheEnd || count === 0 || this.#refused || this.#exchange.closed;
+  }
+
+  // Reading
 
   /** Fills `target`; returns how many bytes there were. */
   async readinto(target: Uint8Array): Promise<number> {
     const count = await this.#into(target, 0, target.length);
-    if (this.#mustThrow(count, target.length)) throw this.#incomplete(target.slice(0, count));
+    if (this.#mustThrow(count, false) && target.length > 0) {
+      throw this.reason(target.slice(0, count));
+    }
     this.#settle(count, target.length);
     return count;
   }
 
   /** What `gather` gives where nothing is to be waited for: a body that has come whole. */
-  gatherNow(limit: number): Uint8Array<ArrayBuffer> | null {
+  gatherNow(limit: number): Bytes | null {
     if (limit === 0 && !this.#chunked) return this.#nothing();
     const known = this.decoder.length;
     if (known === null || known > this.#reader.available || known > limit) return null;
@@ -100,13 +235,12 @@ export class BodyReader {
   }
 
   /** Reads up to `limit` bytes. Memory grows with what came, not with what a length promises. */
-  async gather(limit: number): Promise<Uint8Array<ArrayBuffer>> {
+  async gather(limit: number): Promise<Bytes> {
     const known = this.decoder.length;
     const whole = known === null
       ? await this.#gatherParts(limit)
       : await this.#gatherKnown(Math.min(known, limit));
-    if (this.#mustThrow(whole.length, limit)) throw this.#incomplete(whole);
-    if (limit <= MOST) leaveLitter(whole.length);
+    if (this.#mustThrow(whole.length, limit === Infinity) && limit > 0) throw this.reason(whole);
     this.#settle(whole.length, limit);
     return whole;
   }
@@ -115,7 +249,7 @@ export class BodyReader {
    * Into one array that grows in few and large steps: what has come is copied into memory that is not
    * touched yet and so takes none, where parts would be copied whole.
    */
-  async #gatherKnown(most: number): Promise<Uint8Array<ArrayBuffer>> {
+  async #gatherKnown(most: number): Promise<Bytes> {
     let whole = new Uint8Array(Math.min(most, PIECE));
     let size = 0;
     for (;;) {
@@ -129,12 +263,11 @@ export class BodyReader {
     return size === whole.length ? whole : whole.slice(0, size);
   }
 
-  async #gatherParts(limit: number): Promise<Uint8Array<ArrayBuffer>> {
-    const reader = this.#reader;
-    const parts: Uint8Array<ArrayBuffer>[] = [];
+  async #gatherParts(limit: number): Promise<Bytes> {
+    const parts: Bytes[] = [];
     let size = 0;
     for (;;) {
-      const room = Math.max(PIECE, Math.min(size, MIB), reader.available);
+      const room = Math.max(PIECE, Math.min(size, MIB), this.#reader.available);
       const part = new Uint8Array(Math.min(limit - size, room));
       const count = await this.#into(part, 0, part.length);
       if (count > 0) parts.push(count === part.length ? part : part.subarray(0, count));
@@ -145,32 +278,48 @@ export class BodyReader {
   }
 
   /** What is there, at most `n` bytes. */
-  async read1(n: number): Promise<Uint8Array<ArrayBuffer>> {
+  async read1(n: number): Promise<Bytes> {
     if (n === 0 && !this.#chunked) return this.#nothing();
-    const run = await this.ready();
-    const count = run === ENDED ? 0 : Math.min(run, n);
-    const piece = this.#take(count);
-    this.#settle(count, run === ENDED ? 1 : count);
-    return piece;
+    for (;;) {
+      const run = this.#ready();
+      if (run === NOT_OPEN) throw this.reason(EMPTY);
+      if (run === NEED_MORE) {
+        await this.#more();
+        continue;
+      }
+      const count = run === ENDED ? 0 : Math.min(run, n);
+      const piece = this.#take(count);
+      this.#settle(count, run === ENDED ? 1 : count);
+      return piece;
+    }
   }
 
   /** A copy of what is there. */
-  async peek(): Promise<Uint8Array<ArrayBuffer>> {
-    const run = await this.ready();
-    const { bytes, start } = this.#reader;
-    if (run !== ENDED && this.#total + run > this.#channel.settings.maxBodyBytes) this.#count(run);
-    if (run !== ENDED) return bytes.slice(start, start + run) as Uint8Array<ArrayBuffer>;
-    // CPython: a look at the end of a chunked body ends it, at that of another one does not.
-    if (this.#chunked) this.#finish();
-    return EMPTY;
+  async peek(): Promise<Bytes> {
+    for (;;) {
+      const run = this.#ready();
+      if (run === NOT_OPEN) throw this.reason(EMPTY);
+      if (run === NEED_MORE) {
+        await this.#more();
+        continue;
+      }
+      if (run === ENDED) {
+        // CPython: a look at the end of a chunked body ends it, at that of another one does not.
+        if (this.#chunked) this.#finish();
+        return EMPTY;
+      }
+      const { bytes, start } = this.#reader;
+      if (this.#total + run > this.#source.settings.maxBodyBytes) this.#count(run);
+      return bytes.slice(start, start + run) as Bytes;
+    }
   }
 
   /** What `line` gives where the whole line is buffered. */
-  lineNow(limit: number): Uint8Array<ArrayBuffer> | null {
-    const reader = this.#reader;
+  lineNow(limit: number): Bytes | null {
     if (limit === 0 || this.decoder.broken !== null) return null;
-    const run = this.decoder.ready(reader);
+    const run = this.#ready();
     if (run <= 0) return null;
+    const reader = this.#reader;
     const { bytes, start } = reader;
     const end = start + Math.min(run, limit);
     // Lines are short: a loop finds the LF of most of them before `indexOf` would have begun.
@@ -180,86 +329,91 @@ export class BodyReader {
     if (at === near) at = near === end ? -1 : bytes.subarray(0, end).indexOf(LF, near);
     if (at < 0) return null;
     const count = at + 1 - start;
+    const line = reader.takeLine(count, run);
     this.decoder.took(count);
     this.#count(count);
-    const line = reader.takeLine(count, run);
     if (this.decoder.ended) this.#settle(count, count);
     return line;
   }
 
   /** Up to and including the next LF, at most `limit` bytes. */
-  async line(limit: number): Promise<Uint8Array<ArrayBuffer>> {
-    const reader = this.#reader;
+  async line(limit: number): Promise<Bytes> {
     if (limit === 0) return this.#chunked ? EMPTY : this.#nothing();
-    const parts: Uint8Array<ArrayBuffer>[] = [];
+    const parts: Bytes[] = [];
     let size = 0;
     while (size < limit) {
-      const run = await this.#lineRun(parts, size);
-      if (run === ENDED) break;
+      const run = this.#ready();
+      if (run === NEED_MORE) {
+        await this.#more();
+        continue;
+      }
+      if (run === ENDED || run === NOT_OPEN) break;
+      const { bytes, start } = this.#reader;
       const most = Math.min(run, limit - size);
-      const at = reader.bytes.subarray(0, reader.start + most).indexOf(LF, reader.start);
-      const count = at < 0 ? most : at + 1 - reader.start;
+      const at = bytes.subarray(0, start + most).indexOf(LF, start);
+      const count = at < 0 ? most : at + 1 - start;
       parts.push(this.#take(count));
       size += count;
       if (at >= 0) break;
     }
+    const line = concat(parts, size);
+    if (this.#mustThrow(size, false)) throw this.reason(line);
     this.#settle(size, size === 0 ? 1 : size);
-    return concat(parts, size);
+    return line;
   }
 
+  // Pieces, for iteration and for the web stream
+
   /** The next piece: what is buffered, the chunk framing taken out of the whole of it. */
-  async chunk(): Promise<Uint8Array<ArrayBuffer> | null> {
-    const run = await this.ready();
-    if (run !== ENDED) return this.piece(run);
-    this.#finish();
-    return null;
+  async chunk(): Promise<Bytes | null> {
+    for (;;) {
+      const run = this.#ready();
+      if (run === NOT_OPEN) throw this.reason(EMPTY);
+      if (run > 0) return this.piece(run);
+      if (run === ENDED) {
+        this.#finish();
+        return null;
+      }
+      await this.#more();
+    }
   }
 
   /** What `chunk` gives where something is buffered. */
-  chunkNow(): Uint8Array<ArrayBuffer> | null {
-    let run: number;
-    try {
-      run = this.decoder.ready(this.#reader);
-    } catch {
-      return null;
-    }
+  chunkNow(): Bytes | null {
+    const run = this.#ready();
     return run > 0 ? this.piece(run) : null;
   }
 
-  /** The piece of which `ready()` has said that `run` bytes of it are there. */
-  piece(run: number): Uint8Array<ArrayBuffer> {
+  /**
+   * Waits for content and gives it to `take` as soon as it is there, or tells it that the body has ended.
+   *
+   * @param take Gets how many bytes of content are buffered in one run, or `ENDED`.
+   */
+  async whenReady(take: (run: number) => void): Promise<void> {
+    for (;;) {
+      const run = this.#ready();
+      if (run === NOT_OPEN) throw this.reason(EMPTY);
+      if (run !== NEED_MORE) return take(run);
+      await this.#more();
+    }
+  }
+
+  /** The piece of which `run` bytes are there. */
+  piece(run: number): Bytes {
     if (!this.#chunked) {
       if (run === BUFFER_SIZE) this.#straight = 2 * BUFFER_SIZE;
       const piece = this.#take(run);
-      leaveLitter(run);
       if (this.decoder.length === 0) this.#finish();
       return piece;
     }
     const { available } = this.#reader;
-    leaveLitter(available);
-    if (this.decoder.small) return this.#together(available).slice();
+    if (this.decoder.small) {
+      const piece = this.#together(available).slice();
+      this.#count(piece.length);
+      return piece;
+    }
     const target = new Uint8Array(available);
     return target.subarray(0, this.pull(target));
-  }
-
-  /** Takes up to `most` buffered bytes of small chunks; what is given is a part of the buffer. */
-  #together(most: number): Uint8Array<ArrayBuffer> {
-    const { bytes, start, end } = this.#reader;
-    const to = this.decoder.pull(this.#reader, bytes, start, Math.min(end, start + most));
-    this.#count(to - start);
-    return bytes.subarray(start, to) as Uint8Array<ArrayBuffer>;
-  }
-
-  /** Moves what is buffered to `target[at..to]`; returns where it stopped. */
-  #move(target: Uint8Array, at: number, to: number): number {
-    if (!this.decoder.small || to - at < SMALL) {
-      const end = this.decoder.pull(this.#reader, target, at, to);
-      if (end > at) this.#count(end - at);
-      return end;
-    }
-    const piece = this.#together(to - at);
-    target.set(piece, at);
-    return at + piece.length;
   }
 
   /**
@@ -268,21 +422,22 @@ export class BodyReader {
    */
   get straightNext(): boolean {
     const size = this.#straight;
-    return size > 0 && !this.over && this.#reader.dry && this.decoder.ahead() >= size;
+    return size > 0 && this.state === "open" && this.#reader.dry && this.decoder.ahead() >= size;
   }
 
   /**
    * A larger piece, read straight from the socket; empty at its end. {@linkcode passed} or
-   * {@linkcode unread} must follow. Fewer pieces are fewer writes: a file is written in half the time.
+   * {@linkcode unread} must follow at once. Fewer pieces are fewer writes: a file is written in half the
+   * time.
    */
-  async straight(): Promise<Uint8Array<ArrayBuffer>> {
+  async straight(take: (piece: Bytes) => void): Promise<void> {
     const size = this.#straight;
     const target = new Uint8Array(size);
-    const count = await this.#reader.fillInto(target);
+    const count = await this.#guarded(this.#source.fillInto(this.#exchange, target));
+    if (this.state !== "open") throw this.reason(EMPTY);
     if (count === size) this.#straight = Math.min(2 * size, MOST);
     else if (count < size / 2) this.#straight = size > 2 * BUFFER_SIZE ? size / 2 : 0;
-    leaveLitter(count);
-    return target.subarray(0, count);
+    take(target.subarray(0, count));
   }
 
   /** Accounts for what {@linkcode straight} gave. */
@@ -297,68 +452,60 @@ export class BodyReader {
     this.#reader.unread(piece);
   }
 
-  /** Moves what is buffered into `target`; `ready()` must have said that there is something. */
+  /** Moves what is buffered into `target`, of which there must be something. */
   pull(target: Uint8Array): number {
-    const count = this.#move(target, 0, target.length);
+    const count = this.#moveTo(target, 0, target.length);
     if (this.decoder.length === 0) this.#finish();
     return count;
   }
 
-  /** Waits for content: how many bytes of it are buffered in one run, or `ENDED`. */
-  async ready(): Promise<number> {
-    const reader = this.#reader;
-    const { decoder } = this;
-    try {
-      for (;;) {
-        const run = decoder.ready(reader);
-        if (run !== NEED_MORE) return run;
-        if (!(await reader.fill()) && !decoder.eof(reader)) {
-          this.#break(undefined);
-          throw this.#incomplete(EMPTY);
-        }
-      }
-    } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error;
-      this.#break(error);
-      throw this.#incomplete(EMPTY);
-    }
-  }
-
-  /** The body is over: the connection is free, or ends, or is a tunnel and stays as it is. */
+  /** Its end was read. */
   end(): void {
-    if (!this.over) this.#finish();
+    if (this.state === "open") this.#finish();
   }
 
-  #finish(): void {
-    this.over = true;
-    const { trace } = this.#channel;
-    this.#timings.end = performance.now();
-    if (trace !== null) {
-      const { trailers } = this.decoder;
-      if (trailers !== null && trailers.fields.length > 0) {
-        tell(trace, { type: "trailers", headers: messageOf(trailers.fields, trailers.defects) });
-      }
-      tell(trace, { type: "responseEnd", total: this.#total });
+  // Steps
+
+  /**
+   * How many bytes of content are buffered in one run; or `NEED_MORE`, `ENDED`, or `NOT_OPEN` for a body
+   * that is not open, or is found broken now.
+   */
+  #ready(): number {
+    if (this.state !== "open") return this.state === "complete" ? ENDED : NOT_OPEN;
+    try {
+      return this.decoder.ready(this.#reader);
+    } catch (error) {
+      this.#refuse(error);
+      return NOT_OPEN;
     }
-    if (!this.#tunnel) this.#channel.release(this.#keep);
   }
 
-  #break(cause: unknown): void {
-    this.#broken = { cause };
-    this.#channel.close();
+  /** Waits for bytes, or for what ends the body: the caller looks again. */
+  async #more(): Promise<void> {
+    const own = this.#reader !== this.#source.reader;
+    const count = await this.#guarded(
+      own ? this.#reader.fill() : this.#source.fill(this.#exchange),
+    );
+    if (count === 0) this.#eof();
   }
 
-  #incomplete(partial: Uint8Array): unknown {
-    const { cause } = this.#broken!;
-    const options = cause === undefined ? undefined : { cause };
-    const expected = this.decoder.length;
-    return this.#channel.explain(new IncompleteRead(partial, expected, options));
+  /** A read of the source; one that fails ends the exchange. */
+  async #guarded(read: Promise<number>): Promise<number> {
+    try {
+      return await read;
+    } catch (error) {
+      this.#exchange.fail(error);
+      return -1;
+    }
   }
 
-  /** A framing error throws at once; an early end only if nothing came, or if all was asked for. */
-  #mustThrow(count: number, asked: number): boolean {
-    if (this.#broken === null) return false;
-    return this.#broken.cause !== undefined || asked === Infinity || (count === 0 && asked > 0);
+  /** The source has ended. */
+  #eof(): void {
+    if (this.state !== "open") return;
+    const ragged = this.#reader.ragged && !this.#source.settings.suppressRaggedEofs;
+    if ((ragged && this.endsWithConnection) || !this.decoder.eof(this.#reader)) {
+      this.#break(undefined);
+    }
   }
 
   /** Whether the body is at its end, as far as that shows without waiting. */
@@ -376,88 +523,105 @@ export class BodyReader {
    * read got nothing.
    */
   #settle(count: number, asked: number): void {
-    if (this.#broken !== null) return;
+    if (this.state !== "open") return;
     const { decoder } = this;
     const over = decoder.length === 0 || (this.#chunked && decoder.ended) ||
       (decoder.ended && (asked === Infinity || (count === 0 && asked > 0)));
     if (over) this.#finish();
-    else if (decoder.ended) this.#channel.close();
   }
 
   #count(bytes: number): void {
-    const { maxBodyBytes } = this.#channel.settings;
+    const { maxBodyBytes } = this.#source.settings;
     this.#total += bytes;
     if (this.#total > maxBodyBytes) {
-      throw new HTTPException(`Cannot read body: got more than ${maxBodyBytes} bytes`);
+      const error = new HTTPException(`Cannot read body: got more than ${maxBodyBytes} bytes`);
+      this.#refuse(error);
+      throw error;
     }
-    const { trace } = this.#channel;
-    if (trace !== null && bytes > 0) {
-      tell(trace, { type: "responseBody", bytes, total: this.#total });
+    const exchange = this.#exchange;
+    if (exchange.trace !== null && bytes > 0) {
+      exchange.tell({ type: "responseBody", bytes, total: this.#total });
     }
   }
 
-  #nothing(): Uint8Array<ArrayBuffer> {
+  #nothing(): Bytes {
     this.#settle(0, 0);
     return EMPTY;
   }
 
-  #take(count: number): Uint8Array<ArrayBuffer> {
+  #take(count: number): Bytes {
     if (count === 0) return EMPTY;
+    const piece = this.#reader.take(count);
     this.decoder.took(count);
     this.#count(count);
-    return this.#reader.take(count);
+    return piece;
   }
 
-  /** Fills `target[at..to]`; stops early at the end of the body, or where it broke. */
-  async #into(target: Uint8Array, at: number, to: number): Promise<number> {
-    const reader = this.#reader;
-    const { decoder } = this;
-    if (at === to) {
-      if (this.#chunked) await this.ready();
-      return at;
+  /** Takes up to `most` buffered bytes of small chunks; they are a part of the buffer, and not counted yet. */
+  #together(most: number): Bytes {
+    const { bytes, start, end } = this.#reader;
+    const to = this.decoder.pull(this.#reader, bytes, start, Math.min(end, start + most));
+    return bytes.subarray(start, to) as Bytes;
+  }
+
+  /** Moves what is buffered to `target[at..to]`; returns where it stopped. */
+  #moveTo(target: Uint8Array, at: number, to: number): number {
+    if (!this.decoder.small || to - at < SMALL) {
+      const end = this.decoder.pull(this.#reader, target, at, to);
+      if (end > at) this.#count(end - at);
+      return end;
     }
-    for (;;) {
-      at = this.#move(target, at, to);
-      if (at === to || decoder.ended || this.#brokenFraming()) break;
-      if (to - at >= DIRECT && reader.dry && decoder.ahead() >= DIRECT) {
-        const room = target.subarray(at, Math.min(to, at + decoder.ahead()));
-        const count = await reader.fillInto(room);
-        decoder.took(count);
-        at += count;
-        if (count > 0) this.#count(count);
-        if (!reader.ended) continue;
-      } else if (await reader.fill()) continue;
-      if (!decoder.eof(reader)) {
-        this.#break(undefined);
-        break;
+    const piece = this.#together(to - at);
+    target.set(piece, at);
+    // A callback that is told of it may end the connection, and the buffer with it.
+    this.#count(piece.length);
+    return at + piece.length;
+  }
+
+  /** Fills `target[at..to]`; stops early at the end of the body, or where it is not open any longer. */
+  async #into(target: Uint8Array, at: number, to: number): Promise<number> {
+    const { decoder } = this;
+    if (at === to && !this.#chunked) return at;
+    while (this.state === "open") {
+      // CPython: to read nothing of a chunked body consumes the framing before the next data.
+      if (at === to && this.#ready() !== NEED_MORE) break;
+      at = this.#moveTo(target, at, to);
+      if ((at === to && to > 0) || decoder.ended || this.#brokenFraming()) break;
+      const reader = this.#reader;
+      if (!this.#straightInto(reader, to - at)) {
+        await this.#more();
+        continue;
       }
+      const room = target.subarray(at, Math.min(to, at + decoder.ahead()));
+      const count = await this.#guarded(this.#source.fillInto(this.#exchange, room));
+      if (count === 0) this.#eof();
+      if (count <= 0) continue;
+      at += count;
+      // The bytes are the caller's, whatever has happened meanwhile.
+      decoder.took(count);
+      if (this.state === "open") this.#count(count);
+      if (at === to) break;
     }
     return at;
   }
 
-  /** Whether `pull()` came upon broken framing; a limit that was passed is thrown. */
+  /** Whether the socket may read into the caller's memory: only one whose `close()` ends the read. */
+  #straightInto(reader: BufferedReader, size: number): boolean {
+    return size >= DIRECT && reader.dry && this.decoder.ahead() >= DIRECT &&
+      this.#source.closeEndsReads;
+  }
+
+  /** Whether `pull()` came upon broken framing, or a limit. */
   #brokenFraming(): boolean {
     const { broken } = this.decoder;
     if (broken === null) return false;
-    if (!(broken instanceof ProtocolError)) throw broken;
-    this.#break(broken);
+    this.#refuse(broken);
     return true;
-  }
-
-  /** `ready()` for a line of which `parts` have come: they are returned if the body ends early now. */
-  async #lineRun(parts: Uint8Array<ArrayBuffer>[], size: number): Promise<number> {
-    try {
-      return await this.ready();
-    } catch (error) {
-      if (this.#broken === null) throw error;
-      if (this.#mustThrow(size, 1)) throw this.#incomplete(concat(parts, size));
-      return ENDED;
-    }
   }
 }
 
 /** One array of several. */
-function concat(parts: Uint8Array<ArrayBuffer>[], size: number): Uint8Array<ArrayBuffer> {
+function concat(parts: Bytes[], size: number): Bytes {
   if (parts.length === 1) return parts[0];
   const whole = new Uint8Array(size);
   let at = 0;

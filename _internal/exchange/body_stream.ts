@@ -1,8 +1,11 @@
 /**
- * The iterator behind `for await`: the inherited one of a stream costs three times as much.
+ * The two ways to have a body in pieces: the iterator behind `for await` (the inherited one of a stream
+ * costs three times as much), and what a web stream that asks for a piece is given.
  *
  * @module
  */
+import { ENDED } from "../wire/body_decoder.ts";
+import type { Body } from "./body.ts";
 
 type Piece = Uint8Array<ArrayBuffer>;
 type Step = IteratorResult<Piece, undefined>;
@@ -69,5 +72,73 @@ export class BodyIterator implements AsyncIterableIterator<Piece> {
 
   [Symbol.asyncIterator](): this {
     return this;
+  }
+}
+
+/** The stream of a body: what each `pull` of it does. */
+export class BodyStream {
+  /** Whether a BYOB reader let go while its read was out: its view is still the first to be answered. */
+  #letGo = false;
+
+  /**
+   * Gives the stream that asks a piece, once there is one. Nothing is awaited after that, as who waited
+   * for the piece may read on at once.
+   *
+   * @param isLocked Whether the reader that asked is still there.
+   */
+  async pull(
+    body: Body,
+    controller: ReadableByteStreamController,
+    isLocked: () => boolean,
+  ): Promise<void> {
+    if (body.straightNext && !controller.byobRequest) {
+      let some = false;
+      await body.straight((piece) => {
+        some = piece.length > 0;
+        if (some) this.#giveStraight(body, controller, piece, isLocked());
+      });
+      if (some) return;
+    }
+    await body.whenReady((run) => this.#give(body, controller, run, isLocked()));
+  }
+
+  /** Gives a piece that was read straight from the socket. */
+  #giveStraight(
+    body: Body,
+    controller: ReadableByteStreamController,
+    piece: Piece,
+    locked: boolean,
+  ): void {
+    if (!locked) {
+      this.#letGo = controller.byobRequest !== null;
+      return body.unread(piece);
+    }
+    body.passed(piece);
+    controller.enqueue(piece);
+  }
+
+  /** Gives what is buffered: `run` bytes, or the end. */
+  #give(
+    body: Body,
+    controller: ReadableByteStreamController,
+    run: number,
+    locked: boolean,
+  ): void {
+    // The reader that asked has let go: the bytes stay in the buffer for whoever reads next.
+    if (!locked) {
+      this.#letGo = controller.byobRequest !== null;
+      return;
+    }
+    if (run === ENDED) {
+      body.end();
+      controller.close();
+      controller.byobRequest?.respond(0);
+      return;
+    }
+    const view = controller.byobRequest?.view as Uint8Array | null | undefined;
+    // The view of a reader that has let go is not to be answered, or what comes is stuck in it.
+    if (view && !this.#letGo) controller.byobRequest!.respond(body.pull(view));
+    else controller.enqueue(body.piece(run));
+    this.#letGo = false;
   }
 }

@@ -1,25 +1,32 @@
 /**
- * Dialling: from a host and options to a channel, through TCP, a tunnel and TLS as need be.
+ * The connector: from options to an open connection, through TCP or what stands for it, a tunnel and TLS
+ * as need be. What fails or is cut short leaves nothing open.
  *
  * @module
  */
-import type { HTTPMessage } from "../../headers.ts";
-import { Channel, Progress, type ResponseSettings } from "./channel.ts";
-import { toAscii } from "../wire/authority.ts";
-import type { Lifeline } from "./deadlines.ts";
-import type { Deadlines } from "./options.ts";
-import { forbidden, needsNodeTls, open, type Opened, openTls, secure } from "../net/sockets.ts";
+import { ProtocolError, TunnelError } from "../../errors.ts";
+import { type HTTPMessage, messageOf } from "../../headers.ts";
+import { readHead } from "../net/read_head.ts";
+import { forbidden, needsNodeTls, open, openTls, ownTransport, secure } from "../net/sockets.ts";
 import type { TLSContext } from "../net/tls.ts";
-import { close, type Route, type Transport } from "../net/transport.ts";
-import { type ResponseTimings, tell, type Trace } from "./trace.ts";
-import { checkSilent, openTunnel, type Tunnel } from "../net/tunnel.ts";
+import { closeQuietly, type Opened, type Route, type Transport } from "../net/transport.ts";
+import { isOpened, type Tunnel } from "../net/tunnel.ts";
+import { toAscii } from "../wire/authority.ts";
+import type { Connection } from "./connection.ts";
+import type { DeadlineKind } from "./deadlines.ts";
+import { debugHeaders, debugReply, debugSend } from "./debug.ts";
+import { byUser, Exchange, Thrown } from "./exchange.ts";
+import type { Deadlines } from "./options.ts";
+import { tell, type Trace, type Untimed } from "./trace.ts";
 
-/** Where to, and how. */
-export interface Dial {
+/** Where to connect to, and how. */
+export interface Plan {
   hostname: string;
   port: number;
+  /** The path of a unix socket. */
   path: string | null;
   source: [host: string, port: number] | null;
+  /** Makes what to talk over. */
   custom: (() => Promise<Transport>) | null;
   /** How TLS is done; `null` for none. */
   context: TLSContext | null;
@@ -28,122 +35,184 @@ export interface Dial {
   tunnel: Tunnel | null;
   timeout: number | null;
   deadlines: Deadlines;
-  settings: ResponseSettings;
   debug: boolean;
   trace: Trace | null;
   /** Told what a proxy answered. */
   onproxy: (headers: HTTPMessage) => void;
 }
 
-/** When a connection was made: for the exchange that it was made for. */
-export type DialTimings = Pick<ResponseTimings, "connected" | "secured">;
+/**
+ * Opens a connection for an exchange.
+ *
+ * @throws {TunnelError} When the proxy refuses the tunnel.
+ */
+export async function openConnection(
+  connection: Connection,
+  exchange: Exchange,
+  plan: Plan,
+): Promise<void> {
+  await new Connector(connection, exchange, checked(plan)).open();
+}
 
-/** Opens a connection. What fails or is cut short leaves nothing open. */
-export async function dial(dial: Dial, life: Lifeline, timings: DialTimings): Promise<Channel> {
-  if (dial.source !== null && (dial.custom !== null || dial.path !== null)) {
+/** Refuses what does not go together, and spells names as they are looked up and shown to TLS. */
+function checked(plan: Plan): Plan {
+  if (plan.source !== null && (plan.custom !== null || plan.path !== null)) {
     throw new TypeError("Cannot connect: a source address is for TCP connections only");
   }
   // Deno's node:tls leaves out a key that it cannot read.
-  if (
-    dial.context?.key !== undefined && !/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(dial.context.key)
-  ) {
+  const { key } = plan.context ?? {};
+  if (key !== undefined && !/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(key)) {
     throw new Deno.errors.InvalidData("Cannot connect: the key of the context is no key in PEM");
   }
-  // A name is looked up, and shown to TLS, as it stands in `Host`.
-  dial = { ...dial, hostname: toAscii(dial.hostname), serverName: toAscii(dial.serverName) };
-  const { trace } = dial;
-  const { hostname: host, port, path } = dial;
-  if (trace !== null) tell(trace, { type: "connectStart", host, port, path });
-  const opened = await openPlain(dial, life);
-  timings.connected = performance.now();
-  if (trace !== null) tell(trace, { type: "connected", address: addressOf(opened.transport) });
-  if (opened instanceof Channel) {
-    timings.secured = timings.connected;
-    return opened;
+  return { ...plan, hostname: toAscii(plan.hostname), serverName: toAscii(plan.serverName) };
+}
+
+class Connector {
+  #connection: Connection;
+  #exchange: Exchange;
+  #plan: Plan;
+
+  constructor(connection: Connection, exchange: Exchange, plan: Plan) {
+    this.#connection = connection;
+    this.#exchange = exchange;
+    this.#plan = plan;
   }
-  let channel = channelOver(opened, dial, life);
+
+  async open(): Promise<void> {
+    const connection = this.#connection;
+    const { timings } = this.#exchange;
+    const { hostname: host, port, path, tunnel, context } = this.#plan;
+    this.#tell({ type: "connectStart", host, port, path });
+    const { opened, isSecured } = await this.#openPlain();
+    connection.attach(opened.transport, opened.kind);
+    timings.connected = performance.now();
+    this.#tell({ type: "connected", address: addressOf(opened.transport) });
+    if (isSecured) timings.secured = timings.connected;
+    else {
+      if (tunnel !== null) await this.#openTunnel(tunnel);
+      if (context !== null) await this.#startTls(opened, context);
+    }
+    connection.exact = connection.kind === "deno" && context === null && this.#plan.custom === null;
+    this.#exchange.check();
+    connection.opened();
+  }
+
+  #tell(event: Untimed): void {
+    const { trace } = this.#plan;
+    if (trace === null) return;
+    byUser(() => tell(trace, event));
+    this.#exchange.check();
+  }
+
+  /** Waits for a step of opening, within its deadlines; what comes too late is closed. */
+  async #step<T extends { transport: Transport }>(
+    step: Promise<T>,
+    kind: DeadlineKind,
+    seconds: number | undefined,
+  ): Promise<T> {
+    const { deadlines } = this.#connection;
+    deadlines.set(kind, seconds);
+    deadlines.set("open", this.#plan.timeout);
+    deadlines.wait();
+    try {
+      return await this.#connection.during(step, ({ transport }) => closeQuietly(transport));
+    } finally {
+      deadlines.clear(kind);
+      deadlines.clear("open");
+      deadlines.rest();
+    }
+  }
+
+  /** TCP, or what stands for it; TLS at once where the platform asks for that. */
+  async #openPlain(): Promise<{ opened: Opened; isSecured: boolean }> {
+    const plan = this.#plan;
+    const { context, custom, deadlines, path, serverName } = plan;
+    if (custom !== null) {
+      const opened = await this.#step(callTransport(custom), "connect", deadlines.connect);
+      return { opened, isSecured: false };
+    }
+    // TLS over anything but TCP of Deno's own is Node's, from the socket up where that can be.
+    const nodeTls = context !== null && (needsNodeTls(context) || path !== null);
+    const route: Route = { ...plan, nodeTls };
+    const controller = new AbortController();
+    try {
+      const opening = open(route, controller.signal);
+      return {
+        opened: await this.#step(opening, "connect", deadlines.connect),
+        isSecured: false,
+      };
+    } catch (error) {
+      controller.abort(error);
+      this.#exchange.check();
+      const plain = plan.source === null && path === null && !nodeTls;
+      if (
+        context === null || plan.tunnel !== null || plan.port !== 443 || !plain || !forbidden(error)
+      ) throw error;
+      const opening = openTls(route, context, serverName);
+      return { opened: await this.#step(opening, "connect", deadlines.connect), isSecured: true };
+    }
+  }
+
+  /** Asks a proxy for a tunnel. What it sends behind its answer comes before any answer of the origin's. */
+  async #openTunnel({ host, port, head: request }: Tunnel): Promise<void> {
+    const connection = this.#connection;
+    const { debug, onproxy } = this.#plan;
+    const { head: limits } = connection.settings;
+    const bytes = request.bytes();
+    if (debug) debugSend(bytes);
+    // Its bytes are not those of the request that is to follow.
+    const { limits: seconds } = this.#exchange;
+    const asking = new Exchange({ method: "CONNECT", target: "", url: "", limits: seconds });
+    await connection.send(asking, bytes);
+    connection.beginHeadWait(this.#exchange);
+    try {
+      const head = await readHead(connection.reader, {
+        limits,
+        maxInterim: connection.settings.maxInterim,
+        onStatusLine: debug ? debugReply : undefined,
+      }, {
+        check: () => this.#exchange.check(),
+        progress: () => connection.deadlines.restart("read"),
+      });
+      if (debug) debugHeaders(head.fields);
+      const headers = messageOf(head.fields, head.defects);
+      onproxy(headers);
+      if (!isOpened(head.status)) throw new TunnelError(head.status, head.reason, headers);
+    } finally {
+      connection.endHeadWait();
+    }
+    this.#tell({ type: "tunnelled", host, port });
+  }
+
+  async #startTls(opened: Opened, context: TLSContext): Promise<void> {
+    const connection = this.#connection;
+    const { serverName, deadlines } = this.#plan;
+    // TLS begins with the client: bytes that are there before it are somebody else's.
+    if (connection.reader.available > 0) {
+      throw new ProtocolError("Cannot use tunnel: the proxy sent bytes ahead of the TLS handshake");
+    }
+    connection.opening = "tls";
+    this.#tell({ type: "tlsStart", serverName });
+    const handshake = secure(
+      opened,
+      context,
+      serverName,
+      (transport) => void (connection.transport = transport),
+    );
+    const secured = await this.#step(handshake, "tls", deadlines.tls);
+    connection.attach(secured.transport, secured.kind);
+    this.#exchange.timings.secured = performance.now();
+    this.#tell({ type: "secured" });
+  }
+}
+
+/** Calls what the user gave to make a transport. */
+async function callTransport(custom: () => Promise<Transport>): Promise<Opened> {
   try {
-    if (life.death !== null) throw life.death.reason;
-    if (dial.tunnel !== null) {
-      const waits = { timeout: dial.timeout, head: dial.deadlines.head };
-      channel.begin(new Progress(waits, channel.timings), false);
-      life.phase = "connect";
-      dial.onproxy(await openTunnel(channel, dial.tunnel, dial.debug));
-      const { host, port } = dial.tunnel;
-      if (trace !== null) tell(trace, { type: "tunnelled", host, port });
-    }
-    if (dial.context !== null) {
-      channel = await startTls(dial, opened, channel, life);
-      timings.secured = performance.now();
-    }
-    return channel;
-  } catch (error) {
-    throw channel.fail(error);
+    return ownTransport(await custom());
+  } catch (reason) {
+    throw new Thrown(reason);
   }
-}
-
-/** TCP, or what stands for it; TLS at once where the platform asks for that. */
-async function openPlain(dial: Dial, life: Lifeline): Promise<Opened | Channel> {
-  const controller = new AbortController();
-  life.phase = "connect";
-  life.attach(() => controller.abort(life.death!.reason));
-  life.set("connect", dial.deadlines.connect);
-  life.set("open", dial.timeout);
-  // TLS over anything but TCP of Deno's own is Node's, from the socket up where that can be.
-  const nodeTls = dial.context !== null && (needsNodeTls(dial.context) || dial.path !== null);
-  const route: Route = { ...dial, nodeTls };
-  try {
-    const opened = await cancellable(open(route, controller.signal), controller.signal);
-    life.clear("connect");
-    life.clear("open");
-    return opened;
-  } catch (error) {
-    const { context } = dial;
-    const plain = dial.custom === null && dial.source === null && dial.path === null && !nodeTls;
-    if (
-      context !== null && dial.tunnel === null && dial.port === 443 && plain && forbidden(error)
-    ) {
-      const opened = await cancellable(
-        openTls(route, context, dial.serverName),
-        controller.signal,
-      );
-      return channelOver(opened, dial, life);
-    }
-    throw error;
-  }
-}
-
-async function startTls(
-  dial: Dial,
-  opened: Opened,
-  plain: Channel,
-  life: Lifeline,
-): Promise<Channel> {
-  checkSilent(plain);
-  life.phase = "tls";
-  life.set("tls", dial.deadlines.tls);
-  life.set("open", dial.timeout);
-  if (dial.trace !== null) tell(dial.trace, { type: "tlsStart", serverName: dial.serverName });
-  const secured = await secure(
-    opened,
-    dial.context!,
-    dial.serverName,
-    (end) => life.attach(end),
-  );
-  life.clear("tls");
-  life.clear("open");
-  if (dial.trace !== null) tell(dial.trace, { type: "secured" });
-  return channelOver(secured, dial, life);
-}
-
-function channelOver(opened: Opened, dial: Dial, life: Lifeline): Channel {
-  const channel = new Channel(opened.transport, life);
-  channel.settings = dial.settings;
-  channel.native = opened.native;
-  channel.foreign = dial.custom !== null;
-  channel.exact = opened.native && dial.context === null;
-  channel.trace = dial.trace;
-  return channel;
 }
 
 /** The address of the peer, if the transport is a socket. */
@@ -151,18 +220,4 @@ function addressOf(transport: Transport): string | null {
   const { remoteAddr } = transport as { remoteAddr?: Deno.Addr };
   if (remoteAddr === undefined) return null;
   return "hostname" in remoteAddr ? remoteAddr.hostname : null;
-}
-
-/** Not every way to connect takes a signal: what comes too late is closed. */
-function cancellable<T extends { transport: Transport }>(
-  attempt: Promise<T>,
-  signal: AbortSignal,
-): Promise<T> {
-  return new Promise<T>((resolve, reject) => {
-    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-    attempt.then((opened) => {
-      if (signal.aborted) close(opened.transport);
-      else resolve(opened);
-    }, reject);
-  });
 }

@@ -1,14 +1,15 @@
 /**
- * What can end an exchange from outside of it: deadlines and abort signals. One timer a connection,
- * armed lazily, that stays over the exchanges: a deadline that moves on costs a comparison. A timer for
- * each operation costs 15 % of a small request's CPU time, and to make and clear one 1.4 us.
+ * Deadlines: one timer a connection, armed only while a call waits. A deadline that moves on costs a
+ * comparison; a timer for each operation costs 15 % of a small request's CPU time, and to make and clear
+ * one 1.4 us (`bench/requests.ts`).
  *
  * @module
  */
-import type { ExchangePhase } from "../../errors.ts";
+import { refTimer, unrefTimer } from "../net/platform.ts";
 
 /** The deadlines that can run at the same time. */
 export type DeadlineKind =
+  /** The `timeout` of connecting, of a read, of a write. */
   | "open"
   | "read"
   | "write"
@@ -32,129 +33,118 @@ const NAMES: Record<DeadlineKind, string> = {
 
 const KINDS = Object.keys(NAMES) as DeadlineKind[];
 /** No deadline runs. */
-const NONE = Object.fromEntries(KINDS.map((kind) => [kind, Infinity])) as Deadlines;
+const NONE = Object.fromEntries(KINDS.map((kind) => [kind, Infinity])) as Record<
+  DeadlineKind,
+  number
+>;
 
-/** When each deadline ends. */
-type Deadlines = Record<DeadlineKind, number>;
+/** A timer takes at most this many milliseconds; one that is too early arms itself again. */
+const LONGEST_TIMER = 0x7fffffff;
 
-/** A reason to end, wrapped so that any value can be one. */
-export interface Death {
-  reason: unknown;
-}
-
-/** The deadlines and signals of one connection, and what they end. */
-export class Lifeline {
-  /** Why the connection was ended, if it was. */
-  death: Death | null = null;
-  /** What the exchange is at, for the deadline's error. */
-  phase: ExchangePhase = "connect";
-  #end: (() => void) | null = null;
-  /** When each deadline ends, and how many seconds it had; none before the first is set. */
-  #due: Deadlines | null = null;
+/** The deadlines of one connection. */
+export class Deadlines {
+  #onexpired: (name: string, seconds: number) => void;
+  /** When each deadline ends, as `performance.now()` counts; none before the first is set. */
+  #ends: Record<DeadlineKind, number> | null = null;
+  /** How many seconds each had. */
   #seconds: Partial<Record<DeadlineKind, number>> = {};
   #timer: ReturnType<typeof setTimeout> | undefined;
   #timerAt = Infinity;
-  /** Whether the timer keeps the process alive. */
-  #awake = true;
-  #signals: AbortSignal[] = [];
-  #onabort = (event: Event): void => this.kill((event.target as AbortSignal).reason);
+  /** How many calls wait. */
+  #waits = 0;
+  /** Whether the timer keeps the process alive: only while a call waits. */
+  #referenced = false;
 
-  /** Says what is ended: an attempt to connect, later a transport. */
-  attach(end: () => void): void {
-    this.#end = end;
-    if (this.death !== null) end();
+  /** @param onexpired Told which deadline has passed, while a call waits. */
+  constructor(onexpired: (name: string, seconds: number) => void) {
+    this.#onexpired = onexpired;
   }
 
-  /** Ends it for `reason`; only the first counts. */
-  kill(reason: unknown): void {
-    if (this.death !== null) return;
-    this.death = { reason };
-    this.stop();
-    this.#end?.();
-  }
-
-  /** Lets a signal end it until `stop()`; one that is aborted already throws its reason. */
-  listen(signal: AbortSignal | null | undefined): void {
-    if (signal === null || signal === undefined || this.#signals.includes(signal)) return;
-    signal.throwIfAborted();
-    signal.addEventListener("abort", this.#onabort);
-    this.#signals.push(signal);
-  }
-
-  /** Starts a deadline, or moves it on. */
-  set(kind: DeadlineKind, seconds: number | null | undefined): void {
-    if (seconds === null || seconds === undefined || this.death !== null) return;
-    const at = performance.now() + seconds * 1000;
-    this.#due ??= { ...NONE };
-    this.#due[kind] = at;
+  /** Starts a deadline, or moves it on; it ends so many seconds after `from`. */
+  set(kind: DeadlineKind, seconds: number | null | undefined, from?: number): void {
+    if (seconds === null || seconds === undefined) return;
+    const at = (from ?? performance.now()) + seconds * 1000;
+    this.#ends ??= { ...NONE };
+    this.#ends[kind] = at;
     this.#seconds[kind] = seconds;
-    if (at < this.#timerAt - 1) this.#arm(at);
-    else if (!this.#awake) this.#wake();
+    if (this.#waits > 0) this.#watch(at);
+  }
+
+  /** Moves a deadline on, where it runs. */
+  restart(kind: DeadlineKind): void {
+    if (this.runs(kind)) {
+      this.#ends![kind] = performance.now() + this.#seconds[kind]! * 1000;
+    }
   }
 
   /** Ends a deadline; the timer is left to find that out by itself. */
   clear(kind: DeadlineKind): void {
-    if (this.#due !== null) this.#due[kind] = Infinity;
+    if (this.#ends !== null) this.#ends[kind] = Infinity;
   }
 
-  /**
-   * Ends all deadlines and forgets the signals. The timer is left for the next exchange: it keeps
-   * nothing alive until then.
-   */
-  pause(): void {
-    if (this.#signals.length > 0) this.#forget();
-    if (this.#due === null) return;
-    Object.assign(this.#due, NONE);
-    if (this.#timer === undefined || !this.#awake) return;
-    this.#awake = false;
-    Deno.unrefTimer(this.#timer);
+  /** Whether a deadline runs. */
+  runs(kind: DeadlineKind): boolean {
+    return this.#ends !== null && this.#ends[kind] !== Infinity;
   }
 
-  /** The same, for good: nothing is left behind. */
-  stop(): void {
-    this.pause();
-    if (this.#timer === undefined) return;
+  /** A call begins to wait. */
+  wait(): void {
+    this.#waits++;
+    if (this.#ends === null) return;
+    const first = this.#first();
+    if (first !== null) this.#watch(this.#ends[first]);
+  }
+
+  /** It waits no more. */
+  rest(): void {
+    if (--this.#waits === 0) this.#reference(false);
+  }
+
+  /** Ends all deadlines; `keep` leaves the timer for the next exchange, and nothing else. */
+  end(keep: boolean): void {
+    if (this.#ends === null) return;
+    for (const kind of KINDS) this.#ends[kind] = Infinity;
+    if (keep || this.#timer === undefined) return this.#reference(false);
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#timerAt = Infinity;
   }
 
-  #forget(): void {
-    for (const signal of this.#signals) signal.removeEventListener("abort", this.#onabort);
-    this.#signals.length = 0;
+  /** The deadline that ends first. */
+  #first(): DeadlineKind | null {
+    let first: DeadlineKind | null = null;
+    let at = Infinity;
+    for (const kind of KINDS) {
+      if (this.#ends![kind] < at) [first, at] = [kind, this.#ends![kind]];
+    }
+    return first;
   }
 
-  #arm(at: number): void {
+  /** Sees to it that the timer fires by then. */
+  #watch(at: number): void {
+    if (at >= this.#timerAt - 1) return this.#reference(true);
     clearTimeout(this.#timer);
     this.#timerAt = at;
-    // A timer takes at most 2^31-1 ms, and one that is too early arms itself again.
-    const left = Math.min(Math.max(0, Math.ceil(at - performance.now())), 0x7fffffff);
+    const left = Math.min(Math.max(0, Math.ceil(at - performance.now())), LONGEST_TIMER);
     this.#timer = setTimeout(this.#tick, left);
-    this.#awake = true;
+    this.#referenced = true;
   }
 
-  #wake(): void {
-    this.#awake = true;
-    if (this.#timer !== undefined) Deno.refTimer(this.#timer);
+  #reference(wanted: boolean): void {
+    if (this.#timer === undefined || wanted === this.#referenced) return;
+    this.#referenced = wanted;
+    if (wanted) refTimer(this.#timer);
+    else unrefTimer(this.#timer);
   }
 
   #tick = (): void => {
     this.#timer = undefined;
     this.#timerAt = Infinity;
-    let first: DeadlineKind | null = null;
-    let at = Infinity;
-    for (const kind of KINDS) {
-      const due = this.#due![kind];
-      if (due < at) [first, at] = [kind, due];
-    }
+    const first = this.#waits > 0 ? this.#first() : null;
     if (first === null) return;
-    if (at - performance.now() > 1) return this.#arm(at);
-    const seconds = this.#seconds[first];
-    this.kill(
-      new Deno.errors.TimedOut(
-        `Cannot go on (phase ${this.phase}): the ${NAMES[first]} of ${seconds} s has passed`,
-      ),
-    );
+    const at = this.#ends![first];
+    if (at - performance.now() > 1) return this.#watch(at);
+    this.#onexpired(NAMES[first], this.#seconds[first]!);
   };
 }
 

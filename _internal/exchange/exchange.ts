@@ -1,48 +1,497 @@
 /**
- * An exchange: a request that is out, up to the head of its response.
+ * An exchange: one request and its response, from the call that starts it to the end of the body. It owns
+ * what is true of that exchange alone: how far the request has gone out and the response has come in, the
+ * bytes of both, when what happened, which signals end it, and why it failed. It knows neither sockets
+ * nor `HTTPResponse`.
  *
  * @module
  */
-import type { HTTPResponse } from "../../response.ts";
-import type { Channel } from "./channel.ts";
-import { type ResponseTimings, startTimings } from "./trace.ts";
+import type { ExchangeDetails, ExchangePhase, RetrySafe } from "../../errors.ts";
+import {
+  next,
+  type Receiving,
+  RECEIVING,
+  type ReceivingEvent,
+  type Sending,
+  SENDING,
+  type SendingEvent,
+} from "./states.ts";
+import { type ResponseTimings, startTimings, tell, type Trace, type Untimed } from "./trace.ts";
+
+/** Seconds for the parts of an exchange; none by default. */
+export interface ExchangeLimits {
+  /** For each read and each write. */
+  readonly timeout?: number | null;
+  readonly head?: number;
+  readonly bodyIdle?: number;
+  readonly total?: number;
+}
+
+/** No deadlines. */
+export const NO_LIMITS: ExchangeLimits = {};
+
+/** What the connection that carries an exchange is asked, and told. */
+export interface Carrier {
+  /** What is done where it is not open yet; `null` once it is. */
+  readonly opening: "connect" | "tls" | null;
+  /** Bytes that have come, from the first exchange on, and were not consumed. */
+  readonly received: number;
+  readonly unconsumed: number;
+  /** Whether it had carried another exchange before. */
+  readonly reused: boolean;
+  /** Whether a failed write means that nothing of it was accepted: plain sockets of Deno's own. */
+  readonly exact: boolean;
+  /** Whether an error is one of the user's own transport. */
+  throwsFor(error: unknown): boolean;
+  /** Nothing may follow the exchange. */
+  endReuse(): void;
+  /** The exchange failed: it ends with it, and whoever waits for it gets the reason. */
+  end(reason: unknown): void;
+  /** The exchange is over. */
+  release(exchange: Exchange): void;
+}
+
+/** Who began an exchange. */
+export interface ExchangeOwner {
+  /** It failed; `facts` are told of it. */
+  failed(exchange: Exchange, facts: Required<ExchangeDetails>): void;
+  /** Both halves are over, whichever way. */
+  over(exchange: Exchange): void;
+}
+
+/** The body of a response, as its exchange sees it. */
+export interface ExchangeBody {
+  /** The exchange has failed. */
+  cut(): void;
+  /** Goes on with a copy of its bytes, if it has come whole. Whether it has. */
+  takeBytes(): boolean;
+}
+
+/** What matters of a final answer. */
+export interface Answered {
+  status: number;
+  willClose: boolean;
+  body: ExchangeBody;
+}
+
+/** What code of the user's has thrown: it is passed on as it is, and never written to. */
+export class Thrown {
+  readonly reason: unknown;
+
+  constructor(reason: unknown) {
+    this.reason = reason;
+  }
+}
+
+/** Calls code of the user's. */
+export function byUser<T>(call: () => T): T {
+  try {
+    return call();
+  } catch (reason) {
+    throw new Thrown(reason);
+  }
+}
+
+/** How the body of a request is delimited. */
+export type RequestFraming =
+  /** There is none, as far as the head says. */
+  | "none"
+  | "length"
+  /** Chunked, by this library. */
+  | "chunked"
+  /** By a `Transfer-Encoding` of the caller's, who frames what is sent. */
+  | "caller";
+
+/** What an exchange begins with. */
+export interface ExchangeStart {
+  method: string;
+  target: string;
+  url: string;
+  limits?: ExchangeLimits;
+  trace?: Trace | null;
+  owner?: ExchangeOwner | null;
+}
 
 /** One request and its response. */
 export class Exchange {
   readonly method: string;
   readonly target: string;
   readonly url: string;
+  readonly limits: ExchangeLimits;
+  readonly trace: Trace | null;
   readonly timings: ResponseTimings = startTimings();
-  /** The response, once its head is waited for. */
-  response: HTTPResponse | null = null;
-  /** What the request goes out on, once that is known. */
-  channel: Channel | null = null;
-  /** Who asks for the channel before that; nobody does where the request is awaited. */
-  #asking: PromiseWithResolvers<Channel> | null = null;
-  #failure: { reason: unknown } | null = null;
+  sending: Sending = "nothing";
+  receiving: Receiving = "nothing";
+  framing: RequestFraming = "none";
+  /** The `Content-Length` of the request. */
+  declared: number | null = null;
+  /** Bytes of the request that the transport has accepted. */
+  sent = 0;
+  /** Why it failed. */
+  failure: { readonly reason: unknown } | null = null;
+  /** Why a write failed: an answer may still be there to be read. */
+  writeError: { readonly reason: unknown } | null = null;
+  /** The connection that carries it; `null` before, after, and where the body left with its bytes. */
+  carrier: Carrier | null = null;
+  /** Whether the response was handed over, or why there is none. */
+  delivered = false;
+  /** Whether it was ended by a close, and not by what befell it. */
+  closed = false;
+  /** The body of the response, once its head has come. */
+  body: ExchangeBody | null = null;
+  /** Told the status of each interim response, while a 100 is waited for. */
+  oninterim: ((status: number) => void) | null = null;
+  /** The send that was begun last: the next one follows it. */
+  lastSend: Promise<void> = DONE;
+  /** How many bytes of the body were given to be sent. */
+  given = 0;
+  /** Whether a write was begun, and whether one is out. */
+  #tried = false;
+  #writing = false;
+  #pendingSends = 0;
+  #owner: ExchangeOwner | null;
+  #lastAnswer = false;
+  #begun = false;
+  #receivedBefore = 0;
+  #received = 0;
+  #reused = false;
+  #over = false;
+  #facts: Required<ExchangeDetails> | null = null;
+  #signals: AbortSignal[] = NO_SIGNALS;
+  #onabort: ((event: Event) => void) | null = null;
+  #wake: (() => void) | null = null;
+  #ready = false;
+  #onready: PromiseWithResolvers<void> | null = null;
 
-  constructor(method: string, target: string, url: string) {
-    this.method = method;
-    this.target = target;
-    this.url = url;
+  constructor(start: ExchangeStart) {
+    this.method = start.method;
+    this.target = start.target;
+    this.url = start.url;
+    this.limits = start.limits ?? NO_LIMITS;
+    this.trace = start.trace ?? null;
+    this.#owner = start.owner ?? null;
   }
 
-  /** The channel is known. */
-  open(channel: Channel): void {
-    this.channel = channel;
-    this.#asking?.resolve(channel);
+  /** Whether both halves are over. */
+  get over(): boolean {
+    return this.#over;
   }
 
-  /** There will be no channel. */
-  fail(reason: unknown): void {
-    this.#failure = { reason };
-    this.#asking?.reject(reason);
+  /** Whether it stands for bytes that are no request, and that have no answer. */
+  get isRaw(): boolean {
+    return this.method === "";
   }
 
-  /** Waits for the channel. */
-  whenOpen(): Promise<Channel> {
-    if (this.#failure !== null) return Promise.reject(this.#failure.reason);
-    this.#asking ??= Promise.withResolvers<Channel>();
-    return this.#asking.promise;
+  /** Whether a send is under way, or waits for the one before it. */
+  get busySending(): boolean {
+    return this.#pendingSends > 0;
   }
+
+  /** Whether the server has said that nothing follows. */
+  get willClose(): boolean {
+    return this.#lastAnswer;
+  }
+
+  /** Whether the response's body has begun, and was not read to its end. */
+  get unread(): boolean {
+    return this.receiving === "body";
+  }
+
+  /** What it is at, derived from its two halves; for a failed write it is `send`. */
+  get phase(): ExchangePhase {
+    if (this.writeError !== null) return "send";
+    if (this.receiving === "body") return "body";
+    if (this.carrier === null) return this.#begun ? this.#doing : "connect";
+    return this.carrier.opening ?? this.#doing;
+  }
+
+  get #doing(): ExchangePhase {
+    if (this.sending === "nothing" || this.sending === "going") return "send";
+    return this.receiving === "whole" ? "body" : "head";
+  }
+
+  /** Bytes of the response that have come. */
+  get received(): number {
+    if (this.carrier === null || !this.#begun) return this.#received;
+    return this.carrier.received - this.#receivedBefore;
+  }
+
+  /** What is known of it; once it has failed, of that moment. */
+  facts(): Required<ExchangeDetails> {
+    return this.#facts ?? {
+      phase: this.phase,
+      requestBytesSent: this.sent,
+      responseBytesReceived: this.received,
+      connectionReused: this.#reused,
+      retrySafe: this.#retrySafe,
+    };
+  }
+
+  get #retrySafe(): RetrySafe {
+    // A write that is out may have been accepted, though nobody told of it.
+    const rejected = this.#tried && !this.#writing && (this.carrier?.exact ?? false);
+    if (this.sent === 0 && (!this.#tried || rejected)) return "yes";
+    return this.received > 0 ? "no" : "idempotent-only";
+  }
+
+  /** It is refused before a byte of it was sent: that is not a failure. */
+  refuse(reason: unknown): unknown {
+    if (this.failure === null) this.#fail(reason, true);
+    return this.failure!.reason;
+  }
+
+  /** Its connection is known: the answer to it may be waited for. */
+  ready(): void {
+    this.#ready = true;
+    this.#onready?.resolve();
+  }
+
+  /** Waits until its connection is known. */
+  whenReady(): Promise<void> {
+    if (this.failure !== null) return Promise.reject(this.failure.reason);
+    if (this.#ready) return DONE;
+    this.#onready ??= Promise.withResolvers<void>();
+    return this.#onready.promise;
+  }
+
+  /** It is carried by `carrier` from now on. */
+  begin(carrier: Carrier): void {
+    this.carrier = carrier;
+    this.#begun = true;
+    this.#reused = carrier.reused;
+    this.#receivedBefore = carrier.received - carrier.unconsumed;
+  }
+
+  /** The connection turned out to be dead, or was handed over: it is carried by none. */
+  leave(): void {
+    if (this.carrier === null) return;
+    this.#received = this.received;
+    this.carrier = null;
+  }
+
+  /** Lets a signal end it; one that is aborted already throws. */
+  listen(signal: AbortSignal | null | undefined): void {
+    if (signal === null || signal === undefined || this.#signals.includes(signal)) return;
+    if (signal.aborted) throw new Thrown(signal.reason);
+    this.#onabort ??= ({ target }) => void this.fail(new Thrown((target as AbortSignal).reason));
+    signal.addEventListener("abort", this.#onabort);
+    this.#signals = [...this.#signals, signal];
+  }
+
+  /** Throws where it has failed: to be asked after each `await`. */
+  check(): void {
+    if (this.failure !== null) throw this.failure.reason;
+  }
+
+  /**
+   * It fails, if it is not over: the connection that carries it ends, and whoever waits gets the reason.
+   * The first reason counts.
+   *
+   * @returns What is to be thrown.
+   */
+  fail(error: unknown): unknown {
+    if (this.failure !== null) return this.failure.reason;
+    const thrown = error instanceof Thrown;
+    const reason = thrown ? error.reason : error;
+    if (this.#over) return reason;
+    const foreign = thrown || (this.carrier?.throwsFor(error) ?? false);
+    this.#fail(reason, foreign);
+    this.#owner?.failed(this, this.facts());
+    return reason;
+  }
+
+  /** It is ended by a close of what is named: nothing has befallen it, but whoever waits gets an error. */
+  close(what: string): void {
+    if (this.failure !== null || this.#over) return;
+    this.closed = true;
+    this.#fail(interrupted(this.phase, what), false);
+  }
+
+  #fail(reason: unknown, foreign: boolean): void {
+    const { carrier } = this;
+    this.#facts = this.facts();
+    if (!foreign) annotate(reason, this.#facts);
+    this.failure = { reason };
+    this.#received = this.#facts.responseBytesReceived;
+    this.sending = next(SENDING, this.sending, "cut");
+    this.receiving = next(RECEIVING, this.receiving, "cut");
+    this.carrier = null;
+    this.body?.cut();
+    carrier?.end(reason);
+    this.#wake?.();
+    this.#onready?.reject(reason);
+    this.#end();
+  }
+
+  /** The connection is lost to the request, while its answer has begun: no more of it can be sent. */
+  lose(reason: unknown): void {
+    if (this.sending !== "going" && this.sending !== "waiting") return;
+    this.writeError ??= { reason };
+    this.send("cut");
+  }
+
+  /** Puts what is known of it on an error of this library. */
+  annotate<T>(error: T): T {
+    annotate(error, this.facts());
+    return error;
+  }
+
+  // Sending
+
+  /** A step of the request. */
+  send(event: SendingEvent): void {
+    this.sending = next(SENDING, this.sending, event);
+    if (this.sending === "going" || this.sending === "waiting") return;
+    this.timings.sent = performance.now();
+    if (this.sending === "cut") {
+      this.carrier?.endReuse();
+      this.#wake?.();
+    }
+  }
+
+  /** Whether the rest of the request is not to be sent. */
+  get stopped(): boolean {
+    return this.sending === "cut";
+  }
+
+  /** A send begins, or is put behind the one before it. */
+  beginSend(): void {
+    this.#pendingSends++;
+  }
+
+  /** It has ended. */
+  endSend(): void {
+    this.#pendingSends--;
+    this.#settle();
+  }
+
+  /**
+   * Notes that so many bytes of the body are to be sent.
+   *
+   * @throws {TypeError} When they are more than the `Content-Length`.
+   */
+  give(bytes: number): void {
+    const { declared } = this;
+    if (this.framing === "length" && this.given + bytes > declared!) {
+      throw new TypeError(
+        `Cannot send body: it has more than the ${declared} bytes of its Content-Length`,
+      );
+    }
+    this.given += bytes;
+  }
+
+  /** Whether nothing is missing once what was given is out. */
+  get complete(): boolean {
+    return this.framing !== "length" || this.given === this.declared;
+  }
+
+  /** A write begins; `wrote` or a failure follows. */
+  beginWrite(): void {
+    this.#tried = this.#writing = true;
+  }
+
+  /** The transport has accepted so many bytes, or has failed to. */
+  wrote(count: number): void {
+    this.#writing = false;
+    this.sent += count;
+  }
+
+  /**
+   * Waits for what the sender needs, an end of the upload or a failure, whichever is first.
+   *
+   * @returns Whether the promise was fulfilled; it is left behind otherwise.
+   */
+  until(promise: PromiseLike<unknown>): Promise<boolean> {
+    return new Promise((resolve, reject) => {
+      this.#wake = () => resolve(false);
+      if (this.stopped) this.#wake();
+      promise.then(() => resolve(true), reject);
+    });
+  }
+
+  // Receiving
+
+  /** A step of the response. */
+  receive(event: ReceivingEvent): void {
+    this.receiving = next(RECEIVING, this.receiving, event);
+  }
+
+  /**
+   * The final head has come. RFC 9110, Section 7.5: an answer of 400 or above ends the upload, as does a
+   * redirection that closes; a success never does. Where a 100 was waited for, any answer does.
+   */
+  answered({ status, willClose, body }: Answered): void {
+    this.receive("head");
+    this.body = body;
+    this.#lastAnswer = willClose;
+    this.timings.head = performance.now();
+    const refused = status >= 400 || (status >= 300 && willClose);
+    if (this.sending === "waiting" || (this.sending === "going" && refused)) this.send("cut");
+  }
+
+  /** The body was read to its end, of so many bytes. */
+  bodyEnded(): void {
+    this.receive("end");
+    this.timings.end = performance.now();
+    this.#settle();
+  }
+
+  /** No more of the request will come: it is over once its response is. */
+  abandonSending(): void {
+    this.send("cut");
+    this.#settle();
+  }
+
+  /** Whether both halves are over now. */
+  #settle(): void {
+    if (this.#over || this.#pendingSends > 0) return;
+    if (this.receiving !== "whole" && this.receiving !== "cut") return;
+    // What the caller sends step by step may still be completed, unless the server has said `close`.
+    if (this.sending === "going" && !this.#lastAnswer) return;
+    this.#end();
+  }
+
+  #end(): void {
+    if (this.#over) return;
+    this.#over = true;
+    for (const signal of this.#signals) signal.removeEventListener("abort", this.#onabort!);
+    this.#signals = NO_SIGNALS;
+    this.carrier?.release(this);
+    this.#owner?.over(this);
+  }
+
+  /** Tells whoever traces. */
+  tell(event: Untimed): void {
+    const { trace } = this;
+    if (trace !== null) byUser(() => tell(trace, event));
+  }
+}
+
+const DONE: Promise<void> = Promise.resolve();
+const NO_SIGNALS: AbortSignal[] = [];
+
+/** Puts facts on an error, unless it is frozen or has those of another exchange. */
+function annotate(error: unknown, facts: ExchangeDetails): void {
+  if (!(error instanceof Error) || !Object.isExtensible(error) || "phase" in error) return;
+  Object.assign(error, facts);
+}
+
+const ACTIONS: Record<ExchangePhase, string> = {
+  connect: "Cannot connect",
+  tls: "Cannot establish TLS",
+  send: "Cannot send request",
+  head: "Cannot get response",
+  body: "Cannot read response",
+};
+
+/** The error of whoever waits for what is closed. */
+export function interrupted(phase: ExchangePhase, what: string): Error {
+  return new Deno.errors.Interrupted(`${ACTIONS[phase]}: the ${what} was closed`);
+}
+
+/** The error of whoever waits for what takes too long. */
+export function timedOut(phase: ExchangePhase, name: string, seconds: number): Error {
+  return new Deno.errors.TimedOut(
+    `${ACTIONS[phase]}: the ${name} of ${seconds} s has passed (phase ${phase})`,
+  );
 }

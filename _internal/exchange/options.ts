@@ -5,9 +5,10 @@
  */
 import type { HTTPMessage } from "../../headers.ts";
 import { messageOf } from "../../headers.ts";
-import type { ResponseSettings } from "./channel.ts";
+import type { ResponseSettings } from "./connection.ts";
 import { DEFAULT_LIMITS } from "../wire/field_section.ts";
 import { checkSeconds } from "./deadlines.ts";
+import { type ExchangeLimits, NO_LIMITS } from "./exchange.ts";
 import type { Trailers } from "../wire/request_head.ts";
 import type { TLSContext } from "../net/tls.ts";
 import type { Trace } from "./trace.ts";
@@ -217,8 +218,16 @@ function checkContext(context: TLSContext): void {
   }
 }
 
+/** What of a connection's options limits the time of an exchange. */
+export function limitsOf(
+  timeout: number | null,
+  deadlines: Deadlines | undefined,
+): ExchangeLimits {
+  return timeout === null && deadlines === undefined ? NO_LIMITS : { ...deadlines, timeout };
+}
+
 /** What applies to the responses of a connection. */
-export function settingsOf(options: HTTPConnectionOptions): ResponseSettings {
+export function settingsOf(options: HTTPSConnectionOptions): ResponseSettings {
   const { onInformational } = options;
   const line = options.maxLineBytes ?? DEFAULT_LIMITS.line;
   const bytes = options.maxHeaderBytes ?? DEFAULT_LIMITS.bytes;
@@ -228,6 +237,7 @@ export function settingsOf(options: HTTPConnectionOptions): ResponseSettings {
     extensions: options.maxChunkExtensionBytes ?? 65536,
     maxInterim: options.maxInterimResponses ?? 100,
     maxBodyBytes: options.maxBodyBytes ?? Infinity,
+    suppressRaggedEofs: options.context?.suppress_ragged_eofs ?? false,
     onInterim: onInformational === undefined
       ? null
       : (head) => onInformational(head.status, head.reason, messageOf(head.fields, head.defects)),

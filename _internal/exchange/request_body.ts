@@ -5,6 +5,13 @@
  */
 import type { Reader } from "@std/io/types";
 import { encodeLatin1 } from "../wire/latin1.ts";
+import {
+  type FieldPairs,
+  fieldPairs,
+  type FieldValue,
+  hasField,
+  type Trailers,
+} from "../wire/request_head.ts";
 
 /**
  * The body of a request. A `string` is sent as ISO-8859-1. The size of strings, bytes and a `Blob` is
@@ -22,7 +29,12 @@ export type RequestBody =
 
 /** A body in a form that can be sent. */
 export type Content =
-  | { kind: "bytes"; bytes: Uint8Array }
+  | {
+    kind: "bytes";
+    bytes: Uint8Array;
+    /** How many there were when the body was given: its buffer may shrink, or be transferred. */
+    size: number;
+  }
   | {
     kind: "pieces";
     size: number | null;
@@ -59,10 +71,8 @@ function viewOf(body: ArrayBuffer | ArrayBufferView): Uint8Array {
  */
 export function contentOf(body: RequestBody | null | undefined, blocksize: number): Content {
   if (body === null || body === undefined) return null;
-  if (typeof body === "string") return { kind: "bytes", bytes: encodeLatin1(body, "the body") };
-  if (body instanceof ArrayBuffer || ArrayBuffer.isView(body)) {
-    return { kind: "bytes", bytes: viewOf(body) };
-  }
+  if (typeof body === "string") return inMemory(encodeLatin1(body, "the body"));
+  if (body instanceof ArrayBuffer || ArrayBuffer.isView(body)) return inMemory(viewOf(body));
   if (body instanceof Blob) {
     return pieces(() => streamPieces(body.stream()), true, body.size);
   }
@@ -83,6 +93,10 @@ export function contentOf(body: RequestBody | null | undefined, blocksize: numbe
   throw new TypeError(
     "Cannot send body: it is no string, bytes, Blob, stream, Reader or iterable of bytes",
   );
+}
+
+function inMemory(bytes: Uint8Array): Content {
+  return { kind: "bytes", bytes, size: bytes.length };
 }
 
 function pieces(open: () => Pieces, readable: boolean, size: number | null = null): Content {
@@ -180,5 +194,32 @@ const EXPECTS_BODY = ["PATCH", "POST", "PUT"];
 /** The size of a body where it is known without reading; Python's rules. */
 export function contentLength(method: string, content: Content): number | null {
   if (content === null) return EXPECTS_BODY.includes(method.toUpperCase()) ? 0 : null;
-  return content.kind === "bytes" ? content.bytes.length : content.size;
+  return content.size;
+}
+
+/**
+ * The fields of `request()`: those that frame the body unless the user gave them, then the user's in
+ * their order. Python's rules, and what the options ask for.
+ */
+export function requestFields(
+  method: string,
+  content: Content,
+  pairs: FieldPairs,
+  options: { encode_chunked?: boolean; trailers?: Trailers },
+): { fields: FieldPairs; encode_chunked: boolean | undefined } {
+  const fields: (readonly [string, FieldValue])[] = [];
+  let { encode_chunked } = options;
+  if (hasField(pairs, "content-length")) encode_chunked = undefined;
+  else if (!hasField(pairs, "transfer-encoding")) {
+    const length = contentLength(method, content);
+    encode_chunked = length === null && content !== null ? true : undefined;
+    if (encode_chunked) fields.push(["Transfer-Encoding", "chunked"]);
+    else if (length !== null) fields.push(["Content-Length", String(length)]);
+  }
+  for (const pair of pairs) fields.push(pair);
+  if (typeof options.trailers === "object" && !hasField(pairs, "trailer")) {
+    const names = fieldPairs(options.trailers).map(([name]) => name);
+    if (names.length > 0) fields.push(["Trailer", names.join(", ")]);
+  }
+  return { fields, encode_chunked };
 }

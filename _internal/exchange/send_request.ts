@@ -1,34 +1,70 @@
 /**
- * Sending a request: the head and the pieces of the body in as few writes as there can be, while an
- * early answer is watched for.
+ * Sending a request: the head and the pieces of the body in as few writes as there can be, none of which
+ * waits for a source that takes its time, while an answer that comes early is noticed.
+ *
+ * What is staged for the next write, the watch for an early response and the end of the upload are one
+ * algorithm: each step asks the exchange whether the rest is still to be sent.
  *
  * @module
  */
-import type { Channel } from "./channel.ts";
+import {
+  chunkLine,
+  chunkParts,
+  CRLF,
+  lastChunk,
+} from "../wire/chunked_encoding.ts";
+import { fieldPairs, type HeaderFields, recycle, type Trailers } from "../wire/request_head.ts";
+import type { Connection } from "./connection.ts";
 import { checkSeconds } from "./deadlines.ts";
 import { debugNote, debugSend } from "./debug.ts";
-import { Outbox, PROMPT, STOPPED } from "./outbox.ts";
+import { byUser, type Exchange, Thrown } from "./exchange.ts";
 import { type Content, OVER, pieceBytes, type Pieces } from "./request_body.ts";
-import {
-  chunkParts,
-  fieldPairs,
-  type HeaderFields,
-  lastChunk,
-  recycle,
-  type Trailers,
-} from "../wire/request_head.ts";
-import { tell } from "./trace.ts";
-import { Watch } from "./watch.ts";
+
+/**
+ * Pieces are put together up to this size: one write for seven of 64 KiB with their framing.
+ *
+ * @tuning
+ */
+const STAGE = 524288;
+/**
+ * The same where the progress is told: after each write.
+ *
+ * @tuning
+ */
+const TRACED_STAGE = 131072;
+/**
+ * A body that comes with the head waits this long for its pieces, so that they share a write.
+ *
+ * @tuning
+ */
+const GRACE_MS = 10;
+/**
+ * How many microtasks a source or a write may take before something else is done meanwhile.
+ *
+ * @tuning
+ */
+const PROMPT = 8;
+/** How long an answer is waited for after a write failed: it is there already, or it never comes. */
+const SALVAGE_MS = 1000;
+/** The last chunk without trailers: a 0, and two line ends. */
+const LAST_CHUNK_SIZE = 5;
+
+/** Thrown where the rest of the request is not to be sent; never leaves this module. */
+const STOPPED = new Error("stopped");
 
 /** What to send. */
 export interface Outgoing {
   head: Uint8Array<ArrayBuffer>;
   content: Content;
-  /** Makes what ends a chunked body; `null` where the body is not chunked. */
+  /** Makes what ends a chunked body; `null` where the body is not chunked by this library. */
   last: (() => Uint8Array | Promise<Uint8Array>) | null;
   /** Whether, or for how many seconds, a 100 is waited for before the body. */
   expect: boolean | number;
+  /** Whether the body must be as long as its `Content-Length` says, and no other `send()` follows. */
+  exact: boolean;
   debug: boolean;
+  /** Whether it belongs to no request, so that no answer is read. */
+  raw?: boolean;
 }
 
 /** The options of a request that concern its sending. */
@@ -38,130 +74,416 @@ interface SendOptions {
   expect_continue?: boolean | number;
 }
 
-const LAST_CHUNK_SIZE = 5;
+const NO_HEAD = new Uint8Array(0);
 
 /** What to send; trailers that cannot be sent are refused here, before anything is. */
 export function outgoing(
   head: Uint8Array<ArrayBuffer>,
   content: Content,
   options: SendOptions,
+  exact: boolean,
   debug: boolean,
 ): Outgoing {
   const expect = options.expect_continue ?? false;
   if (typeof expect !== "boolean") checkSeconds("expect_continue", expect);
   const chunked = content !== null && options.encode_chunked === true;
   const { trailers } = options;
-  if (!chunked && trailers === undefined) return { head, content, last: null, expect, debug };
+  const out = { head, content, last: null, expect, exact, debug };
+  if (!chunked && trailers === undefined) return out;
   const given = typeof trailers === "function" ? null : lastChunk(fieldPairs(trailers));
   if (!chunked && (given === null || given.length > LAST_CHUNK_SIZE)) {
     throw new TypeError("Cannot send trailers: the body is not chunked");
   }
-  const made = async () => lastChunk(fieldPairs(await (trailers as () => HeaderFields)()));
-  const last = chunked ? (given === null ? made : () => given) : null;
-  return { head, content, last, expect, debug };
+  const made = async () => lastChunk(fieldPairs(await callTrailers(trailers)));
+  return { ...out, last: chunked ? (given === null ? made : () => given) : null };
+}
+
+async function callTrailers(trailers: Trailers | undefined): Promise<HeaderFields> {
+  try {
+    return await (trailers as () => HeaderFields | Promise<HeaderFields>)();
+  } catch (reason) {
+    throw new Thrown(reason);
+  }
+}
+
+/** Bytes that follow the head, as `send()` gives them. */
+export function more(content: Content, debug: boolean): Outgoing {
+  return { head: NO_HEAD, content, last: null, expect: false, exact: false, debug };
 }
 
 /**
- * Sends a request. `false` if the body did not go out whole, as an answer came before.
+ * Sends a request, or more of one. It is not an error that an answer has come before all of it was out:
+ * the exchange then is `cut`.
  *
- * @param begin Reads the head of the response; `null` while the reader is another response's.
+ * @throws What a write failed with, what the body's source has thrown, or why the exchange failed.
  */
-export async function transmit(
-  channel: Channel,
+export async function sendRequest(
+  connection: Connection,
+  exchange: Exchange,
   out: Outgoing,
-  begin: (() => Promise<void>) | null,
-): Promise<boolean> {
-  const { content } = out;
-  if (content === null) {
-    if (out.debug) debugSend(out.head);
-    const { length } = out.head;
-    await channel.send(out.head);
-    if (channel.native) recycle(out.head);
-    const { trace } = channel;
-    if (trace !== null) tell(trace, { type: "requestHead", bytes: length });
-    return true;
-  }
-  const watch = new Watch(channel, begin);
+): Promise<void> {
   try {
-    if (out.expect !== false && begin !== null) {
-      if (!(await allowed(channel, out, watch, out.expect))) return false;
-      out = { ...out, head: new Uint8Array(0) };
+    exchange.check();
+    if (exchange.stopped) return;
+    exchange.send("send");
+    connection.unlimitHead();
+    if (out.content === null) await sendHead(connection, exchange, out.head, out.debug);
+    else await new Upload(connection, exchange, out).run();
+    exchange.check();
+    // An answer that came with the last bytes leaves the request whole.
+    if (exchange.complete) {
+      exchange.send("finish");
+      connection.limitHead(exchange);
     }
-    const whole = await upload(channel, out, watch);
-    if (whole && channel.native) recycle(out.head);
-    return whole;
   } catch (error) {
-    if (await watch.salvage(error)) return false;
-    throw error;
+    if (exchange.failure === null && error === STOPPED) return endCut(exchange);
+    throw exchange.fail(error);
   }
 }
 
-/** Sends it all, or up to an early answer. `false` if the body did not go out whole. */
-async function upload(channel: Channel, out: Outgoing, watch: Watch): Promise<boolean> {
-  const content = out.content!;
-  if (out.debug && out.head.length > 0) debugSend(out.head);
-  const outbox = new Outbox(channel, watch, out.head);
-  try {
-    if (content.kind === "bytes") {
-      const writing = stage(outbox, content.bytes, out);
+/** A head without a body. */
+async function sendHead(
+  connection: Connection,
+  exchange: Exchange,
+  head: Uint8Array<ArrayBuffer>,
+  debug: boolean,
+): Promise<void> {
+  if (debug) debugSend(head);
+  const { length } = head;
+  await connection.send(exchange, head);
+  if (connection.kind === "deno") recycle(head);
+  exchange.tell({ type: "requestHead", bytes: length });
+}
+
+/**
+ * No more of the request is sent. Where that is because a write failed, `getresponse()` has an answer all
+ * the same; only a caller who has that already is told of the write.
+ */
+function endCut(exchange: Exchange): void {
+  const { writeError } = exchange;
+  if (writeError === null || !exchange.delivered) return;
+  const { reason } = writeError;
+  throw reason instanceof Thrown ? reason.reason : exchange.annotate(reason);
+}
+
+/** One request with a body, or more of one. */
+class Upload {
+  #connection: Connection;
+  #exchange: Exchange;
+  #out: Outgoing;
+  /** What is put together for the next write. */
+  #stage: Uint8Array;
+  #used: number;
+  #most: number;
+  /** Whether a write was begun. */
+  #started = false;
+  #graceEnd = 0;
+  /** Where the head ends, for the trace; 0 where that was told. */
+  #headSize: number;
+
+  constructor(connection: Connection, exchange: Exchange, out: Outgoing) {
+    this.#connection = connection;
+    this.#exchange = exchange;
+    this.#out = out;
+    this.#stage = out.head;
+    this.#used = this.#headSize = out.head.length;
+    this.#most = exchange.trace === null ? STAGE : TRACED_STAGE;
+  }
+
+  async run(): Promise<void> {
+    const { expect, head } = this.#out;
+    try {
+      if (expect !== false) await this.#awaitContinue(expect);
+      await this.#send();
+      if (this.#connection.kind === "deno") recycle(head);
+    } catch (error) {
+      if (error === STOPPED || this.#exchange.failure !== null) throw error;
+      if (this.#exchange.writeError !== null) await this.#salvage(error);
+      throw error;
+    }
+  }
+
+  /** Stages it all, and writes what does not fit. */
+  async #send(): Promise<void> {
+    const { content, debug, head, last } = this.#out;
+    if (debug && this.#used > 0) debugSend(head);
+    if (content!.kind === "bytes") {
+      const { bytes, size } = content!;
+      if (bytes.length !== size) {
+        throw new TypeError("Cannot send body: its buffer was transferred or changed its size");
+      }
+      const writing = this.#put(bytes);
       if (writing !== null) await writing;
     } else {
-      if (out.debug && content.readable) debugNote("reading a readable");
-      await sendPieces(outbox, content.pieces(), out, watch);
+      if (debug && content!.readable) debugNote("reading a readable");
+      await this.#sendPieces(byUser(() => content!.pieces()), content!.size);
     }
-    if (out.last !== null) {
-      const last = out.last();
-      await put(outbox, last instanceof Promise ? await outbox.during(last) : last, out.debug);
-    }
-    await outbox.flush(false);
-    return true;
-  } catch (error) {
-    if (watch.answered) return false;
-    if (error !== STOPPED) throw error;
-    throw watch.failure?.reason ?? new Deno.errors.Interrupted("The connection was closed");
-  }
-}
-
-/** Stages, and where that is full sends, all pieces of a source; one that is not exhausted is told. */
-async function sendPieces(
-  outbox: Outbox,
-  pieces: Pieces,
-  out: Outgoing,
-  watch: Watch,
-): Promise<void> {
-  const arrival = new Arrival();
-  try {
-    for (;;) {
-      let next = pieces.next();
-      if ("then" in next) {
-        // As `during()` does it, but without a promise and a call for each piece: half of its time.
-        arrival.watch(next);
-        for (let i = 0; i < PROMPT && arrival.out; i++) await null;
-        next = arrival.out ? await outbox.late(Promise.resolve(next)) : arrival.taken();
-      }
-      const { done, value } = next;
-      if (done) break;
-      // What is staged without a write is not awaited: that is half the time of a small piece.
-      const writing = stage(outbox, pieceBytes(value), out);
+    this.#checkComplete();
+    if (last !== null) {
+      const made = last();
+      const bytes = made instanceof Promise ? await this.#during(made) : made;
+      if (debug) debugSend(bytes);
+      const writing = this.#add(bytes);
       if (writing !== null) await writing;
-      if (watch.stopped) throw STOPPED;
     }
-  } catch (error) {
-    leave(pieces);
-    throw error;
+    await this.#flush(false);
   }
-  pieces[OVER]?.();
-}
 
-/** One piece, as a chunk if need be; CPython: an empty piece is left out, as it would end the body. */
-function stage(outbox: Outbox, piece: Uint8Array, out: Outgoing): Promise<void> | null {
-  if (piece.length === 0) {
-    if (out.debug) debugNote("Zero length chunk ignored");
+  #checkComplete(): void {
+    const { exact } = this.#out;
+    const { complete, declared, given } = this.#exchange;
+    if (!exact || complete) return;
+    throw new TypeError(
+      `Cannot send body: it has ${given} of the ${declared} bytes of its Content-Length`,
+    );
+  }
+
+  /** Sends all pieces of a source; one that is not exhausted is told. */
+  async #sendPieces(pieces: Pieces, size: number | null): Promise<void> {
+    const exchange = this.#exchange;
+    const arrival = new Arrival();
+    let total = 0;
+    try {
+      for (;;) {
+        let next = byUser(() => pieces.next());
+        if ("then" in next) {
+          // A promise and a call less for each piece that is there at once: half of its time.
+          arrival.watch(next);
+          for (let i = 0; i < PROMPT && arrival.out; i++) await null;
+          if (arrival.out) await this.#late(arrival.whenIn());
+          next = arrival.taken();
+        }
+        if (exchange.stopped) throw STOPPED;
+        const { done, value } = next;
+        if (done) break;
+        // What is staged without a write is not awaited: that is half the time of a small piece.
+        const piece = pieceBytes(value);
+        total += piece.length;
+        if (size !== null && total > size) throw changed(size);
+        const writing = this.#put(piece);
+        if (writing !== null) await writing;
+      }
+      if (size !== null && total < size) throw changed(size);
+    } catch (error) {
+      leave(pieces);
+      throw error;
+    }
+    pieces[OVER]?.();
+  }
+
+  /** One piece, as a chunk if need be; CPython: an empty piece is left out, as it would end the body. */
+  #put(piece: Uint8Array): Promise<void> | null {
+    const { debug, last } = this.#out;
+    if (piece.length === 0) {
+      if (debug) debugNote("Zero length chunk ignored");
+      return null;
+    }
+    // What is of a known size was given with the call.
+    if (this.#out.content!.size === null) this.#exchange.give(piece.length);
+    if (debug) debugSend(last === null ? piece : joined(chunkParts(piece)));
+    return last === null ? this.#add(piece) : this.#addChunk(piece);
+  }
+
+  // Staging
+
+  /** Stages bytes, or returns a promise where something has to be written for that. */
+  #add(bytes: Uint8Array): Promise<void> | null {
+    if (!this.#hasRoom(bytes.length)) return this.#spill(bytes);
+    this.#stage.set(bytes, this.#used);
+    this.#used += bytes.length;
     return null;
   }
-  if (out.last === null) return put(outbox, piece, out.debug);
-  if (out.debug) debugSend(joined(chunkParts(piece)));
-  return outbox.addChunk(piece);
+
+  /** The same for a chunk of this data (RFC 9112, Section 7.1). */
+  #addChunk(data: Uint8Array): Promise<void> | null {
+    const line = chunkLine(data.length);
+    if (!this.#hasRoom(line.length + data.length + 2)) return this.#spillChunk(line, data);
+    const stage = this.#stage;
+    let at = this.#used;
+    for (let i = 0; i < line.length; i++) stage[at++] = line[i];
+    stage.set(data, at);
+    at += data.length;
+    stage[at] = CRLF[0];
+    stage[at + 1] = CRLF[1];
+    this.#used = at + 2;
+    return null;
+  }
+
+  async #spill(bytes: Uint8Array): Promise<void> {
+    const { length } = bytes;
+    await this.#flush(true);
+    if (length >= this.#most / 2) await this.#write(bytes, length, true);
+    else this.#addSame(bytes, length);
+  }
+
+  async #spillChunk(line: Uint8Array, data: Uint8Array): Promise<void> {
+    const { length } = data;
+    if (length < this.#most / 2) {
+      await this.#flush(true);
+      checkSame(data, length);
+      this.#addChunk(data);
+      return;
+    }
+    const writing = this.#add(line);
+    if (writing !== null) await writing;
+    await this.#flush(true);
+    await this.#write(data, length, true);
+    this.#add(CRLF);
+  }
+
+  /** Stages what there is room for, unless it has changed meanwhile. */
+  #addSame(bytes: Uint8Array, length: number): void {
+    checkSame(bytes, length);
+    this.#add(bytes);
+  }
+
+  /** Whether so much more can be staged. */
+  #hasRoom(more: number): boolean {
+    const size = this.#used + more;
+    if (size <= this.#stage.length) return true;
+    if (size > this.#most) return false;
+    const stage = new Uint8Array(Math.min(this.#most, size * 2));
+    stage.set(this.#stage.subarray(0, this.#used));
+    this.#stage = stage;
+    return true;
+  }
+
+  // Writing
+
+  /** Writes what is staged; `more` says that it is not the end of the request. */
+  async #flush(more: boolean): Promise<void> {
+    if (this.#used === 0) return;
+    const bytes = this.#stage.subarray(0, this.#used);
+    this.#used = 0;
+    await this.#write(bytes, bytes.length, more);
+  }
+
+  /**
+   * The watch for an early answer begins with the first write that is not the whole request, or that is
+   * not done at once. A write that is left behind by an early answer ends with the connection; what is
+   * staged is its own until then.
+   */
+  async #write(bytes: Uint8Array, size: number, more: boolean): Promise<void> {
+    const exchange = this.#exchange;
+    this.#started = true;
+    if (exchange.stopped) throw STOPPED;
+    const write = this.#connection.send(exchange, bytes, size, this.#ontaken);
+    if (more || !(await prompt(write))) {
+      this.#watch();
+      if (!(await exchange.until(write))) throw STOPPED;
+    }
+    await write;
+  }
+
+  /** Tells whoever traces that more of the request was accepted. */
+  #ontaken = (): void => {
+    const exchange = this.#exchange;
+    if (exchange.trace === null || exchange.sent < this.#headSize) return;
+    if (this.#headSize > 0) exchange.tell({ type: "requestHead", bytes: this.#headSize });
+    if (exchange.sent > this.#headSize) exchange.tell({ type: "requestBody", bytes: exchange.sent });
+    this.#headSize = 0;
+  };
+
+  // Waiting
+
+  /** Reads the answer from now on, be it early. */
+  #watch(): void {
+    if (this.#out.raw) return;
+    this.#connection.receive(this.#exchange, this.#out.debug);
+  }
+
+  /** Waits for what a source gives; what is staged goes out if it takes its time. */
+  async #during<T>(piece: Promise<T>): Promise<T> {
+    if (!(await prompt(piece))) await this.#late(piece);
+    return await piece;
+  }
+
+  /** Waits for a piece of the body that did not come at once. */
+  async #late(piece: Promise<unknown>): Promise<void> {
+    if (!this.#started && await this.#grace(piece)) return;
+    await this.#flush(true);
+    this.#watch();
+    const { deadlines } = this.#connection;
+    deadlines.wait();
+    try {
+      if (!(await this.#exchange.until(piece))) throw STOPPED;
+    } finally {
+      deadlines.rest();
+    }
+  }
+
+  /** Waits a moment for a piece. Whether it came. */
+  async #grace(piece: Promise<unknown>): Promise<boolean> {
+    const now = performance.now();
+    if (this.#graceEnd === 0) this.#graceEnd = now + GRACE_MS;
+    if (now >= this.#graceEnd) return false;
+    let came = false;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const settled = () => void (came = true);
+    const over = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, this.#graceEnd - now);
+    });
+    await this.#exchange.until(Promise.race([piece.then(settled, settled), over]));
+    clearTimeout(timer);
+    if (this.#exchange.stopped) throw STOPPED;
+    return came;
+  }
+
+  /**
+   * Sends the head, and waits until the server has asked for the body or `seconds` have passed (RFC 9110,
+   * Section 10.1.1). After a final answer the body is not even opened.
+   */
+  async #awaitContinue(seconds: boolean | number): Promise<void> {
+    const connection = this.#connection;
+    const exchange = this.#exchange;
+    if (this.#out.debug) debugSend(this.#out.head);
+    await connection.send(exchange, this.#out.head, undefined, this.#ontaken);
+    this.#used = 0;
+    exchange.send("wait");
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const asked = new Promise<void>((resolve) => {
+      exchange.oninterim = (status) => {
+        if (status === 100) resolve();
+      };
+      // A timer takes at most 2^31-1 ms.
+      if (typeof seconds === "number") {
+        timer = setTimeout(resolve, Math.min(seconds * 1000, 0x7fffffff));
+      }
+    });
+    connection.beginHeadWait(exchange);
+    try {
+      this.#watch();
+      if (!(await exchange.until(asked))) throw STOPPED;
+    } finally {
+      clearTimeout(timer);
+      exchange.oninterim = null;
+      connection.endHeadWait();
+    }
+    exchange.send("send");
+    connection.unlimitHead();
+  }
+
+  /**
+   * After a write failed: a server that refuses a body answers and resets the connection, and the answer
+   * can still be read.
+   */
+  async #salvage(error: unknown): Promise<never> {
+    const exchange = this.#exchange;
+    const reset = error instanceof Thrown ? error.reason : error;
+    if (exchange.body === null && !isReset(reset)) throw error;
+    if (exchange.body === null) {
+      let timer: ReturnType<typeof setTimeout> | undefined;
+      const late = new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, SALVAGE_MS);
+      });
+      const answer = this.#connection.receive(exchange, this.#out.debug);
+      await Promise.race([answer.catch(() => {}), late]);
+      clearTimeout(timer);
+      if (exchange.body === null) throw error;
+    }
+    if (!exchange.stopped) exchange.send("cut");
+    throw STOPPED;
+  }
 }
 
 /** The step of a source, as soon as it is there. */
@@ -169,36 +491,54 @@ class Arrival {
   /** Whether it is still out. */
   out = false;
   #step: IteratorResult<unknown> | null = null;
-  #failure: { reason: unknown } | null = null;
+  #failure: Thrown | null = null;
+  #oncome: (() => void) | null = null;
 
   watch(step: PromiseLike<IteratorResult<unknown>>): void {
     this.out = true;
+    this.#failure = null;
     step.then(this.#onstep, this.#onfailure);
   }
 
+  /** Resolves when it has come, or failed. */
+  whenIn(): Promise<void> {
+    return new Promise((resolve) => this.#oncome = resolve);
+  }
+
   taken(): IteratorResult<unknown> {
-    if (this.#failure !== null) throw this.#failure.reason;
+    if (this.#failure !== null) throw this.#failure;
     return this.#step!;
   }
 
   #onstep = (step: IteratorResult<unknown>): void => {
     this.#step = step;
-    this.out = false;
+    this.#come();
   };
 
   #onfailure = (reason: unknown): void => {
-    this.#failure = { reason };
-    this.out = false;
+    this.#failure = new Thrown(reason);
+    this.#come();
   };
-}
 
-function put(outbox: Outbox, bytes: Uint8Array, debug: boolean): Promise<void> | null {
-  if (debug) debugSend(bytes);
-  return outbox.add(bytes);
+  #come(): void {
+    this.out = false;
+    this.#oncome?.();
+    this.#oncome = null;
+  }
 }
 
 function joined(parts: Uint8Array[]): Uint8Array {
   return new Uint8Array(parts.flatMap((part) => [...part]));
+}
+
+function checkSame(bytes: Uint8Array, length: number): void {
+  if (bytes.length === length) return;
+  throw new TypeError("Cannot send body: its buffer was transferred or changed its size");
+}
+
+/** A file that was written to while it was sent, say. */
+function changed(size: number): TypeError {
+  return new TypeError(`Cannot send body: it has not the ${size} bytes that it had at first`);
 }
 
 /** Tells the source that no more is taken from it; it may take its time to hear that. */
@@ -210,67 +550,17 @@ function leave(pieces: Pieces): void {
   }
 }
 
-/**
- * Raw pieces, as `send()` takes them: no framing. An early answer ends them, too.
- *
- * @param begin Reads the head of the response, if there is one to come.
- */
-export async function sendRaw(
-  channel: Channel,
-  content: Content,
-  debug: boolean,
-  begin: (() => Promise<void>) | null,
-): Promise<void> {
-  if (content === null) return;
-  const watch = new Watch(channel, begin);
-  const out: Outgoing = { head: new Uint8Array(0), content, last: null, expect: false, debug };
-  try {
-    if (!(await upload(channel, out, watch))) channel.reusable = false;
-  } catch (error) {
-    if (!(await watch.salvage(error))) throw error;
-    channel.reusable = false;
-  }
+/** The errors of a write to a peer that reads no more. */
+function isReset(error: unknown): boolean {
+  return error instanceof Deno.errors.ConnectionReset || error instanceof Deno.errors.BrokenPipe ||
+    error instanceof Deno.errors.ConnectionAborted;
 }
 
-/**
- * Sends the head, and waits until the server has asked for the body or `seconds` have passed (RFC 9110,
- * Section 10.1.1). `false` after a final answer: the body is then not even opened.
- */
-async function allowed(
-  channel: Channel,
-  out: Outgoing,
-  watch: Watch,
-  seconds: boolean | number,
-): Promise<boolean> {
-  if (out.debug) debugSend(out.head);
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const { settings, trace } = channel;
-  const asked = new Promise<void>((resolve) => {
-    channel.settings = {
-      ...settings,
-      onInterim: (head) => {
-        if (head.status === 100) resolve();
-        settings.onInterim?.(head);
-      },
-    };
-    // A timer takes at most 2^31-1 ms.
-    if (typeof seconds === "number") {
-      timer = setTimeout(resolve, Math.min(seconds * 1000, 0x7fffffff));
-    }
-  });
-  try {
-    await channel.send(out.head);
-    if (trace !== null) tell(trace, { type: "requestHead", bytes: out.head.length });
-    channel.awaitHead();
-    watch.wait();
-    await watch.race(asked);
-  } finally {
-    clearTimeout(timer);
-    channel.settings = settings;
-  }
-  if (watch.answered) return false;
-  if (watch.failure !== null) throw watch.failure.reason;
-  if (channel.closed) throw new Deno.errors.Interrupted("The connection was closed");
-  channel.awaitSend();
-  return true;
+/** Whether a promise settles within a few microtasks. */
+async function prompt(promise: Promise<unknown>): Promise<boolean> {
+  let settled = false;
+  const settle = () => void (settled = true);
+  promise.then(settle, settle);
+  for (let i = 0; i < PROMPT && !settled; i++) await null;
+  return settled;
 }

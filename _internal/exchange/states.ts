@@ -1,95 +1,211 @@
 /**
- * The states of a connection: one table, and one function that follows it. They are those of Python's
- * `http.client`; "Receiving" is the time within `getresponse()`, in which Python cannot be called.
- *
- * "Unread" stands for a response that is not read to its end: another request may be sent behind it,
- * but its response can only be got when the one before is over.
+ * The states of all that lives over time, as data: the calls that Python allows, a connection, the two
+ * halves of an exchange, a body. `_internal/README.md` shows these tables as diagrams, and a test walks
+ * each event in each state.
  *
  * @module
  */
 import { CannotSendHeader, CannotSendRequest, ResponseNotReady } from "../../errors.ts";
 
-/** A state of a connection. */
-export type State =
+/** What each event leads to in each state. No entry: it must not happen. */
+export type Table<State extends string, Event extends string> = Record<
+  State,
+  Partial<Record<Event, State>>
+>;
+
+/** Which call a client may make next: the states of Python's `http.client`. */
+export type CallState =
   | "Idle"
   | "Request-started"
   | "Request-sent"
-  | "Receiving"
-  | "Unread-response"
-  | "Request-started-unread-response"
-  | "Request-sent-unread-response";
+  /** Within `getresponse()`, in which Python cannot be called. */
+  | "Receiving";
 
-/** What happens to a connection. */
-export type Event =
+/** What a client is called for, and how that ends. */
+export type CallEvent =
   | "putrequest"
   | "putheader"
   | "endheaders"
   | "getresponse"
   /** The request was refused before a byte of it was sent. */
   | "refuse"
-  /** The head has come, and the response needs the connection until it is read. */
-  | "head"
-  /** The response was read to its end, or took the connection with it. */
+  /** The response was handed over, or the exchange failed. */
   | "over"
   | "close";
 
-/** The table: what each event leads to in each state. No entry, no transition. */
-const TABLE: Record<State, Partial<Record<Event, State>>> = {
+/** The calls of a client. */
+export const CALLS: Table<CallState, CallEvent> = {
   "Idle": { putrequest: "Request-started", over: "Idle", close: "Idle" },
   "Request-started": {
     putheader: "Request-started",
     endheaders: "Request-sent",
     refuse: "Idle",
-    over: "Request-started",
     close: "Idle",
   },
-  "Request-sent": {
-    getresponse: "Receiving",
-    refuse: "Idle",
-    over: "Request-sent",
-    close: "Idle",
-  },
-  "Receiving": { head: "Unread-response", over: "Idle", close: "Idle" },
-  "Unread-response": {
-    putrequest: "Request-started-unread-response",
-    over: "Idle",
-    close: "Idle",
-  },
-  "Request-started-unread-response": {
-    putheader: "Request-started-unread-response",
-    endheaders: "Request-sent-unread-response",
-    refuse: "Unread-response",
-    over: "Request-started",
-    close: "Idle",
-  },
-  "Request-sent-unread-response": {
-    refuse: "Unread-response",
-    over: "Request-sent",
-    close: "Idle",
-  },
+  "Request-sent": { getresponse: "Receiving", refuse: "Idle", over: "Idle", close: "Idle" },
+  "Receiving": { over: "Idle", close: "Idle" },
 };
 
+/** Whether a request may go out on a connection, and if not, why. */
+export type Availability =
+  /** It is being made. */
+  | "opening"
+  /** It has carried nothing yet. */
+  | "fresh"
+  /** Its exchanges are over, and another one may follow. */
+  | "idle"
+  /** An exchange runs; another one may follow it. */
+  | "busy"
+  /** Nothing may follow what it carries now. */
+  | "last"
+  /** It speaks another protocol by now. */
+  | "switched"
+  /** It was handed over to the user. */
+  | "detached"
+  | "closed";
+
+/** What happens to a connection. */
+export type ConnectionEvent =
+  | "open"
+  /** An exchange begins. */
+  | "begin"
+  /** Either side said `close`, a request was cut off, or bytes went out that are no request. */
+  | "end of reuse"
+  /** The exchange is over. */
+  | "release"
+  | "switch"
+  | "detach"
+  | "close";
+
+/** A connection. */
+export const CONNECTION: Table<Availability, ConnectionEvent> = {
+  opening: { open: "fresh", close: "closed" },
+  fresh: { "begin": "busy", "end of reuse": "last", "detach": "detached", "close": "closed" },
+  idle: { "begin": "busy", "end of reuse": "last", "detach": "detached", "close": "closed" },
+  busy: {
+    "end of reuse": "last",
+    "release": "idle",
+    "switch": "switched",
+    "detach": "detached",
+    "close": "closed",
+  },
+  last: {
+    "end of reuse": "last",
+    "release": "closed",
+    "switch": "switched",
+    "detach": "detached",
+    "close": "closed",
+  },
+  switched: {
+    "end of reuse": "switched",
+    "release": "switched",
+    "detach": "detached",
+    "close": "closed",
+  },
+  detached: { "end of reuse": "detached", "release": "detached", "close": "detached" },
+  closed: { "end of reuse": "closed", "release": "closed", "close": "closed" },
+};
+
+/** How far a request has gone out. */
+export type Sending =
+  | "nothing"
+  /** The head is out, and a 100 is waited for. */
+  | "waiting"
+  | "going"
+  | "whole"
+  /** No more of it is sent, though it is not whole. */
+  | "cut";
+
+/** What happens to a request. */
+export type SendingEvent = "send" | "wait" | "finish" | "cut";
+
+/** The sending half of an exchange. */
+export const SENDING: Table<Sending, SendingEvent> = {
+  nothing: { send: "going", cut: "cut" },
+  waiting: { send: "going", cut: "cut" },
+  going: { send: "going", wait: "waiting", finish: "whole", cut: "cut" },
+  // Chunks that the caller frames may go on, as only the caller knows the last one.
+  whole: { send: "going", finish: "whole", cut: "whole" },
+  // The last bytes were out when an answer came that would have ended the upload.
+  cut: { finish: "whole", cut: "cut" },
+};
+
+/** How far a response has come in. */
+export type Receiving = "nothing" | "head" | "body" | "whole" | "cut";
+
+/** What happens to a response. */
+export type ReceivingEvent = "await" | "head" | "end" | "cut";
+
+/** The receiving half of an exchange. */
+export const RECEIVING: Table<Receiving, ReceivingEvent> = {
+  nothing: { await: "head", cut: "cut" },
+  head: { await: "head", head: "body", cut: "cut" },
+  body: { end: "whole", cut: "cut" },
+  whole: { cut: "whole" },
+  cut: { cut: "cut" },
+};
+
+/** How a body stands. */
+export type BodyState =
+  | "open"
+  /** It was read to its end. */
+  | "complete"
+  /** It ended early, its framing broke, or its exchange failed. */
+  | "cut"
+  /** Its reader closed it before its end. */
+  | "closed";
+
+/** What happens to a body. */
+export type BodyEvent = "end" | "cut" | "close";
+
+/** The body of a response. */
+export const BODY: Table<BodyState, BodyEvent> = {
+  open: { end: "complete", cut: "cut", close: "closed" },
+  complete: { end: "complete", cut: "complete", close: "complete" },
+  cut: { cut: "cut", close: "cut" },
+  closed: { cut: "closed", close: "closed" },
+};
+
+/** The state after an event that is known to be possible. */
+export function next<S extends string, E extends string>(
+  table: Table<S, E>,
+  state: S,
+  event: E,
+): S {
+  const to = table[state][event];
+  if (to === undefined) throw new Error(`No way from "${state}" by "${event}"`);
+  return to;
+}
+
 /**
- * The state after an event.
+ * The state of a client after a call.
  *
  * @throws {CannotSendRequest} When a request cannot be started.
  * @throws {CannotSendHeader} When there is no request to put a header to.
  * @throws {ResponseNotReady} When there is no response to get.
  */
-export function step(state: State, event: Event): State {
-  const next = TABLE[state][event];
-  if (next !== undefined) return next;
+export function call(state: CallState, event: CallEvent): CallState {
+  const to = CALLS[state][event];
+  if (to !== undefined) return to;
   switch (event) {
     case "putrequest":
-      throw new CannotSendRequest(`Cannot send request: the connection is in state ${state}`);
+      throw new CannotSendRequest(
+        `Cannot send request as the connection is in state ${state}: ${PUTREQUEST_HINTS[state]}`,
+      );
     case "getresponse":
-      throw new ResponseNotReady(`Cannot get response: the connection is in state ${state}`);
+      throw new ResponseNotReady(
+        `Cannot get response as the connection is in state ${state}: send a request first`,
+      );
     default:
-      throw new CannotSendHeader(`Cannot send header: the connection is in state ${state}`);
+      throw new CannotSendHeader(
+        `Cannot send header as the connection is in state ${state}: call putrequest() first`,
+      );
   }
 }
 
-/** Whether a response is unread in this state. */
-export function unread(state: State): boolean {
-  return state === "Unread-response" || state.endsWith("-unread-response");
-}
+const PUTREQUEST_HINTS: Record<CallState, string> = {
+  "Idle": "",
+  "Request-started": "call endheaders() first",
+  "Request-sent": "call getresponse() first",
+  "Receiving": "await getresponse() first",
+};

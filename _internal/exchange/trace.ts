@@ -45,14 +45,16 @@ export type TraceEvent =
     | { type: "close" }
   );
 
-/** Gets each event. */
+/** Gets each event. What it throws fails the exchange; on `close` there is none any more. */
 export type Trace = (event: TraceEvent) => void;
 
+type WithoutTime<T> = T extends TraceEvent ? Omit<T, "time"> : never;
+
 /** An event without its time. */
-type Untimed<T> = T extends TraceEvent ? Omit<T, "time"> : never;
+export type Untimed = WithoutTime<TraceEvent>;
 
 /** Tells `trace` of an event; the call stands behind a check that there is one. */
-export function tell(trace: Trace, event: Untimed<TraceEvent>): void {
+export function tell(trace: Trace, event: Untimed): void {
   trace({ ...event, time: performance.now() } as TraceEvent);
 }
 

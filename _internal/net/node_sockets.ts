@@ -8,10 +8,10 @@
  */
 import net from "node:net";
 import { Duplex } from "node:stream";
-import { setImmediate } from "node:timers";
 import tls from "node:tls";
 import { explainTls, type TLSContext } from "./tls.ts";
-import { close, rest, type RestingTransport, type Route, type Transport } from "./transport.ts";
+import { ref, unref } from "./platform.ts";
+import { closeQuietly, type Route, type Transport } from "./transport.ts";
 
 /** Opens a socket. */
 export async function connect(route: Route, signal: AbortSignal): Promise<Transport> {
@@ -32,17 +32,18 @@ export async function connect(route: Route, signal: AbortSignal): Promise<Transp
       : { localAddress: route.source[0], localPort: route.source[1] || undefined }),
   });
   socket.setNoDelay(true);
+  const transport = new NodeTransport(socket);
   const abort = () => socket.destroy();
   signal.addEventListener("abort", abort);
   try {
     await once(socket, "connect");
+    return transport;
   } catch (error) {
-    socket.destroy();
+    transport.close();
     throw signal.aborted ? signal.reason : asDenoError(error);
   } finally {
     signal.removeEventListener("abort", abort);
   }
-  return new NodeTransport(socket);
 }
 
 /** Does the TLS handshake over a transport. */
@@ -50,6 +51,7 @@ export async function secure(
   transport: Transport,
   context: TLSContext,
   hostname: string,
+  onbegun: (transport: Transport) => void,
 ): Promise<Transport> {
   const name = hostname.replace(/^\[|\]$/g, "");
   const socket = tls.connect({
@@ -63,14 +65,15 @@ export async function secure(
     rejectUnauthorized: context.verify_mode !== "CERT_NONE",
     ...(context.check_hostname === false ? { checkServerIdentity: () => undefined } : {}),
   });
+  const secured = new NodeTransport(socket, transport);
+  onbegun(secured);
   try {
     await once(socket, "secureConnect");
+    return secured;
   } catch (error) {
-    socket.destroy();
-    close(transport);
+    secured.close();
     throw explainTls(asDenoError(error), hostname);
   }
-  return new NodeTransport(socket, transport);
 }
 
 /** The roots that Node trusts, where they may be read: Deno asks for `--allow-sys=ca`. */
@@ -120,13 +123,19 @@ function asDenoError(error: unknown): unknown {
 /** How much is taken from a socket ahead of a read. */
 const HOLD = 65536;
 
-/** A socket of Node's as a transport: paused, so that nothing is read ahead of a read. */
-class NodeTransport implements RestingTransport {
+/**
+ * A socket of Node's as a transport: paused, so that nothing is read ahead of a read but what the socket
+ * holds. It keeps the process alive only while an operation is pending. Its listeners are there from the
+ * beginning to the end, as an `error` that nobody listens to ends the process.
+ */
+class NodeTransport implements Transport {
   readonly socket: net.Socket;
   #below: Transport | null;
   #ended = false;
   #error: unknown = null;
   #wake: (() => void) | null = null;
+  /** How many operations are pending; one more once it was handed over. */
+  #pending = 0;
   /**
    * What was taken from the socket and not yet read: Node's sockets forget what they hold when a write
    * fails, and that may be the answer which says why.
@@ -167,24 +176,39 @@ class NodeTransport implements RestingTransport {
       }
       if (this.#error !== null) throw this.#error;
       if (this.#ended || this.socket.readableEnded) return null;
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-        // An end that came before anyone listened is only told to who reads.
-        if (this.socket.readableLength === 0) this.socket.read(0);
-      });
+      await this.#await(
+        new Promise<void>((resolve) => {
+          this.#wake = resolve;
+          // An end that came before anyone listened is only told to who reads.
+          if (this.socket.readableLength === 0) this.socket.read(0);
+        }),
+      );
       this.#wake = null;
     }
   }
 
-  /** Whether the connection is idle, and so must not keep the process alive. */
-  idle(idle: boolean): void {
-    if (this.#below !== null) rest(this.#below, idle);
-    if (idle) this.socket.unref();
-    else this.socket.ref();
+  /** Keeps the process alive while something is pending. */
+  async #await<T>(operation: Promise<T>): Promise<T> {
+    this.ref();
+    try {
+      return await operation;
+    } finally {
+      this.unref();
+    }
   }
 
-  turn(): Promise<void> {
-    return new Promise((resolve) => void setImmediate(resolve));
+  /** An operation begins, or the transport is handed over. */
+  ref(): void {
+    if (this.#pending++ > 0) return;
+    this.socket.ref();
+    if (this.#below !== null) ref(this.#below);
+  }
+
+  /** The contrary. */
+  unref(): void {
+    if (--this.#pending > 0) return;
+    this.socket.unref();
+    if (this.#below !== null) unref(this.#below);
   }
 
   /** Takes what the socket has, up to a buffer's size. */
@@ -199,13 +223,16 @@ class NodeTransport implements RestingTransport {
 
   write(p: Uint8Array): Promise<number> {
     if (this.#error !== null) return Promise.reject(this.#error);
-    return new Promise<number>((resolve, reject) => {
-      // The socket may hold the bytes after the call: they are copied, as the caller reuses its own.
-      this.socket.write(p.slice(), (error) => {
-        if (error) return reject(asDenoError(error));
-        resolve(p.length);
-      });
-    });
+    const size = p.length;
+    return this.#await(
+      new Promise<number>((resolve, reject) => {
+        // The socket may hold the bytes after the call: they are copied, as the caller reuses its own.
+        this.socket.write(p.slice(), (error) => {
+          if (error) return reject(this.#error ?? asDenoError(error));
+          resolve(size);
+        });
+      }),
+    );
   }
 
   closeWrite(): Promise<void> {
@@ -215,7 +242,7 @@ class NodeTransport implements RestingTransport {
   close(): void {
     this.#error ??= new Deno.errors.Interrupted("The transport was closed");
     this.socket.destroy();
-    if (this.#below !== null) close(this.#below);
+    if (this.#below !== null) closeQuietly(this.#below);
     this.#wake?.();
   }
 }
@@ -249,7 +276,7 @@ function duplexOver(transport: Transport): Duplex {
       }
     },
     destroy(error, done) {
-      close(transport);
+      closeQuietly(transport);
       done(error);
     },
   });

@@ -6,35 +6,28 @@
  * @module
  */
 import { explainTls, type TLSContext } from "./tls.ts";
-import { close, GuardedTransport, type Route, type Transport } from "./transport.ts";
+import { isDenoSocket } from "./platform.ts";
+import { closeQuietly, type Opened, type Route, type Transport } from "./transport.ts";
 
-/** An open transport. */
-export interface Opened {
-  transport: Transport;
-  /** Deno's own TCP connection, if it is one. */
-  tcp: Deno.TcpConn | null;
-  /** Whether it is a socket of Deno's own. */
-  native: boolean;
+/** What the user made to talk over. */
+export function ownTransport(transport: Transport): Opened {
+  return { transport, kind: isDenoSocket(transport) ? "deno" : "other", tcp: null };
 }
 
 /** Opens a plain transport. */
 export async function open(route: Route, signal: AbortSignal): Promise<Opened> {
-  if (route.custom !== null) {
-    const transport = new GuardedTransport(await route.custom());
-    return { transport, tcp: null, native: false };
-  }
   if (route.source !== null || route.nodeTls) {
     const node = await import("./node_sockets.ts");
-    return { transport: await node.connect(route, signal), tcp: null, native: false };
+    return { transport: await node.connect(route, signal), tcp: null, kind: "node" };
   }
   if (route.path !== null) {
     const conn = await Deno.connect({ transport: "unix", path: route.path });
-    return { transport: conn, tcp: null, native: true };
+    return { transport: conn, tcp: null, kind: "deno" };
   }
   const tcp = await Deno.connect({ hostname: route.hostname, port: route.port, signal });
   // Nagle's algorithm and a delayed acknowledgement together cost 40 ms.
   tcp.setNoDelay(true);
-  return { transport: tcp, tcp, native: true };
+  return { transport: tcp, tcp, kind: "deno" };
 }
 
 /** Whether Deno's own sockets cannot do TLS as asked. */
@@ -42,17 +35,21 @@ export function needsNodeTls(context: TLSContext): boolean {
   return context.cert !== undefined || context.verify_mode === "CERT_NONE";
 }
 
-/** Does the TLS handshake over what was opened. */
+/**
+ * Does the TLS handshake over what was opened.
+ *
+ * @param onbegun Gets what is to be closed to end it.
+ */
 export async function secure(
   opened: Opened,
   context: TLSContext,
   hostname: string,
-  attach: (end: () => void) => void,
+  onbegun: (transport: Transport) => void,
 ): Promise<Opened> {
   if (opened.tcp === null || needsNodeTls(context)) {
     const node = await import("./node_sockets.ts");
-    const transport = await node.secure(opened.transport, context, hostname);
-    return { transport, tcp: null, native: false };
+    const transport = await node.secure(opened.transport, context, hostname, onbegun);
+    return { transport, tcp: null, kind: "node" };
   }
   try {
     const tls = await Deno.startTls(opened.tcp, {
@@ -61,11 +58,11 @@ export async function secure(
       alpnProtocols: context.alpnProtocols ?? ["http/1.1"],
       unsafelyDisableHostnameVerification: context.check_hostname === false,
     } as Deno.StartTlsOptions);
-    attach(() => close(tls));
+    onbegun(tls);
     await handshake(tls, hostname);
-    return { transport: tls, tcp: null, native: true };
+    return { transport: tls, tcp: null, kind: "deno" };
   } catch (error) {
-    close(opened.tcp);
+    closeQuietly(opened.tcp);
     throw error;
   }
 }
@@ -87,7 +84,7 @@ export async function openTls(route: Route, context: TLSContext, name: string): 
     alpnProtocols: context.alpnProtocols ?? ["http/1.1"],
   });
   await handshake(tls, route.hostname);
-  return { transport: tls, tcp: null, native: true };
+  return { transport: tls, tcp: null, kind: "deno" };
 }
 
 /** Whether an error of `Deno.connect` says that the platform forbids it. */
@@ -100,7 +97,7 @@ async function handshake(tls: Deno.TlsConn, hostname: string): Promise<void> {
   try {
     await tls.handshake();
   } catch (error) {
-    close(tls);
+    closeQuietly(tls);
     throw explainTls(error, hostname);
   }
 }

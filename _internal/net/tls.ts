@@ -36,6 +36,13 @@ export interface TLSContext {
    * @default {"CERT_REQUIRED"}
    */
   verify_mode?: "CERT_REQUIRED" | "CERT_NONE";
+  /**
+   * Whether TLS that ends without `close_notify` is an end like any other, Python's name. A body that
+   * lasts until the connection ends may then be cut off by anybody on the way (RFC 9112, Section 9.8).
+   *
+   * @default {false}
+   */
+  suppress_ragged_eofs?: boolean;
 }
 
 /** What the messages of the TLS implementations mean, in one line each. */

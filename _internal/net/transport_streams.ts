@@ -4,8 +4,8 @@
  * @module
  */
 import { writeAll } from "@std/io/write-all";
-import { BUFFER_SIZE } from "./line_reader.ts";
-import { close, type Transport } from "./transport.ts";
+import { BUFFER_SIZE } from "./buffered_reader.ts";
+import { closeQuietly, type Transport } from "./transport.ts";
 
 /** Both directions of a transport, `buffered` first. */
 export function streamsOf(transport: Transport, buffered: Uint8Array): {
@@ -15,7 +15,7 @@ export function streamsOf(transport: Transport, buffered: Uint8Array): {
   let readOver = false;
   let writeOver = false;
   const endIfOver = () => {
-    if (readOver && writeOver) close(transport);
+    if (readOver && writeOver) closeQuietly(transport);
   };
   let rest = buffered;
   const readable = new ReadableStream<Uint8Array>({
@@ -29,16 +29,16 @@ export function streamsOf(transport: Transport, buffered: Uint8Array): {
       controller.close();
       (controller as ReadableByteStreamController).byobRequest?.respond(0);
     },
-    cancel: () => close(transport),
+    cancel: () => closeQuietly(transport),
   }, { highWaterMark: 0 });
   const writable = new WritableStream<Uint8Array>({
     write: (piece) => orClose(transport, writeAll(transport, piece)),
     async close() {
       writeOver = true;
-      if (transport.closeWrite === undefined || readOver) return close(transport);
+      if (transport.closeWrite === undefined || readOver) return closeQuietly(transport);
       await transport.closeWrite();
     },
-    abort: () => close(transport),
+    abort: () => closeQuietly(transport),
   });
   return { readable, writable };
 }
@@ -48,7 +48,7 @@ async function orClose<T>(transport: Transport, operation: Promise<T>): Promise<
   try {
     return await operation;
   } catch (error) {
-    close(transport);
+    closeQuietly(transport);
     throw error;
   }
 }

@@ -10,7 +10,7 @@ import type { SectionLimits } from "./field_section.ts";
 import { type ParsedFields, SectionScanner, TRAILERS } from "./field_section.ts";
 import type { Framing } from "./framing.ts";
 import { takeSection } from "./response_head.ts";
-import type { Buffered } from "../net/line_reader.ts";
+import { type BufferedBytes, WholeBytes } from "./buffered_bytes.ts";
 import { isBlank } from "./grammar.ts";
 
 /** `ready()` needs more bytes. */
@@ -45,24 +45,26 @@ export interface BodyDecoder {
    * How many bytes at `source.start` are content: consumes the framing before them.
    * {@linkcode NEED_MORE}, or {@linkcode ENDED}.
    */
-  ready(source: Buffered): number;
+  ready(source: BufferedBytes): number;
   /** Accounts for `count` bytes of content that were consumed. */
   took(count: number): void;
   /**
    * Moves buffered content to `target[at..to]`; returns where it stopped. The target may be the buffer
    * itself, from `source.start` on: content only moves down.
    */
-  pull(source: Buffered, target: Uint8Array, at: number, to: number): number;
+  pull(source: BufferedBytes, target: Uint8Array, at: number, to: number): number;
   /** How many bytes from here on are content for sure, buffered or not. */
   ahead(): number;
   /** Whether content comes in small runs: see `SMALL`. */
   readonly small: boolean;
   /** The source has ended. Returns whether the body may end so. */
-  eof(source: Buffered): boolean;
+  eof(source: BufferedBytes): boolean;
+  /** Where the body ends within what is buffered; `null` where its end has not come, or it is broken. */
+  endIn(source: BufferedBytes): number | null;
 }
 
 /** Copies up to `to - at` of the `count` ready bytes. */
-function copy(source: Buffered, target: Uint8Array, at: number, count: number): void {
+function copy(source: BufferedBytes, target: Uint8Array, at: number, count: number): void {
   const { bytes, start } = source;
   if (target === bytes) bytes.copyWithin(at, start, start + count);
   else if (count < 32) { for (let i = 0; i < count; i++) target[at + i] = bytes[start + i]; }
@@ -82,13 +84,13 @@ class LengthDecoder implements BodyDecoder {
   get ended(): boolean {
     return this.length === 0;
   }
-  ready(source: Buffered): number {
+  ready(source: BufferedBytes): number {
     return this.length === 0 ? ENDED : Math.min(this.length, source.available);
   }
   took(count: number): void {
     this.length -= count;
   }
-  pull(source: Buffered, target: Uint8Array, at: number, to: number): number {
+  pull(source: BufferedBytes, target: Uint8Array, at: number, to: number): number {
     const count = Math.min(this.length, source.available, to - at);
     copy(source, target, at, count);
     this.length -= count;
@@ -100,6 +102,9 @@ class LengthDecoder implements BodyDecoder {
   eof(): boolean {
     return this.length === 0;
   }
+  endIn({ start, available }: BufferedBytes): number | null {
+    return this.length <= available ? start + this.length : null;
+  }
 }
 
 /** A body that ends with the connection (RFC 9112, Section 6.3, item 8). */
@@ -109,11 +114,11 @@ class CloseDecoder implements BodyDecoder {
   readonly small = false;
   readonly length = null;
   ended = false;
-  ready(source: Buffered): number {
+  ready(source: BufferedBytes): number {
     return source.available > 0 ? source.available : this.ended ? ENDED : NEED_MORE;
   }
   took(): void {}
-  pull(source: Buffered, target: Uint8Array, at: number, to: number): number {
+  pull(source: BufferedBytes, target: Uint8Array, at: number, to: number): number {
     const count = Math.min(source.available, to - at);
     copy(source, target, at, count);
     return at + count;
@@ -124,6 +129,9 @@ class CloseDecoder implements BodyDecoder {
   eof(): boolean {
     this.ended = true;
     return true;
+  }
+  endIn(): null {
+    return null;
   }
 }
 
@@ -156,7 +164,7 @@ class ChunkedDecoder implements BodyDecoder {
     return this.#state === "ended";
   }
 
-  ready(source: Buffered): number {
+  ready(source: BufferedBytes): number {
     if (this.broken !== null) throw this.broken;
     for (;;) {
       switch (this.#state) {
@@ -184,7 +192,7 @@ class ChunkedDecoder implements BodyDecoder {
   }
 
   /** A whole run of chunks at a time: one piece per chunk costs eight times as much for small ones. */
-  pull(source: Buffered, target: Uint8Array, at: number, to: number): number {
+  pull(source: BufferedBytes, target: Uint8Array, at: number, to: number): number {
     try {
       while (at < to && this.ready(source) > 0) at = this.#run(source, target, at, to);
     } catch (error) {
@@ -198,7 +206,7 @@ class ChunkedDecoder implements BodyDecoder {
    * and CRLF, all of it buffered. In one loop it takes a third off small chunks; any other framing is
    * left to `ready()`.
    */
-  #run(source: Buffered, target: Uint8Array, at: number, to: number): number {
+  #run(source: BufferedBytes, target: Uint8Array, at: number, to: number): number {
     const { bytes, end } = source;
     let left = this.#left;
     let last = left;
@@ -227,7 +235,7 @@ class ChunkedDecoder implements BodyDecoder {
   }
 
   /** CPython: an end after the last chunk's line is accepted, wherever it comes. */
-  eof(source: Buffered): boolean {
+  eof(source: BufferedBytes): boolean {
     if (this.#state !== "trailers") return this.#state === "ended";
     source.start = source.end;
     this.trailers ??= { fields: [], defects: [] };
@@ -235,8 +243,27 @@ class ChunkedDecoder implements BodyDecoder {
     return true;
   }
 
+  /** Runs a copy of this decoder over what is buffered: framing is consumed only as it is read. */
+  endIn({ bytes, start, end }: BufferedBytes): number | null {
+    if (this.broken !== null) return null;
+    const copy = new ChunkedDecoder(this.#limits);
+    copy.#state = this.#state;
+    copy.#left = this.#left;
+    copy.#extensions = this.#extensions;
+    const rest = new WholeBytes(bytes, start, end);
+    try {
+      for (let run; (run = copy.ready(rest)) !== ENDED; rest.start += run, copy.took(run)) {
+        if (run === NEED_MORE) return null;
+      }
+      return rest.start;
+    } catch {
+      // The read that comes upon it tells what is wrong.
+      return null;
+    }
+  }
+
   /** CRLF after the data. CVE-2025-43859: what stands there is looked at, not skipped. */
-  #dataEnd(source: Buffered): boolean {
+  #dataEnd(source: BufferedBytes): boolean {
     const { bytes, start } = source;
     if (source.available > 0 && bytes[start] !== CR) throw badChunk("data is not followed by CRLF");
     if (source.available < 2) return false;
@@ -247,7 +274,7 @@ class ChunkedDecoder implements BodyDecoder {
   }
 
   /** chunk-size [ chunk-ext ] CRLF, where chunk-size = 1*HEXDIG. */
-  #sizeLine(source: Buffered): boolean {
+  #sizeLine(source: BufferedBytes): boolean {
     const { bytes, start, end } = source;
     let i = start + this.#scanned;
     while (i < end && bytes[i] !== LF) i++;
@@ -285,7 +312,7 @@ class ChunkedDecoder implements BodyDecoder {
     this.#left = size;
   }
 
-  #trailerSection(source: Buffered): boolean {
+  #trailerSection(source: BufferedBytes): boolean {
     this.#scanner ??= new SectionScanner(TRAILERS, this.#limits.trailers);
     try {
       if (!this.#scanner.scan(source)) return false;

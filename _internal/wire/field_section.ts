@@ -6,7 +6,7 @@
  * @module
  */
 import { HTTPException, LineTooLong, ProtocolError } from "../../errors.ts";
-import type { Buffered } from "../net/line_reader.ts";
+import type { BufferedBytes } from "./buffered_bytes.ts";
 import { isBlank, TCHAR } from "./grammar.ts";
 
 /** A field line that could not be taken as a field. */
@@ -80,7 +80,7 @@ export class SectionScanner {
   }
 
   /** Scans what is new in the buffer. `true` when the blank line that ends the section was seen. */
-  scan(source: Buffered): boolean {
+  scan(source: BufferedBytes): boolean {
     const { bytes, start, end } = source;
     let from = this.ends.length === 0 ? 0 : this.ends[this.ends.length - 1];
     let colon = this.#colon;
@@ -132,7 +132,7 @@ export class SectionScanner {
   }
 
   /** Whether bytes wait in the buffer that this scanner has not looked at. */
-  hasMore(source: Buffered): boolean {
+  hasMore(source: BufferedBytes): boolean {
     return source.start + this.#scanned < source.end;
   }
 

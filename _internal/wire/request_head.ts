@@ -1,9 +1,8 @@
 /**
- * Requests as bytes: the head, each part of it checked; chunked encoding.
+ * Request heads as bytes, each part of them checked.
  *
  * @module
  */
-import { type Content, contentLength } from "../exchange/request_body.ts";
 import { decodeLatin1, encodeAsciiInto, encodeLatin1 } from "./latin1.ts";
 import {
   checkFieldName,
@@ -11,6 +10,7 @@ import {
   checkMethod,
   checkTarget,
   isPlainValue,
+  parseContentLength,
 } from "./grammar.ts";
 
 /** A field value: bytes are sent as they are, a string as ISO-8859-1. */
@@ -24,6 +24,9 @@ export type HeaderFields =
 /** Fields for after a body, or what makes them when it is out: a digest, say. */
 export type Trailers = HeaderFields | (() => HeaderFields | Promise<HeaderFields>);
 
+/** Fields that a request has once at most: two of them are read in two ways by two peers. */
+const ONCE = ["content-length", "host", "transfer-encoding"];
+
 /** A request head, line by line, in the making. */
 export class RequestHead {
   method: string;
@@ -32,7 +35,11 @@ export class RequestHead {
   closes = false;
   /** Whether an `Expect` was put. */
   expects = false;
-  #length = false;
+  /** The `Content-Length` that was put. */
+  contentLength: number | null = null;
+  /** Whether a `Transfer-Encoding` was put. */
+  transferEncoding = false;
+  #host = false;
   #text: string;
 
   constructor(method: string, target: string) {
@@ -49,18 +56,50 @@ export class RequestHead {
     const value = values.length === 1
       ? fieldText(name, values[0])
       : values.map((value) => fieldText(name, value)).join("\r\n\t");
+    switch (name.length) {
+      case 4:
+      case 14:
+      case 17:
+        if (ONCE.includes(name.toLowerCase())) this.#once(name, value);
+        break;
+      case 6:
+        this.expects ||= name.toLowerCase() === "expect";
+        break;
+      case 10:
+        if (name.toLowerCase() === "connection") {
+          this.closes ||= /(^|[,\s])close($|[,\s])/i.test(value);
+        }
+    }
     this.#text += `${name}: ${value}\r\n`;
-    // CVE-2026-1525: two lengths, whatever the case of their names, are two ends of one body.
-    if (name.length === 14 && name.toLowerCase() === "content-length") {
-      if (this.#length) {
-        throw new TypeError("Cannot send header: a Content-Length is there already");
-      }
-      this.#length = true;
+  }
+
+  /**
+   * A field that says where the request ends, or whom it is for. Two of them are an attack on whoever
+   * reads the other one. RFC 9112, Section 3.2 (`Host`), Section 6.2 (a `Content-Length` must not be
+   * sent with a `Transfer-Encoding`); CVE-2026-1525: two lengths are two ends of one body.
+   */
+  #once(name: string, value: string): void {
+    const lower = name.toLowerCase();
+    const there = lower === "host"
+      ? this.#host
+      : lower === "content-length"
+      ? this.contentLength !== null
+      : this.transferEncoding;
+    if (there) throw new TypeError(`Cannot send header ${name}: there is one already`);
+    if (lower === "host") return void (this.#host = true);
+    if (this.contentLength !== null || this.transferEncoding) {
+      throw new TypeError(
+        "Cannot send header: Content-Length and Transfer-Encoding exclude each other",
+      );
     }
-    if (name.length === 6 && name.toLowerCase() === "expect") this.expects = true;
-    if (name.length === 10 && name.toLowerCase() === "connection") {
-      this.closes ||= /(^|[,\s])close($|[,\s])/i.test(value);
+    if (lower === "transfer-encoding") return void (this.transferEncoding = true);
+    const length = parseContentLength(value);
+    if (length < 0) {
+      throw new TypeError(
+        `Cannot send header ${name}: ${JSON.stringify(value)} is not a whole number of bytes`,
+      );
     }
+    this.contentLength = length;
   }
 
   /** The whole head with the empty line after it. */
@@ -86,7 +125,7 @@ export function recycle({ buffer }: Uint8Array<ArrayBuffer>): void {
 }
 
 /** A field value as a string of ISO-8859-1, checked. */
-function fieldText(name: string, value: FieldValue): string {
+export function fieldText(name: string, value: FieldValue): string {
   let text: string;
   if (typeof value === "string") text = value;
   else if (value instanceof Uint8Array) text = decodeLatin1(value);
@@ -117,70 +156,4 @@ export function hasField(pairs: FieldPairs, name: string): boolean {
 }
 
 /** Fields as pairs. */
-type FieldPairs = readonly (readonly [name: string, value: FieldValue])[];
-
-/**
- * The fields of `request()`: those that frame the body unless the user gave them, then the user's in
- * their order. Python's rules, and what the options ask for.
- */
-export function requestFields(
-  method: string,
-  content: Content,
-  pairs: FieldPairs,
-  options: {
-    encode_chunked?: boolean;
-    trailers?: Trailers;
-  },
-): { fields: FieldPairs; encode_chunked: boolean | undefined } {
-  const fields: (readonly [string, FieldValue])[] = [];
-  let { encode_chunked } = options;
-  if (hasField(pairs, "content-length")) encode_chunked = undefined;
-  else if (!hasField(pairs, "transfer-encoding")) {
-    const length = contentLength(method, content);
-    encode_chunked = length === null && content !== null ? true : undefined;
-    if (encode_chunked) fields.push(["Transfer-Encoding", "chunked"]);
-    else if (length !== null) fields.push(["Content-Length", String(length)]);
-  }
-  for (const pair of pairs) fields.push(pair);
-  if (typeof options.trailers === "object" && !hasField(pairs, "trailer")) {
-    const names = fieldPairs(options.trailers).map(([name]) => name);
-    if (names.length > 0) fields.push(["Trailer", names.join(", ")]);
-  }
-  return { fields, encode_chunked };
-}
-
-/** The end of a line, and of a chunk's data. */
-export const CRLF: Uint8Array = Uint8Array.of(13, 10);
-
-/** The line before a chunk's data: its size in upper-case hexadecimal digits, as Python sends it. */
-export function chunkLine(size: number): Uint8Array {
-  // Pieces are mostly of one size.
-  if (size !== lastSize) {
-    lastSize = size;
-    lastLine = encodeLatin1(`${size.toString(16).toUpperCase()}\r\n`, "a chunk size");
-  }
-  return lastLine;
-}
-let lastSize = -1;
-let lastLine = new Uint8Array(0);
-
-/** The parts of a chunk (RFC 9112, Section 7.1), without copying its data. */
-export function chunkParts(piece: Uint8Array): Uint8Array[] {
-  return [chunkLine(piece.length), piece, CRLF];
-}
-
-/** Fields that frame or route must not come late (RFC 9110, Section 6.5.1). */
-const NOT_IN_TRAILERS = ["content-length", "transfer-encoding", "host", "trailer"];
-
-/** The last chunk, and the trailer section after it. */
-export function lastChunk(trailers: FieldPairs): Uint8Array {
-  let text = "0\r\n";
-  for (const [name, value] of trailers) {
-    checkFieldName(name);
-    if (NOT_IN_TRAILERS.includes(name.toLowerCase())) {
-      throw new TypeError(`Cannot send trailers: ${name} must not be among them`);
-    }
-    text += `${name}: ${fieldText(name, value)}\r\n`;
-  }
-  return encodeLatin1(text + "\r\n", "the trailers");
-}
+export type FieldPairs = readonly (readonly [name: string, value: FieldValue])[];

@@ -1,6 +1,5 @@
 /**
- * Response heads: the status line, interim responses, and the loop that asks the reader for more
- * bytes until a section is whole.
+ * Response heads: the status line, the fields, and the interim responses before the final one.
  *
  * @module
  */
@@ -19,7 +18,7 @@ import {
   SectionScanner,
 } from "./field_section.ts";
 import { decodeLatin1 } from "./latin1.ts";
-import type { Buffered } from "../net/line_reader.ts";
+import type { BufferedBytes } from "./buffered_bytes.ts";
 
 /** A response head. */
 export interface Head extends ParsedFields {
@@ -28,7 +27,7 @@ export interface Head extends ParsedFields {
   reason: string;
 }
 
-/** What `readHead` needs besides the bytes. */
+/** What a {@linkcode HeadParser} needs besides the bytes. */
 export interface HeadOptions {
   limits: SectionLimits;
   /** At most this many interim responses: `HTTPException`. */
@@ -111,7 +110,7 @@ function parseVersion(version: string): 10 | 11 {
  * Finds the final head in what is buffered. 1xx other than 101 come before it (RFC 9110, Section 15.2).
  * CPython: only 100 is skipped, any number of times; a 103 is taken for the answer.
  */
-class HeadParser {
+export class HeadParser {
   #options: HeadOptions;
   #scanner: SectionScanner;
   #line: StatusLine | null = null;
@@ -123,7 +122,7 @@ class HeadParser {
   }
 
   /** The final head, or `null` where more bytes are needed. */
-  next(source: Buffered): Head | null {
+  next(source: BufferedBytes): Head | null {
     for (;;) {
       const head = this.#one(source);
       if (head === null || head.status >= 200 || head.status === 101) return head;
@@ -139,8 +138,19 @@ class HeadParser {
     }
   }
 
+  /** The error for a source that has ended before the final head. */
+  cut(source: BufferedBytes): HTTPException {
+    if (source.available > 0) {
+      const { bytes, start, end } = source;
+      source.start = end;
+      return new IncompleteRead(bytes.slice(start, end));
+    }
+    this.#options.onStatusLine?.("");
+    return new RemoteDisconnected();
+  }
+
   /** The next head, final or not. */
-  #one(source: Buffered): Head | null {
+  #one(source: BufferedBytes): Head | null {
     const scanner = this.#scanner;
     let whole = scanner.scan(source);
     if (this.#line === null && scanner.ends.length > 0) {
@@ -162,7 +172,7 @@ class HeadParser {
     };
   }
 
-  #statusLine({ bytes, start }: Buffered): StatusLine {
+  #statusLine({ bytes, start }: BufferedBytes): StatusLine {
     const { onStatusLine } = this.#options;
     const status = onStatusLine ? 0 : usualStatus(bytes, start);
     if (status > 0) return { version: "HTTP/1.1", status, reason: null };
@@ -172,31 +182,16 @@ class HeadParser {
   }
 }
 
-/** Reads up to and including the final head. */
-export async function readFinalHead(source: Buffered, options: HeadOptions): Promise<Head> {
-  const parser = new HeadParser(options);
-  for (;;) {
-    const head = parser.next(source);
-    if (head !== null) return head;
-    if (await source.fill()) continue;
-    if (source.available === 0) {
-      options.onStatusLine?.("");
-      throw new RemoteDisconnected();
-    }
-    throw new IncompleteRead(source.take(source.available));
-  }
-}
-
 /** Consumes a section that was scanned to its end. */
 export function takeSection(
-  source: Buffered,
+  source: BufferedBytes,
   scanner: SectionScanner,
   first: number,
 ): ParsedFields {
   return parseFieldLines(takeText(source, scanner), scanner, first);
 }
 
-function takeText(source: Buffered, scanner: SectionScanner): string {
+function takeText(source: BufferedBytes, scanner: SectionScanner): string {
   const { bytes, start } = source;
   source.start = start + scanner.ends[scanner.ends.length - 1];
   return decodeLatin1(bytes, start, source.start);

@@ -1,0 +1,624 @@
+/**
+ * A connection: the thing with a transport. It carries one exchange at a time, and one value, its
+ * availability, says whether a request may go out on it. Everything that waits for its transport waits
+ * here, and gets one reason when the connection ends: no wait depends on the transport to end it.
+ *
+ * @module
+ */
+import type { HTTPMessage } from "../../headers.ts";
+import { messageOf } from "../../headers.ts";
+import { BufferedReader } from "../net/buffered_reader.ts";
+import {
+  CLOSE_ENDS_READS,
+  isDenoSocket,
+  park,
+  ref,
+  type TransportKind,
+  turn,
+  unref,
+} from "../net/platform.ts";
+import { readHead } from "../net/read_head.ts";
+import { closeQuietly, type Transport } from "../net/transport.ts";
+import { decoderFor } from "../wire/body_decoder.ts";
+import { DEFAULT_LIMITS, type SectionLimits } from "../wire/field_section.ts";
+import { frame, type Framing } from "../wire/framing.ts";
+import type { Head } from "../wire/response_head.ts";
+import { Body, type BodySource } from "./body.ts";
+import { debugHeaders, debugInterim, debugReply } from "./debug.ts";
+import { Deadlines } from "./deadlines.ts";
+import {
+  byUser,
+  type Carrier,
+  type Exchange,
+  interrupted,
+  NO_LIMITS,
+  Thrown,
+  timedOut,
+} from "./exchange.ts";
+import { type Availability, CONNECTION, type ConnectionEvent, next } from "./states.ts";
+import { tell, type Trace } from "./trace.ts";
+
+/** What applies to each response on a connection. */
+export interface ResponseSettings {
+  head: SectionLimits;
+  trailers: SectionLimits;
+  extensions: number;
+  maxInterim: number;
+  maxBodyBytes: number;
+  /** Whether TLS that ends without `close_notify` is an end like any other. */
+  suppressRaggedEofs: boolean;
+  onInterim: ((head: Head) => void) | null;
+}
+
+/** CPython's limits, and this library's for what CPython does not limit. */
+export const DEFAULT_SETTINGS: ResponseSettings = {
+  head: DEFAULT_LIMITS,
+  trailers: DEFAULT_LIMITS,
+  extensions: 65536,
+  maxInterim: 100,
+  maxBodyBytes: Infinity,
+  suppressRaggedEofs: false,
+  onInterim: null,
+};
+
+/** After so many milliseconds of rest, the system is asked anew what has come. */
+const LONG_REST_MS = 10;
+/** A socket of Deno's own tells within so many microtasks what has come (`bench/idle_guard.ts`). */
+const PROMPT_MICROTASKS = 3;
+/** A transport that wraps another tells within so many turns. */
+const PROMPT_TURNS = 3;
+
+/** The final head of a response, and its body. */
+export interface Answer {
+  head: Head;
+  framing: Framing;
+  body: Body;
+}
+
+/** One connection. */
+export class Connection implements Transport, Carrier, BodySource {
+  availability: Availability = "opening";
+  /** What is done while it is opened. */
+  opening: "connect" | "tls" | null = "connect";
+  /** What it runs over, once it is open. */
+  transport: Transport = UNOPENED;
+  kind: TransportKind = "other";
+  reader: BufferedReader = new BufferedReader(null);
+  readonly deadlines: Deadlines;
+  readonly settings: ResponseSettings;
+  /** The exchange that it carries. */
+  exchange: Exchange | null = null;
+  /** How many exchanges it has carried. */
+  served = 0;
+  /** Whether a failed write means that nothing of it was accepted. */
+  exact = false;
+  /** Told when it ends, or is handed over. */
+  onend: (() => void) | null = null;
+  readonly #trace: Trace | null;
+  /** What waits for it to be opened, and for a write. */
+  #waiting = new Set<(reason: unknown) => void>();
+  #rejectWrite: ((reason: unknown) => void) | null = null;
+  #endReason: unknown = undefined;
+  #restingSince = 0;
+  /** The final answer to the exchange, once its head is waited for. */
+  #answer: Promise<Answer> | null = null;
+  /** How many calls wait for it. */
+  #headWaits = 0;
+  /** Whether the exchange has deadlines. */
+  #timed = false;
+  /** Whether nobody else reads on from its reader. */
+  #ownsReader = true;
+
+  constructor(settings: ResponseSettings = DEFAULT_SETTINGS, trace: Trace | null = null) {
+    this.settings = settings;
+    this.#trace = trace;
+    this.deadlines = new Deadlines((name, seconds) => this.#expire(name, seconds));
+  }
+
+  /** A connection over a transport that is there. */
+  static over(
+    transport: Transport,
+    settings: ResponseSettings = DEFAULT_SETTINGS,
+    trace: Trace | null = null,
+  ): Connection {
+    const connection = new Connection(settings, trace);
+    connection.attach(transport, isDenoSocket(transport) ? "deno" : "other");
+    connection.opened();
+    return connection;
+  }
+
+  /** A connection that only reads responses, from what a reader has. */
+  static reading(reader: BufferedReader): Connection {
+    const connection = new Connection();
+    connection.reader = reader;
+    connection.#ownsReader = false;
+    connection.opened();
+    return connection;
+  }
+
+  // Opening
+
+  /** Its transport is there, or TLS over it is. */
+  attach(transport: Transport, kind: TransportKind): void {
+    this.transport = transport;
+    this.kind = kind;
+    this.reader = new BufferedReader(transport);
+  }
+
+  /** Requests may go out. */
+  opened(): void {
+    this.opening = null;
+    this.#move("open");
+    this.#restingSince = Date.now();
+  }
+
+  /**
+   * Waits for a step of opening it, or for its end; what comes too late is discarded.
+   *
+   * @param discard Gets what has come after the end.
+   */
+  during<T>(step: Promise<T>, discard: (late: T) => void): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      if (this.availability === "closed") reject(this.#endReason);
+      this.#waiting.add(reject);
+      step.then((value) => {
+        if (this.#waiting.delete(reject)) resolve(value);
+        else discard(value);
+      }, (reason) => {
+        if (this.#waiting.delete(reject)) reject(reason);
+      });
+    });
+  }
+
+  // Availability
+
+  /** Whether a request may go out: asked by everything that sends one. */
+  get mayFollow(): boolean {
+    return this.availability === "idle" || this.availability === "fresh";
+  }
+
+  /**
+   * Frees the connection of a response that nobody has read, if all of it has come: the response takes
+   * its bytes with it.
+   */
+  free(): void {
+    const { exchange } = this;
+    if (this.availability !== "busy" || !exchange?.unread || exchange.sending !== "whole") return;
+    if (exchange.busySending || !exchange.body!.takeBytes()) return;
+    exchange.leave();
+    this.#release();
+  }
+
+  /** An exchange begins. */
+  begin(exchange: Exchange): void {
+    this.#move("begin");
+    this.exchange = exchange;
+    this.#answer = null;
+    exchange.begin(this);
+    this.#limit(exchange);
+  }
+
+  /** An exchange waits for the connection to be opened. */
+  beginOpening(exchange: Exchange): void {
+    this.exchange = exchange;
+    exchange.carrier = this;
+    this.#limit(exchange);
+  }
+
+  /** It was opened for requests to come. */
+  endOpening(): void {
+    this.exchange?.leave();
+    this.exchange = null;
+    this.deadlines.end(this.kind === "deno");
+  }
+
+  #limit({ limits, timings }: Exchange): void {
+    this.#timed = limits !== NO_LIMITS;
+    if (this.#timed) this.deadlines.set("total", limits.total, timings.start);
+  }
+
+  /** Carries bytes that are no request: nothing follows them. */
+  beginRaw(exchange: Exchange): void {
+    this.endReuse();
+    this.exchange = exchange;
+    exchange.begin(this);
+    this.#limit(exchange);
+  }
+
+  /**
+   * Looks whether a connection that has rested is still open and silent: a read is issued, and shows what
+   * has reached the process. The next `fill()` waits for it, so that nothing is lost. CVE-2026-6733:
+   * bytes that nobody asked for are nobody's answer.
+   */
+  async isSilent(): Promise<boolean> {
+    const { reader } = this;
+    const rested = Math.abs(Date.now() - this.#restingSince) > LONG_REST_MS;
+    reader.prefetch();
+    for (let i = 0; i < PROMPT_MICROTASKS && this.#quiet; i++) await null;
+    if (this.kind !== "deno") {
+      for (let i = 0; i < PROMPT_TURNS && this.#quiet; i++) await turn();
+    }
+    // Who was busy for long may have been so without the event loop: then nothing shows.
+    if (rested && this.#quiet) await park();
+    return this.#quiet;
+  }
+
+  /** Whether the server has spoken of its own accord on a connection that was just made for a request. */
+  async hasSpoken(): Promise<boolean> {
+    if (this.kind === "deno") {
+      this.reader.prefetch();
+      for (let i = 0; i < PROMPT_MICROTASKS && this.#quiet; i++) await null;
+    }
+    return this.reader.available > 0;
+  }
+
+  get #quiet(): boolean {
+    const { reader } = this;
+    return reader.available === 0 && reader.reading;
+  }
+
+  endReuse(): void {
+    this.#move("end of reuse");
+  }
+
+  /** Gives it up for another one, as it is dead or has spoken unasked. */
+  retire(): void {
+    const { exchange } = this;
+    this.exchange = null;
+    exchange?.leave();
+    this.close();
+  }
+
+  release(exchange: Exchange): void {
+    if (this.exchange === exchange) this.#release();
+  }
+
+  #release(): void {
+    const { exchange, reader } = this;
+    this.exchange = null;
+    this.served++;
+    this.deadlines.end(this.kind === "deno");
+    // A read that is out would be pending on an idle connection.
+    if (exchange?.sending !== "whole" || reader.ended || reader.failed || reader.reading) {
+      this.endReuse();
+    }
+    if (this.availability === "last") return this.close();
+    this.#move("release");
+    this.#restingSince = Date.now();
+    reader.release();
+  }
+
+  /** Takes the transport out of this library's hands, with what was read ahead. */
+  detach(): { transport: Transport; buffered: Uint8Array } {
+    const { transport, reader } = this;
+    this.#move("detach");
+    this.deadlines.end(false);
+    const buffered = reader.take(reader.available);
+    reader.release();
+    ref(transport);
+    this.onend?.();
+    return { transport, buffered };
+  }
+
+  /** Leaves the transport to whoever has it: its exchange fails, and nothing is closed. */
+  abandon(): void {
+    const { exchange } = this;
+    this.#move("detach");
+    exchange?.close("connection");
+    this.#stop(interrupted("send", "connection"));
+    ref(this.transport);
+    this.onend?.();
+  }
+
+  /** Ends it, and the exchange that it carries. */
+  close(): void {
+    this.exchange?.close("connection");
+    this.end(interrupted(this.opening ?? "send", "connection"));
+  }
+
+  end(reason: unknown): void {
+    if (this.availability === "closed" || this.availability === "detached") return;
+    this.#move("close");
+    this.#stop(reason);
+    closeQuietly(this.transport);
+    this.onend?.();
+    if (this.#trace !== null && this.transport !== UNOPENED) tellClose(this.#trace);
+  }
+
+  /** Whoever waits gets `reason`, and nothing is left behind. */
+  #stop(reason: unknown): void {
+    this.#endReason = reason;
+    this.exchange = null;
+    this.deadlines.end(false);
+    if (this.#ownsReader) this.reader.discard(reason);
+    else this.reader.interrupt(reason);
+    this.#rejectWrite?.(reason);
+    for (const reject of this.#waiting) reject(reason);
+    this.#waiting.clear();
+  }
+
+  #move(event: ConnectionEvent): void {
+    this.availability = next(CONNECTION, this.availability, event);
+  }
+
+  #expire(name: string, seconds: number): void {
+    const { exchange } = this;
+    exchange?.fail(timedOut(exchange.phase, name, seconds));
+  }
+
+  // What an exchange asks
+
+  get received(): number {
+    return this.reader.received;
+  }
+
+  get unconsumed(): number {
+    return this.reader.available;
+  }
+
+  get reused(): boolean {
+    return this.served > 0;
+  }
+
+  get closeEndsReads(): boolean {
+    return this.kind === "deno" && CLOSE_ENDS_READS;
+  }
+
+  throwsFor(error: unknown): boolean {
+    return this.kind === "other" && this.reader.failedWith(error);
+  }
+
+  // Writing
+
+  /**
+   * Writes all of `bytes`.
+   *
+   * @param size How many there were when they were given.
+   * @param ontaken Told when more of them were accepted.
+   * @throws {TypeError} When they were transferred or became fewer meanwhile.
+   */
+  async send(
+    exchange: Exchange,
+    bytes: Uint8Array,
+    size: number = bytes.length,
+    ontaken?: () => void,
+  ): Promise<void> {
+    const timed = this.#timed;
+    if (timed) this.deadlines.wait();
+    try {
+      for (let at = 0; at < size;) {
+        if (bytes.length !== size) {
+          throw new TypeError("Cannot send body: its buffer was transferred or changed its size");
+        }
+        if (timed) this.deadlines.set("write", exchange.limits.timeout);
+        at += await this.#write(exchange, at === 0 ? bytes : bytes.subarray(at));
+        exchange.check();
+        if (timed) this.deadlines.restart("read");
+        ontaken?.();
+      }
+    } finally {
+      if (timed) {
+        this.deadlines.clear("write");
+        this.deadlines.rest();
+      }
+    }
+  }
+
+  /** One write, or the end of the connection. */
+  #write(exchange: Exchange, piece: Uint8Array): Promise<number> {
+    return new Promise<number>((resolve, reject) => {
+      if (this.availability === "closed") return reject(this.#endReason);
+      this.#rejectWrite = reject;
+      exchange.beginWrite();
+      const fail = (error: unknown) => {
+        this.#rejectWrite = null;
+        exchange.wrote(0);
+        exchange.writeError ??= { reason: error };
+        reject(error);
+      };
+      this.#issue(piece).then((count) => {
+        this.#rejectWrite = null;
+        // CPython's `sendall` cannot meet it; an endless loop would be the other way to meet it.
+        if (!(count > 0 && count <= piece.length)) {
+          return fail(new Deno.errors.WriteZero("Cannot send: the transport took nothing"));
+        }
+        exchange.wrote(count);
+        resolve(count);
+      }, (reason) => fail(this.kind === "other" ? new Thrown(reason) : reason));
+    });
+  }
+
+  #issue(piece: Uint8Array): Promise<number> {
+    try {
+      return this.transport.write(piece);
+    } catch (reason) {
+      return Promise.reject(reason);
+    }
+  }
+
+  // Reading
+
+  /** Waits for bytes of a body, on behalf of a call. Resolves as the reader's `fill()` does. */
+  fill(exchange: Exchange): Promise<number> {
+    return this.#timed ? this.#within(exchange, () => this.reader.fill()) : this.reader.fill();
+  }
+
+  /** The same straight into the caller's memory. */
+  fillInto(exchange: Exchange, target: Uint8Array): Promise<number> {
+    const read = () => this.reader.fillInto(target);
+    return this.#timed ? this.#within(exchange, read) : read();
+  }
+
+  async #within(exchange: Exchange, read: () => Promise<number>): Promise<number> {
+    const { deadlines } = this;
+    deadlines.set("read", exchange.limits.timeout);
+    deadlines.set("bodyIdle", exchange.limits.bodyIdle);
+    deadlines.wait();
+    try {
+      return await read();
+    } finally {
+      deadlines.clear("read");
+      deadlines.clear("bodyIdle");
+      deadlines.rest();
+    }
+  }
+
+  /** Waits for the final head, on behalf of a call. */
+  async awaitAnswer(exchange: Exchange, debug: boolean): Promise<Answer> {
+    exchange.check();
+    const answer = this.receive(exchange, debug);
+    this.beginHeadWait(exchange);
+    try {
+      return await answer;
+    } finally {
+      this.endHeadWait();
+    }
+  }
+
+  /** A call begins to wait for the head. */
+  beginHeadWait(exchange: Exchange): void {
+    if (!this.#timed) return;
+    this.#headWaits++;
+    this.limitHead(exchange);
+    this.deadlines.set("read", exchange.limits.timeout);
+    this.deadlines.wait();
+  }
+
+  /** It waits no more. */
+  endHeadWait(): void {
+    if (!this.#timed) return;
+    if (--this.#headWaits === 0) {
+      this.deadlines.clear("read");
+      this.deadlines.clear("head");
+    }
+    this.deadlines.rest();
+  }
+
+  /** The head's deadline begins, once. */
+  limitHead(exchange: Exchange): void {
+    if (!this.#timed || this.deadlines.runs("head") || exchange.body !== null) return;
+    this.deadlines.set("head", exchange.limits.head);
+  }
+
+  /** More of the request is to come: the head's deadline ends, unless a call waits for the head. */
+  unlimitHead(): void {
+    if (this.#timed && this.#headWaits === 0) this.deadlines.clear("head");
+  }
+
+  /** The final answer; its head is read once, whoever asks first. */
+  receive(exchange: Exchange, debug: boolean): Promise<Answer> {
+    if (this.#answer === null) {
+      this.#answer = this.#receive(exchange, debug);
+      // Whoever asks for it is told.
+      this.#answer.catch(() => {});
+    }
+    return this.#answer;
+  }
+
+  async #receive(exchange: Exchange, debug: boolean): Promise<Answer> {
+    const { settings, reader } = this;
+    try {
+      exchange.receive("await");
+      const head = await readHead(reader, {
+        limits: settings.head,
+        maxInterim: settings.maxInterim,
+        onStatusLine: debug ? debugReply : undefined,
+        onInterim: (head) => this.#interim(exchange, head, debug),
+      }, {
+        check: () => exchange.check(),
+        progress: () => this.deadlines.restart("read"),
+      });
+      const framing = frame(exchange.method, head.status, head.version, head.fields);
+      if (debug) debugHeaders(head.fields);
+      const body = new Body(this, exchange, decoderFor(framing, settings), framing);
+      exchange.answered({ status: head.status, willClose: framing.willClose, body });
+      if (framing.delimiter === "tunnel") this.#move("switch");
+      else if (framing.willClose) this.endReuse();
+      if (exchange.trace !== null) {
+        exchange.tell({ type: "responseHead", ...shown(head) });
+        exchange.check();
+      }
+      if (exchange.sending === "going") this.#watch(exchange, body);
+      return { head, framing, body };
+    } catch (error) {
+      throw exchange.fail(exchange.writeError?.reason ?? error);
+    }
+  }
+
+  #interim(exchange: Exchange, head: Head, debug: boolean): void {
+    if (debug) debugInterim(head.fields);
+    if (exchange.trace !== null) exchange.tell({ type: "interim", ...shown(head) });
+    exchange.oninterim?.(head.status);
+    const { onInterim } = this.settings;
+    if (onInterim !== null) byUser(() => onInterim(head));
+  }
+
+  /**
+   * While the body of a request goes out behind its answer, a server that goes away is to be noticed
+   * though the body's source is silent and nobody reads: the buffer is filled, but not grown.
+   */
+  async #watch(exchange: Exchange, body: Body): Promise<void> {
+    const { reader } = this;
+    try {
+      while (exchange.sending === "going" && this.exchange === exchange && !reader.full) {
+        if (await reader.fill() > 0) continue;
+        if (!body.endsWithConnection) exchange.lose(new Deno.errors.ConnectionReset(LOST));
+        return;
+      }
+    } catch (reason) {
+      exchange.lose(reason);
+    }
+  }
+
+  // For a response class that reads by itself: what is buffered comes first.
+
+  async read(p: Uint8Array): Promise<number | null> {
+    const { reader } = this;
+    if (reader.available === 0 && (await reader.fill()) === 0) return null;
+    const count = Math.min(p.length, reader.available);
+    p.set(reader.bytes.subarray(reader.start, reader.start + count));
+    reader.start += count;
+    return count;
+  }
+
+  async write(p: Uint8Array): Promise<number> {
+    const { exchange } = this;
+    if (exchange === null) throw this.#endReason;
+    await this.send(exchange, p);
+    return p.length;
+  }
+
+  /** An operation that is pending for nobody does not keep the process alive. */
+  unref(): void {
+    unref(this.transport);
+  }
+
+  /** The contrary. */
+  ref(): void {
+    ref(this.transport);
+  }
+}
+
+const LOST = "Cannot send request: the server has closed the connection";
+
+/** What there is before a connection is open. */
+const UNOPENED: Transport = {
+  read: () => Promise.resolve(null),
+  write: () => Promise.reject(new Deno.errors.NotConnected("Cannot send: there is no connection")),
+  close() {},
+};
+
+/** What an event shows of a head. */
+function shown(head: Head): { status: number; reason: string; headers: HTTPMessage } {
+  const { status, reason, fields, defects } = head;
+  return { status, reason, headers: messageOf(fields, defects) };
+}
+
+/** The end of a connection is told when all is done: what is thrown by then is nobody's. */
+function tellClose(trace: Trace): void {
+  try {
+    tell(trace, { type: "close" });
+  } catch {
+    // See `TraceEvent`.
+  }
+}

@@ -1,0 +1,198 @@
+/**
+ * The connections of one client: the one that its next request may go out on, and those that it has lent
+ * to responses which were not read yet.
+ *
+ * @module
+ */
+import { type ExchangeDetails, ProtocolError } from "../../errors.ts";
+import type { HTTPMessage } from "../../headers.ts";
+import type { Transport } from "../net/transport.ts";
+import { Connection, type ResponseSettings } from "./connection.ts";
+import { openConnection, type Plan } from "./connector.ts";
+import type { Exchange, ExchangeOwner } from "./exchange.ts";
+import type { Trace } from "./trace.ts";
+
+/** What applies to all connections of a client. */
+export interface ConnectionsOptions {
+  settings: ResponseSettings;
+  trace: Trace | null;
+  /** Where to connect to and how, as of the moment of connecting. */
+  plan: () => Omit<Plan, "onproxy">;
+}
+
+/** The connections of one client. */
+export class Connections implements ExchangeOwner {
+  /** The facts of the exchange that failed last. */
+  lastFailure: Required<ExchangeDetails> | null = null;
+  /** The fields of the last proxy's answer to CONNECT. */
+  proxyHeaders: HTTPMessage | null = null;
+  #options: ConnectionsOptions;
+  #current: Connection | null = null;
+  /** What the current one waits for while it is opened. */
+  #opening: Promise<void> | null = null;
+  /** What `sock` was set to. */
+  #sock: Transport | null = null;
+  /** Exchanges whose response took a connection, or its bytes, with it. */
+  #lent = new Set<Exchange>();
+
+  constructor(options: ConnectionsOptions) {
+    this.#options = options;
+  }
+
+  failed(exchange: Exchange, facts: Required<ExchangeDetails>): void {
+    this.lastFailure = facts;
+    this.#lent.delete(exchange);
+  }
+
+  over(exchange: Exchange): void {
+    this.#lent.delete(exchange);
+  }
+
+  /** The connection that the next request may go out on, that is opened, or that was switched. */
+  get current(): Connection | null {
+    const current = this.#current;
+    if (current?.availability === "closed" || current?.availability === "detached") {
+      this.#current = this.#sock = null;
+    }
+    return this.#current;
+  }
+
+  /** Whether there is a connection, or one in the making. */
+  get open(): boolean {
+    const { current } = this;
+    return current !== null && current.availability !== "switched";
+  }
+
+  get sock(): Transport | null {
+    const { current } = this;
+    if (current === null || current.opening !== null) return null;
+    return this.#sock ?? current.transport;
+  }
+
+  set sock(sock: Transport | null) {
+    const { current } = this;
+    this.#current = null;
+    if (current !== null) {
+      // As in Python it is not closed: who set it has it, or the response that was not read.
+      if (current.exchange?.unread) this.#lent.add(current.exchange);
+      else if (current.opening !== null) current.close();
+      else current.abandon();
+    }
+    const { settings, trace } = this.#options;
+    this.#sock = sock;
+    if (sock !== null) this.#current = Connection.over(sock, settings, trace);
+  }
+
+  /**
+   * Gives the connection to an exchange, if a request may go out on it. A response that was not read keeps
+   * the connection otherwise, and any other exchange ends with it.
+   */
+  claim(exchange: Exchange): Connection | null {
+    const { current } = this;
+    if (current === null || current.opening !== null) return null;
+    const before = current.exchange;
+    current.free();
+    if (!current.mayFollow) {
+      this.#giveUp(current);
+      return null;
+    }
+    if (before?.unread) this.#lent.add(before);
+    current.begin(exchange);
+    return current;
+  }
+
+  #giveUp(connection: Connection): void {
+    this.#current = this.#sock = null;
+    if (connection.exchange?.unread) this.#lent.add(connection.exchange);
+    else connection.close();
+  }
+
+  /** Gives up a connection that turned out to be dead, or has spoken unasked. */
+  retire(connection: Connection): void {
+    if (this.#current === connection) this.#current = this.#sock = null;
+    connection.retire();
+  }
+
+  /** Opens a connection for an exchange, or waits for the one that is opened. */
+  async openFor(exchange: Exchange): Promise<Connection> {
+    while (this.current?.opening) {
+      await exchange.until(this.#opening!);
+      exchange.check();
+      const claimed = this.claim(exchange);
+      if (claimed !== null) return claimed;
+    }
+    const connection = await this.#open(exchange);
+    connection.begin(exchange);
+    if (exchange.isRaw) return connection;
+    if (await connection.hasSpoken()) {
+      exchange.check();
+      throw new ProtocolError("Cannot send: the server spoke before the request");
+    }
+    exchange.check();
+    return connection;
+  }
+
+  /** Opens a connection for the requests to come, or waits for the one that is opened. */
+  async connect(attempt: Exchange): Promise<void> {
+    const { current } = this;
+    if (current?.opening) return await this.#opening!;
+    if (current !== null) this.#giveUp(current);
+    try {
+      (await this.#open(attempt)).endOpening();
+    } catch (error) {
+      throw attempt.fail(error);
+    }
+  }
+
+  async #open(exchange: Exchange): Promise<Connection> {
+    const { settings, trace, plan } = this.#options;
+    const connection = new Connection(settings, trace);
+    this.#current = connection;
+    this.#sock = null;
+    connection.beginOpening(exchange);
+    const onproxy = (headers: HTTPMessage) => void (this.proxyHeaders = headers);
+    const opening = this.#opening = openConnection(connection, exchange, { ...plan(), onproxy });
+    try {
+      await opening;
+      exchange.check();
+      return connection;
+    } catch (error) {
+      const reason = exchange.fail(error);
+      connection.end(reason);
+      throw reason;
+    } finally {
+      if (this.#opening === opening) this.#opening = null;
+    }
+  }
+
+  /** A response that says `close` takes its connection with it. */
+  lend(exchange: Exchange): void {
+    const { current } = this;
+    if (current?.exchange !== exchange || current.availability === "switched") return;
+    this.#current = this.#sock = null;
+    this.#lent.add(exchange);
+  }
+
+  /** Ends the current connection; those that responses took with them stay readable. */
+  close(): void {
+    const { current } = this;
+    this.#current = this.#sock = null;
+    current?.close();
+  }
+
+  /** Ends all of them. */
+  dispose(): void {
+    this.close();
+    for (const exchange of this.#lent) exchange.close("connection");
+    this.#lent.clear();
+  }
+
+  /** Hands over the connection that was switched, or the fresh one where `fresh` says so. */
+  detach(fresh: boolean): { transport: Transport; buffered: Uint8Array } | null {
+    const { current } = this;
+    const availability = current?.availability;
+    if (availability !== "switched" && !(fresh && availability === "fresh")) return null;
+    this.#current = this.#sock = null;
+    return current!.detach();
+  }
+}

@@ -1,0 +1,36 @@
+/**
+ * What the parsers work on: bytes that have come, between `start` and `end` of a buffer. A parser looks
+ * at them, moves `start` past what it has consumed, and says so where it needs more. It never waits.
+ *
+ * @module
+ */
+
+/** Bytes that have come and were not consumed. */
+export interface BufferedBytes {
+  /** The buffer. */
+  readonly bytes: Uint8Array;
+  /** Where the bytes begin; a parser moves it on. */
+  start: number;
+  /** Where they end. */
+  readonly end: number;
+  /** How many there are. */
+  readonly available: number;
+}
+
+/** Bytes that are all there. */
+export class WholeBytes implements BufferedBytes {
+  readonly bytes: Uint8Array;
+  start: number;
+  readonly end: number;
+
+  /** Wraps `bytes[start..end]`, without a copy. */
+  constructor(bytes: Uint8Array, start = 0, end: number = bytes.length) {
+    this.bytes = bytes;
+    this.start = start;
+    this.end = end;
+  }
+
+  get available(): number {
+    return this.end - this.start;
+  }
+}

@@ -1,0 +1,128 @@
+/**
+ * Plays random cases until the time is over: `deno task model --seconds N --seed S`.
+ *
+ * - `--seed S`: the first seed; each case has the one after. The present time if it is not given.
+ * - `--only N`: play the case of this seed only, and show what happened.
+ * - `--ignore promise3,promise1/unread`: findings of these promises or rules do not count.
+ * - `--all`: go on after a failure; each rule that is broken is shown once, with its shortest case.
+ *
+ * @module
+ */
+import { Children, type Question, serveCases } from "./child.ts";
+import { describeCase } from "./describe.ts";
+import { makeCase } from "./generate.ts";
+import type { Outcome } from "./model.ts";
+import type { Case } from "./plan.ts";
+import { shrink } from "./shrink.ts";
+import type { Finding } from "./world.ts";
+
+/** How long a case that is made shorter may take, in milliseconds. */
+const SHORT_PATIENCE = 3000;
+
+interface Options {
+  seconds: number;
+  seed: number;
+  only: number | null;
+  ignore: string[];
+  all: boolean;
+}
+
+function optionsOf(args: string[]): Options {
+  const value = (name: string) => {
+    const at = args.indexOf(name);
+    return at < 0 ? null : args[at + 1];
+  };
+  const only = value("--only");
+  return {
+    seconds: Number(value("--seconds") ?? 60),
+    seed: Number(value("--seed") ?? Date.now() % 1_000_000_000),
+    only: only === null ? null : Number(only),
+    ignore: value("--ignore")?.split(",") ?? [],
+    all: args.includes("--all"),
+  };
+}
+
+/** The findings that count. */
+export function counted({ findings }: Outcome, ignore: readonly string[]): Finding[] {
+  return findings.filter(({ rule }) =>
+    !ignore.some((name) => rule === name || rule.startsWith(`${name}/`))
+  );
+}
+
+/** Children that run this module. */
+export function children(): Children {
+  const importMap = new URL("../std_offline/import_map.json", import.meta.url).href;
+  const args = ["run", "-A", "--no-check", "--quiet", `--import-map=${importMap}`];
+  return new Children([...args, import.meta.url, "--child"]);
+}
+
+/** The shortest case that breaks a rule, and how it does, as lines. */
+export async function explain(
+  runner: Children,
+  plan: Case,
+  rule: string,
+): Promise<string[]> {
+  const breaks = (outcome: Outcome) => outcome.findings.find((finding) => finding.rule === rule);
+  const short = await shrink(
+    plan,
+    async (plan) => breaks(await runner.ask({ plan }, SHORT_PATIENCE)) !== undefined,
+  );
+  let outcome = await runner.ask({ plan: short });
+  // What depends on real time may need a second try.
+  for (let i = 0; i < 3 && breaks(outcome) === undefined; i++) {
+    outcome = await runner.ask({ plan: short });
+  }
+  return [
+    `${rule}, seed ${plan.seed}: ${breaks(outcome)?.message ?? "not every time"}`,
+    ...describeCase(short).map((line) => `    ${line}`),
+    ...outcome.story.map((line) => `      | ${line}`),
+  ];
+}
+
+/** Plays the case of one seed, and shows all of it. */
+async function replay(runner: Children, seed: number, ignore: string[]): Promise<boolean> {
+  const plan = makeCase(seed);
+  const outcome = await runner.ask({ seed });
+  console.log([...describeCase(plan), "", ...outcome.story].join("\n"));
+  const findings = counted(outcome, ignore);
+  for (const { rule, message } of findings) console.log(`${rule}: ${message}`);
+  if (findings.length > 0) console.log((await explain(runner, plan, findings[0].rule)).join("\n"));
+  return findings.length === 0;
+}
+
+async function search(runner: Children, options: Options): Promise<boolean> {
+  const begun = performance.now();
+  const ignore = [...options.ignore];
+  let [sequences, calls, failed] = [0, 0, 0];
+  for (let seed = options.seed; performance.now() - begun < options.seconds * 1000; seed++) {
+    const question: Question = { seed };
+    const outcome = await runner.ask(question);
+    sequences++;
+    calls += outcome.calls;
+    for (const { rule } of counted(outcome, ignore)) {
+      if (ignore.includes(rule)) continue;
+      failed++;
+      console.log((await explain(runner, makeCase(seed), rule)).join("\n"));
+      ignore.push(rule);
+    }
+    if (failed > 0 && !options.all) break;
+  }
+  const seconds = ((performance.now() - begun) / 1000).toFixed(1);
+  console.log(
+    `${sequences} sequences, ${calls} calls, ${seconds} s, from seed ${options.seed}: ` +
+      (failed === 0 ? "nothing found" : `${failed} rules broken`),
+  );
+  return failed === 0;
+}
+
+if (import.meta.main) {
+  if (Deno.args[0] === "--child") await serveCases();
+  else {
+    const options = optionsOf(Deno.args);
+    await using runner = children();
+    const good = options.only === null
+      ? await search(runner, options)
+      : await replay(runner, options.only, options.ignore);
+    if (!good) Deno.exitCode = 1;
+  }
+}
