@@ -117,6 +117,8 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
   #answered: Exchange | null = null;
   /** Whether `request()` is at work, which knows the whole body. */
   #isWhole = false;
+  /** Whether a subclass's `connect()` is called at this moment. */
+  #isConnecting = false;
   #tunnel: Tunnel | null = null;
 
   /**
@@ -197,6 +199,8 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
    * Python.
    */
   close(): void {
+    // A connect() of a subclass may close first, as Python's programs do: the request goes on.
+    if (this.#isConnecting) return this.#connections.close();
     const exchange = this.#exchange;
     this.#move("close");
     this.#head = this.#exchange = this.#carrier = this.#raw = this.#answered = null;
@@ -334,8 +338,9 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
       await response.begin();
       exchange.check();
       exchange.delivered = true;
-      this.#answered = exchange;
+      // CPython: a response that closes is read whenever one likes.
       if (response.will_close) this.#connections.lend(exchange);
+      else if (!connection.isSwitched) this.#answered = exchange;
       return response;
     } catch (error) {
       exchange.delivered = true;
@@ -689,7 +694,14 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
 
   async #connectByUser(): Promise<void> {
     try {
-      await this.connect();
+      this.#isConnecting = true;
+      let connecting: Promise<void>;
+      try {
+        connecting = this.connect();
+      } finally {
+        this.#isConnecting = false;
+      }
+      await connecting;
     } catch (reason) {
       throw new Thrown(reason);
     }

@@ -177,6 +177,11 @@ export class Connection implements Transport, Carrier, BodySource {
     return this.availability === "idle" || this.availability === "fresh";
   }
 
+  /** Whether it speaks another protocol by now. */
+  get isSwitched(): boolean {
+    return this.availability === "switched";
+  }
+
   /**
    * Frees the connection of a response that nobody has read, if all of it has come: the response takes
    * its bytes with it.
