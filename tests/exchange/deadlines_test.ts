@@ -1,0 +1,664 @@
+/**
+ * Deadlines: by the clock on the wall, whatever a server drips. After each of them the connection is
+ * closed, the error says the phase, and the next request makes a new connection.
+ *
+ * @module
+ */
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import {
+  type ExchangeDetails,
+  type ExchangePhase,
+  HTTPConnection,
+  type HTTPConnectionOptions,
+  HTTPSConnection,
+  type HTTPSConnectionOptions,
+} from "../../mod.ts";
+import { FakeTransport, ok, over } from "../helpers/fake_transport.ts";
+import { delay } from "../servers/child.ts";
+import { type Peer, startRaw } from "../servers/raw.ts";
+import { CA, CLIENT } from "../tls/mod.ts";
+
+/** A deadline that is short, but long enough for a whole exchange on a busy machine. */
+const SHORT = 0.05;
+/** Longer than that, in milliseconds. */
+const LONGER = 90;
+
+const HEAD = "HTTP/1.1 200 OK\r\nContent-Length: 400\r\n\r\n";
+const CHUNKED = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+
+/** Fails a test that would wait for ever. */
+async function soon<T>(promise: Promise<T>): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error("Waited in vain")), 1000);
+  });
+  return await Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+async function get(conn: HTTPConnection): Promise<string> {
+  await conn.request("GET", "/");
+  return await (await conn.getresponse()).text();
+}
+
+/** Sends `text` again and again, for longer than any deadline here. */
+async function drip(peer: Peer, text: string): Promise<void> {
+  for (let i = 0; i < 60; i++) {
+    await peer.send(text);
+    await delay(3);
+  }
+}
+
+async function assertTimedOut(
+  run: () => Promise<unknown>,
+  phase: ExchangePhase,
+): Promise<ExchangeDetails> {
+  const error = await assertRejects(() => soon(run()), Deno.errors.TimedOut);
+  assertEquals((error as ExchangeDetails).phase, phase);
+  return error as ExchangeDetails;
+}
+
+/** A server that holds up the first connection, and what becomes of it. */
+interface Case {
+  name: string;
+  options: HTTPConnectionOptions;
+  phase: ExchangePhase;
+  /** What the first connection does; after it, the server waits for the end. */
+  script: (peer: Peer) => Promise<void>;
+  /** What throws. */
+  run?: (conn: HTTPConnection) => Promise<unknown>;
+}
+
+function* endless(): Generator<Uint8Array> {
+  const piece = new Uint8Array(65536);
+  for (let i = 0; i < 2000; i++) yield piece;
+}
+
+const CASES: Case[] = [
+  {
+    name: "head: a server that is silent",
+    options: { deadlines: { head: SHORT } },
+    phase: "head",
+    script: async (peer) => void await peer.readHead(),
+  },
+  {
+    name: "head: a status line that drips",
+    options: { deadlines: { head: SHORT } },
+    phase: "head",
+    script: async (peer) => {
+      await peer.send("HTTP/1.1 200 O");
+      await drip(peer, "K");
+      await peer.send("\r\nContent-Length: 0\r\n\r\n");
+    },
+  },
+  {
+    name: "head: field lines that drip",
+    options: { deadlines: { head: SHORT } },
+    phase: "head",
+    script: async (peer) => {
+      await peer.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n");
+      await drip(peer, "A: b\r\n");
+      await peer.send("\r\n");
+    },
+  },
+  {
+    name: "head: interim responses that do not end",
+    options: { deadlines: { head: SHORT } },
+    phase: "head",
+    script: async (peer) => {
+      await drip(peer, "HTTP/1.1 102 Processing\r\n\r\n");
+      await peer.send(ok());
+    },
+  },
+  {
+    name: "bodyIdle: a body that stops",
+    options: { deadlines: { bodyIdle: SHORT } },
+    phase: "body",
+    script: async (peer) => void await peer.send(HEAD + "some"),
+  },
+  {
+    name: "bodyIdle: a chunked body that stops within its framing",
+    options: { deadlines: { bodyIdle: SHORT } },
+    phase: "body",
+    script: async (peer) => void await peer.send(CHUNKED + "4\r\nsome\r"),
+  },
+  {
+    name: "bodyIdle: trailers that stop",
+    options: { deadlines: { bodyIdle: SHORT } },
+    phase: "body",
+    script: async (peer) => void await peer.send(CHUNKED + "0\r\nA: b\r\n"),
+  },
+  {
+    name: "bodyIdle: on the stream face",
+    options: { deadlines: { bodyIdle: SHORT } },
+    phase: "body",
+    script: async (peer) => void await peer.send(HEAD + "some"),
+    run: async (conn) => {
+      await conn.request("GET", "/");
+      for await (const _ of await conn.getresponse());
+    },
+  },
+  {
+    name: "total: a server that is silent",
+    options: { deadlines: { total: SHORT } },
+    phase: "head",
+    script: async (peer) => void await peer.readHead(),
+  },
+  {
+    name: "total: a status line that drips",
+    options: { deadlines: { total: SHORT } },
+    phase: "head",
+    script: async (peer) => {
+      await peer.send("HTTP/1.1 200 O");
+      await drip(peer, "K");
+      await peer.send("\r\nContent-Length: 0\r\n\r\n");
+    },
+  },
+  {
+    name: "total: interim responses that do not end",
+    options: { deadlines: { total: SHORT } },
+    phase: "head",
+    script: async (peer) => {
+      await drip(peer, "HTTP/1.1 103 Early Hints\r\n\r\n");
+      await peer.send(ok());
+    },
+  },
+  {
+    name: "total: a body that drips",
+    options: { deadlines: { total: SHORT } },
+    phase: "body",
+    script: async (peer) => {
+      await peer.send("HTTP/1.1 200 OK\r\nContent-Length: 60\r\n\r\n");
+      await drip(peer, "x");
+    },
+  },
+  {
+    name: "total: a body that drips, read by the stream face",
+    options: { deadlines: { total: SHORT } },
+    phase: "body",
+    script: async (peer) => {
+      await peer.send("HTTP/1.1 200 OK\r\nContent-Length: 60\r\n\r\n");
+      await drip(peer, "x");
+    },
+    run: async (conn) => {
+      await conn.request("GET", "/");
+      await (await conn.getresponse()).pipeTo(new WritableStream());
+    },
+  },
+  {
+    name: "total: chunk extensions that drip",
+    options: { deadlines: { total: SHORT } },
+    phase: "body",
+    script: async (peer) => {
+      await peer.send(CHUNKED + "1;");
+      await drip(peer, "x");
+      await peer.send("\r\na\r\n0\r\n\r\n");
+    },
+  },
+  {
+    name: "total: trailers that drip",
+    options: { deadlines: { total: SHORT } },
+    phase: "body",
+    script: async (peer) => {
+      await peer.send(CHUNKED + "0\r\n");
+      await drip(peer, "A: b\r\n");
+      await peer.send("\r\n");
+    },
+  },
+  {
+    name: "total: a request that the server does not read",
+    options: { deadlines: { total: SHORT } },
+    phase: "send",
+    script: () => Promise.resolve(),
+    run: (conn) => conn.request("POST", "/", endless()),
+  },
+  {
+    name: "total: a 100 that does not come",
+    options: { deadlines: { total: SHORT } },
+    phase: "head",
+    script: async (peer) => void await peer.readHead(),
+    run: (conn) => conn.request("POST", "/", "body", {}, { expect_continue: true }),
+  },
+  {
+    name: "timeout: a server that is silent",
+    options: { timeout: SHORT },
+    phase: "head",
+    script: async (peer) => void await peer.readHead(),
+  },
+  {
+    name: "timeout: a body that stops",
+    options: { timeout: SHORT },
+    phase: "body",
+    script: async (peer) => void await peer.send(HEAD + "some"),
+  },
+  {
+    name: "timeout: a request that the server does not read",
+    options: { timeout: SHORT },
+    phase: "send",
+    script: () => Promise.resolve(),
+    run: (conn) => conn.request("POST", "/", endless()),
+  },
+  {
+    name: "timeout: a 100 that does not come",
+    options: { timeout: SHORT },
+    phase: "head",
+    script: async (peer) => void await peer.readHead(),
+    run: (conn) => conn.request("POST", "/", "body", {}, { expect_continue: true }),
+  },
+];
+
+for (const { name, options, phase, script, run = get } of CASES) {
+  Deno.test(`deadlines: ${name}`, async () => {
+    let closed = () => {};
+    const ended = new Promise<void>((resolve) => closed = resolve);
+    const held = Promise.withResolvers<void>();
+    await using server = await startRaw(async (peer) => {
+      if (peer.index > 0) {
+        await peer.readHead();
+        await peer.send(ok());
+      } else {
+        try {
+          await script(peer);
+          // A server that does not read sees no end either: that test lets it read now.
+          if (phase === "send") await held.promise;
+          await peer.eof();
+        } finally {
+          closed();
+        }
+      }
+    });
+    using conn = new HTTPConnection("127.0.0.1", server.port, options);
+    try {
+      await assertTimedOut(() => run(conn), phase);
+    } finally {
+      held.resolve();
+    }
+    await soon(ended);
+    assertEquals(await get(conn), "ok");
+    assertEquals(server.accepted, 2);
+  });
+}
+
+// Connecting
+
+/** A listener whose queue is full: to connect to it takes for ever. */
+async function fullListener(): Promise<
+  { port: number; fill: Deno.Conn[]; listener: Deno.Listener }
+> {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0, tcpBacklog: 1 });
+  const { port } = listener.addr as Deno.NetAddr;
+  const fill = [];
+  for (let i = 0; i < 2; i++) fill.push(await Deno.connect({ hostname: "127.0.0.1", port }));
+  return { port, fill, listener };
+}
+
+const linux = Deno.build.os === "linux";
+
+for (
+  const [kind, options] of [
+    ["TCP", {}],
+    ["TCP from a source address", { source_address: ["127.0.0.1", 0] }],
+  ] satisfies [string, HTTPConnectionOptions][]
+) {
+  for (
+    const [name, limit] of [
+      ["connect", { deadlines: { connect: SHORT } }],
+      ["total", { deadlines: { total: SHORT } }],
+      ["timeout", { timeout: SHORT }],
+    ] satisfies [string, HTTPConnectionOptions][]
+  ) {
+    Deno.test({
+      name: `deadlines: ${name}: a server that does not accept, by ${kind}`,
+      ignore: !linux,
+      async fn() {
+        const { port, fill, listener } = await fullListener();
+        try {
+          using conn = new HTTPConnection("127.0.0.1", port, { ...options, ...limit });
+          const { requestBytesSent, retrySafe } = await assertTimedOut(() => get(conn), "connect");
+          assertEquals({ requestBytesSent, retrySafe }, { requestBytesSent: 0, retrySafe: "yes" });
+        } finally {
+          for (const conn of [...fill, listener]) conn.close();
+        }
+      },
+    });
+  }
+}
+
+Deno.test("deadlines: connect: own transport that does not come", async () => {
+  const late = Promise.withResolvers<FakeTransport>();
+  const first = new FakeTransport();
+  const second = new FakeTransport([], { answers: [ok()] });
+  let calls = 0;
+  using conn = new HTTPConnection("example.com", {
+    transport: () => calls++ === 0 ? late.promise : Promise.resolve(second),
+    deadlines: { connect: SHORT },
+  });
+  await assertTimedOut(() => get(conn), "connect");
+  // What comes too late is closed, and the next request has a transport of its own.
+  late.resolve(first);
+  await late.promise;
+  await null;
+  assertEquals(first.closes, 1);
+  assertEquals(await get(conn), "ok");
+  assertEquals([first.writes, calls], [[], 2]);
+});
+
+Deno.test("deadlines: connect ends when the connection is made", async () => {
+  await using server = await startRaw(async (peer) => {
+    await peer.readHead();
+    await delay(LONGER);
+    await peer.send(ok());
+  });
+  using conn = new HTTPConnection("127.0.0.1", server.port, { deadlines: { connect: SHORT } });
+  assertEquals(await get(conn), "ok");
+});
+
+Deno.test("deadlines: total does not run on after connect()", async () => {
+  await using server = await startRaw(async (peer) => {
+    await peer.readHead();
+    await peer.send(ok());
+    await peer.eof();
+  });
+  using conn = new HTTPConnection("127.0.0.1", server.port, { deadlines: { total: SHORT } });
+  await conn.connect();
+  await delay(LONGER);
+  assertEquals(await get(conn), "ok");
+  assertEquals(server.accepted, 1);
+});
+
+// TLS
+
+const TLS_KINDS: [string, (port: number) => HTTPSConnectionOptions][] = [
+  ["Deno's TLS", () => ({ context: { caCerts: [CA] } })],
+  ["TLS with a client certificate", () => ({ context: { caCerts: [CA], ...CLIENT } })],
+  [
+    "TLS over own transport",
+    (port) => ({
+      context: { caCerts: [CA] },
+      transport: () => Deno.connect({ hostname: "127.0.0.1", port }),
+    }),
+  ],
+];
+
+for (const [kind, options] of TLS_KINDS) {
+  Deno.test(`deadlines: tls: a server that is silent, by ${kind}`, async () => {
+    await using server = await startRaw(async (peer) => void await peer.eof());
+    using conn = new HTTPSConnection("localhost", server.port, {
+      ...options(server.port),
+      deadlines: { tls: SHORT },
+    });
+    const { retrySafe } = await assertTimedOut(() => get(conn), "tls");
+    assertEquals(retrySafe, "yes");
+  });
+
+  // Deno keeps the socket of a TLS connection that is closed within its handshake until the peer ends it.
+  if (kind === "Deno's TLS") continue;
+  Deno.test(`deadlines: tls: the socket is closed, by ${kind}`, async () => {
+    await using server = await startRaw(async (peer) => void await peer.eof());
+    using conn = new HTTPSConnection("localhost", server.port, {
+      ...options(server.port),
+      deadlines: { tls: SHORT },
+    });
+    await assertTimedOut(() => get(conn), "tls");
+    await soon(server.idle());
+  });
+
+  Deno.test(`deadlines: tls: a handshake that drips, by ${kind}`, async () => {
+    await using server = await startRaw(async (peer) => {
+      await peer.read();
+      // The start of a record of 16 KiB, and some of it.
+      await peer.send("\x16\x03\x03\x3f\xff");
+      await drip(peer, "\x02");
+    });
+    using conn = new HTTPSConnection("localhost", server.port, {
+      ...options(server.port),
+      deadlines: { tls: SHORT },
+    });
+    await assertTimedOut(() => get(conn), "tls");
+  });
+}
+
+Deno.test("deadlines: total: a handshake that does not come", async () => {
+  await using server = await startRaw(async (peer) => void await peer.eof());
+  using conn = new HTTPSConnection("localhost", server.port, {
+    context: { caCerts: [CA], ...CLIENT },
+    deadlines: { total: SHORT },
+  });
+  await assertTimedOut(() => get(conn), "tls");
+});
+
+// Tunnels
+
+Deno.test("deadlines: head: a proxy that does not answer CONNECT", async () => {
+  await using proxy = await startRaw(async (peer) => {
+    await peer.readHead();
+    await peer.send("HTTP/1.1 200 O");
+    await drip(peer, "K");
+    await peer.send("\r\n\r\n");
+  });
+  using conn = new HTTPConnection("127.0.0.1", proxy.port, { deadlines: { head: SHORT } });
+  conn.set_tunnel("example.com", 80);
+  const error = await assertRejects(() => soon(get(conn)), Deno.errors.TimedOut);
+  const { requestBytesSent, retrySafe } = error as ExchangeDetails;
+  assertEquals({ requestBytesSent, retrySafe }, { requestBytesSent: 0, retrySafe: "yes" });
+  await soon(proxy.idle());
+});
+
+Deno.test("deadlines: total: a proxy that does not answer CONNECT", async () => {
+  await using proxy = await startRaw(async (peer) => void await peer.eof());
+  using conn = new HTTPConnection("127.0.0.1", proxy.port, { deadlines: { total: SHORT } });
+  conn.set_tunnel("example.com", 80);
+  await assertRejects(() => soon(get(conn)), Deno.errors.TimedOut);
+  await soon(proxy.idle());
+});
+
+// What a deadline leaves alone
+
+Deno.test("deadlines: head ends with the head: the body may take longer", async () => {
+  await using server = await startRaw(async (peer) => {
+    await peer.readHead();
+    await peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n");
+    await delay(LONGER);
+    await peer.send("ok");
+  });
+  using conn = new HTTPConnection("127.0.0.1", server.port, { deadlines: { head: SHORT } });
+  assertEquals(await get(conn), "ok");
+});
+
+/** Two pieces with more than a deadline between them. */
+async function* slowBody(): AsyncGenerator<string> {
+  yield "one";
+  await delay(LONGER);
+  yield "two";
+}
+
+Deno.test("deadlines: head begins with the end of the request, not with its start", async () => {
+  await using server = await startRaw(async (peer) => {
+    await peer.readRequest();
+    await peer.send(ok());
+  });
+  using conn = new HTTPConnection("127.0.0.1", server.port, { deadlines: { head: SHORT } });
+  await conn.request("POST", "/", slowBody());
+  assertEquals(await (await conn.getresponse()).text(), "ok");
+});
+
+Deno.test("deadlines: head does not begin with an interim response while the body goes out", async () => {
+  await using server = await startRaw(async (peer) => {
+    await peer.readHead();
+    await peer.send("HTTP/1.1 100 Continue\r\n\r\n");
+    await peer.readChunks();
+    await peer.send(ok());
+  });
+  using conn = new HTTPConnection("127.0.0.1", server.port, { deadlines: { head: SHORT } });
+  await conn.request("POST", "/", slowBody(), {}, { expect_continue: true });
+  assertEquals(await (await conn.getresponse()).text(), "ok");
+});
+
+Deno.test("deadlines: timeout is not for a body's source that takes its time", async () => {
+  await using server = await startRaw(async (peer) => {
+    await peer.readRequest();
+    await peer.send(ok());
+  });
+  using conn = new HTTPConnection("127.0.0.1", server.port, { timeout: SHORT });
+  await conn.request("POST", "/", slowBody());
+  assertEquals(await (await conn.getresponse()).text(), "ok");
+});
+
+Deno.test("deadlines: head does not run between endheaders() and send()", async () => {
+  await using server = await startRaw(async (peer) => {
+    await peer.readRequest();
+    await peer.send(ok());
+  });
+  using conn = new HTTPConnection("127.0.0.1", server.port, { deadlines: { head: SHORT } });
+  conn.putrequest("POST", "/");
+  conn.putheader("Content-Length", 4);
+  await conn.endheaders();
+  await delay(LONGER);
+  await conn.send("body");
+  assertEquals(await (await conn.getresponse()).text(), "ok");
+});
+
+for (const interim of ["100 Continue", "102 Processing"]) {
+  Deno.test(`deadlines: timeout is for reads that are waited for, not after ${interim} while a body goes out`, async () => {
+    await using server = await startRaw(async (peer) => {
+      await peer.readHead();
+      await peer.send(`HTTP/1.1 ${interim}\r\n\r\n`);
+      await peer.readChunks();
+      await peer.send(ok());
+    });
+    using conn = new HTTPConnection("127.0.0.1", server.port, { timeout: SHORT });
+    const expect_continue = interim.startsWith("100");
+    await conn.request("POST", "/", slowBody(), {}, { expect_continue });
+    assertEquals(await (await conn.getresponse()).text(), "ok");
+  });
+}
+
+Deno.test("deadlines: timeout does not run on after the seconds of expect_continue", async () => {
+  await using server = await startRaw(async (peer) => {
+    await peer.readRequest();
+    await peer.send(ok());
+  });
+  using conn = new HTTPConnection("127.0.0.1", server.port, { timeout: SHORT });
+  await conn.request("POST", "/", slowBody(), {}, { expect_continue: SHORT / 5 });
+  assertEquals(await (await conn.getresponse()).text(), "ok");
+});
+
+Deno.test("deadlines: bodyIdle begins anew with each piece", async () => {
+  await using server = await startRaw(async (peer) => {
+    await peer.readHead();
+    await peer.send("HTTP/1.1 200 OK\r\nContent-Length: 60\r\n\r\n");
+    await peer.sendSlow("x".repeat(60));
+  });
+  using conn = new HTTPConnection("127.0.0.1", server.port, { deadlines: { bodyIdle: SHORT } });
+  assertEquals((await get(conn)).length, 60);
+});
+
+Deno.test("deadlines: bodyIdle does not run while nobody reads", async () => {
+  await using server = await startRaw(async (peer) => {
+    await peer.readHead();
+    await peer.send(ok("hello"));
+    await peer.eof();
+  });
+  using conn = new HTTPConnection("127.0.0.1", server.port, { deadlines: { bodyIdle: SHORT } });
+  await conn.request("GET", "/");
+  const response = await conn.getresponse();
+  assertEquals((await response.read(2)).length, 2);
+  await delay(LONGER);
+  assertEquals((await response.read()).length, 3);
+});
+
+Deno.test("deadlines: bodyIdle holds while a request is out behind the response", async () => {
+  const transport = new FakeTransport(["HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"]);
+  using conn = new HTTPConnection("example.com", {
+    ...over(transport),
+    deadlines: { bodyIdle: SHORT },
+  });
+  await conn.request("GET", "/1");
+  const response = await conn.getresponse();
+  await conn.request("GET", "/2");
+  await assertTimedOut(() => response.read(), "body");
+});
+
+Deno.test("deadlines: total of a request behind an unread response outlives that response", async () => {
+  const transport = new FakeTransport(["HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"]);
+  using conn = new HTTPConnection("example.com", {
+    ...over(transport),
+    deadlines: { total: SHORT },
+  });
+  await conn.request("GET", "/1");
+  const response = await conn.getresponse();
+  await conn.request("GET", "/2");
+  transport.arrive("ok");
+  assertEquals(await response.text(), "ok");
+  await assertTimedOut(() => conn.getresponse(), "head");
+});
+
+Deno.test("deadlines: total ends with the response", async () => {
+  await using server = await startRaw(async (peer) => {
+    for (;;) {
+      await peer.readHead();
+      await peer.send(ok());
+    }
+  });
+  using conn = new HTTPConnection("127.0.0.1", server.port, { deadlines: { total: SHORT } });
+  assertEquals(await get(conn), "ok");
+  await delay(LONGER);
+  assertEquals(await get(conn), "ok");
+  assertEquals(server.accepted, 1);
+});
+
+Deno.test("deadlines: total runs while a response lies unread", async () => {
+  await using server = await startRaw(async (peer) => {
+    await peer.readHead();
+    await peer.send(HEAD);
+    await peer.eof();
+  });
+  using conn = new HTTPConnection("127.0.0.1", server.port, { deadlines: { total: SHORT } });
+  await conn.request("GET", "/");
+  const response = await conn.getresponse();
+  await soon(server.idle());
+  await assertTimedOut(() => response.read(), "body");
+});
+
+Deno.test("deadlines: timeout begins anew with each read", async () => {
+  await using server = await startRaw(async (peer) => {
+    await peer.readHead();
+    await peer.sendSlow(ok("x".repeat(30)));
+  });
+  using conn = new HTTPConnection("127.0.0.1", server.port, { timeout: SHORT });
+  assertEquals((await get(conn)).length, 30);
+});
+
+Deno.test("deadlines: an early deadline does not end a later exchange", async () => {
+  await using server = await startRaw(async (peer) => {
+    if (peer.index === 0) return void await peer.eof();
+    await peer.readHead();
+    await delay(LONGER / 2);
+    await peer.send(ok());
+  });
+  using conn = new HTTPConnection("127.0.0.1", server.port, { deadlines: { head: SHORT } });
+  await assertTimedOut(() => get(conn), "head");
+  assertEquals(await get(conn), "ok");
+});
+
+Deno.test("deadlines: a read after the deadline throws the same again", async () => {
+  const transport = new FakeTransport([HEAD + "some"]);
+  using conn = new HTTPConnection("example.com", {
+    ...over(transport),
+    deadlines: { bodyIdle: SHORT },
+  });
+  await conn.request("GET", "/");
+  const response = await conn.getresponse();
+  await assertTimedOut(() => response.read(), "body");
+  await assertTimedOut(() => response.readline(), "body");
+  assert(response.isclosed());
+});
+
+for (const [name, value] of [["0", 0], ["-1", -1], ["NaN", NaN], ["a string", "1"]] as const) {
+  Deno.test(`deadlines: ${name} is refused`, async () => {
+    const deadlines = { head: value as number };
+    await assertRejects(
+      async () => void await new HTTPConnection("example.com", { deadlines }).connect(),
+      TypeError,
+    );
+  });
+}

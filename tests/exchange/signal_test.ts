@@ -1,0 +1,679 @@
+/**
+ * Abort signals: on every call and in every phase. The reason is thrown as it is, the connection is
+ * closed, the next request makes a new one, and nothing listens to the signal any more.
+ *
+ * @module
+ */
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertRejects,
+  assertStrictEquals,
+} from "@std/assert";
+import {
+  type ExchangeDetails,
+  HTTPConnection,
+  type HTTPConnectionOptions,
+  HTTPSConnection,
+  type HTTPSConnectionOptions,
+} from "../../mod.ts";
+import { FakeTransport, ok, over } from "../helpers/fake_transport.ts";
+import { type Peer, startRaw } from "../servers/raw.ts";
+import { CA, CLIENT } from "../tls/mod.ts";
+
+const HEAD = "HTTP/1.1 200 OK\r\nContent-Length: 400\r\n\r\n";
+
+/** Fails a test that would wait for ever. */
+async function soon<T>(promise: Promise<T>): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error("Waited in vain")), 1000);
+  });
+  return await Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+/** What is thrown, be it an `Error` or not. */
+async function thrown(promise: Promise<unknown>): Promise<unknown> {
+  let result: unknown;
+  try {
+    result = await soon(promise);
+  } catch (reason) {
+    return reason;
+  }
+  throw new Error(`Nothing was thrown, but got ${String(result)}`);
+}
+
+async function get(conn: HTTPConnection, signal?: AbortSignal): Promise<string> {
+  await conn.request("GET", "/", null, {}, { signal });
+  return await (await conn.getresponse()).text();
+}
+
+function* endless(): Generator<Uint8Array> {
+  const piece = new Uint8Array(65536);
+  for (let i = 0; i < 2000; i++) yield piece;
+}
+
+/** Where the first connection is held up, and the call that is aborted there. */
+interface Case {
+  name: string;
+  /** What the first connection does before the abort; after it, the server waits for the end. */
+  script: (peer: Peer) => Promise<void>;
+  /** Ends with the call that throws. */
+  run: (conn: HTTPConnection, signal: AbortSignal) => Promise<unknown>;
+  /** Whether the server reads nothing before the abort. */
+  deaf?: boolean;
+}
+
+const CASES: Case[] = [
+  {
+    name: "while the request goes out",
+    script: () => Promise.resolve(),
+    deaf: true,
+    run: (conn, signal) => conn.request("POST", "/", endless(), {}, { signal }),
+  },
+  {
+    name: "while a large body of bytes goes out",
+    script: () => Promise.resolve(),
+    deaf: true,
+    run: (conn, signal) => conn.request("POST", "/", new Uint8Array(1 << 24), {}, { signal }),
+  },
+  {
+    name: "given to endheaders(), while the body goes out",
+    script: () => Promise.resolve(),
+    deaf: true,
+    run: (conn, signal) => {
+      conn.putrequest("POST", "/");
+      conn.putheader("Transfer-Encoding", "chunked");
+      return conn.endheaders(endless(), { signal, encode_chunked: true });
+    },
+  },
+  {
+    name: "given to endheaders(), while send() goes on",
+    script: () => Promise.resolve(),
+    deaf: true,
+    run: async (conn, signal) => {
+      conn.putrequest("POST", "/");
+      conn.putheader("Content-Length", 1 << 24);
+      await conn.endheaders(null, { signal });
+      await conn.send(new Uint8Array(1 << 24));
+    },
+  },
+  {
+    name: "while a 100 is waited for",
+    script: async (peer) => void await peer.readHead(),
+    run: (conn, signal) => conn.request("POST", "/", "body", {}, { signal, expect_continue: true }),
+  },
+  {
+    name: "given to request(), while the head is waited for",
+    script: async (peer) => void await peer.readHead(),
+    run: get,
+  },
+  {
+    name: "given to getresponse(), while the head is waited for",
+    script: async (peer) => void await peer.readHead(),
+    run: async (conn, signal) => {
+      await conn.request("GET", "/");
+      await conn.getresponse({ signal });
+    },
+  },
+  {
+    name: "within the head",
+    script: async (peer) => {
+      await peer.readHead();
+      await peer.send("HTTP/1.1 200 OK\r\nContent-");
+    },
+    run: get,
+  },
+  {
+    name: "given to request(), while the body is read",
+    script: async (peer) => {
+      await peer.readHead();
+      await peer.send(HEAD + "some");
+    },
+    run: get,
+  },
+  {
+    name: "given to getresponse(), while the body is read",
+    script: async (peer) => {
+      await peer.readHead();
+      await peer.send(HEAD + "some");
+    },
+    run: async (conn, signal) => {
+      await conn.request("GET", "/");
+      await (await conn.getresponse({ signal })).read();
+    },
+  },
+  {
+    name: "while a line is read",
+    script: async (peer) => {
+      await peer.readHead();
+      await peer.send(HEAD + "some");
+    },
+    run: async (conn, signal) => {
+      await conn.request("GET", "/", null, {}, { signal });
+      await (await conn.getresponse()).readline();
+    },
+  },
+  {
+    name: "while the body is piped",
+    script: async (peer) => {
+      await peer.readHead();
+      await peer.send(HEAD + "some");
+    },
+    run: async (conn, signal) => {
+      await conn.request("GET", "/", null, {}, { signal });
+      await (await conn.getresponse()).pipeTo(new WritableStream());
+    },
+  },
+  {
+    name: "while the body is iterated",
+    script: async (peer) => {
+      await peer.readHead();
+      await peer.send(HEAD + "some");
+    },
+    run: async (conn, signal) => {
+      await conn.request("GET", "/", null, {}, { signal });
+      for await (const _ of await conn.getresponse());
+    },
+  },
+  {
+    name: "while trailers are read",
+    script: async (peer) => {
+      await peer.readHead();
+      await peer.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA: b\r\n");
+    },
+    run: get,
+  },
+];
+
+for (const { name, script, run, deaf = false } of CASES) {
+  Deno.test(`signal: ${name}`, async () => {
+    const reached = Promise.withResolvers<void>();
+    const aborted = Promise.withResolvers<void>();
+    const closed = Promise.withResolvers<void>();
+    await using server = await startRaw(async (peer) => {
+      if (peer.index > 0) {
+        await peer.readHead();
+        await peer.send(ok());
+        return;
+      }
+      await script(peer);
+      reached.resolve();
+      if (deaf) await aborted.promise;
+      await peer.eof();
+      closed.resolve();
+    });
+    using conn = new HTTPConnection("127.0.0.1", server.port);
+    const controller = new AbortController();
+    const reason = { why: "tired of it" };
+    const call = thrown(run(conn, controller.signal));
+    await soon(reached.promise);
+    controller.abort(reason);
+    try {
+      assertStrictEquals(await call, reason);
+    } finally {
+      aborted.resolve();
+    }
+    await soon(closed.promise);
+    assertEquals(await get(conn), "ok");
+    assertEquals(server.accepted, 2);
+  });
+}
+
+// Before anything is sent
+
+Deno.test("signal: aborted before request(): nothing is opened, and the connection is usable", async () => {
+  const transport = new FakeTransport([], { answers: [ok()] });
+  using conn = new HTTPConnection("example.com", over(transport));
+  const reason = Symbol("reason");
+  assertStrictEquals(await thrown(get(conn, AbortSignal.abort(reason))), reason);
+  assertEquals(transport.writes, []);
+  assertEquals(conn.sock, null);
+  assertEquals(await get(conn), "ok");
+});
+
+Deno.test("signal: aborted before request(): the body is not touched", async () => {
+  const transport = new FakeTransport();
+  using conn = new HTTPConnection("example.com", over(transport));
+  let opened = 0;
+  const body = {
+    *[Symbol.iterator]() {
+      opened++;
+      yield "x";
+    },
+  };
+  const signal = AbortSignal.abort("why");
+  assertStrictEquals(await thrown(conn.request("POST", "/", body, {}, { signal })), "why");
+  assertEquals(opened, 0);
+});
+
+Deno.test("signal: aborted before endheaders(): nothing is sent, and the connection is usable", async () => {
+  const transport = new FakeTransport([], { answers: [ok()] });
+  using conn = new HTTPConnection("example.com", over(transport));
+  conn.putrequest("GET", "/never");
+  const signal = AbortSignal.abort("why");
+  assertStrictEquals(await thrown(conn.endheaders(null, { signal })), "why");
+  assertEquals(await get(conn), "ok");
+  assertEquals(transport.writes.length, 1);
+});
+
+Deno.test("signal: aborted before request() on an idle connection leaves it as it is", async () => {
+  const transport = new FakeTransport([], { answers: [ok(), ok()] });
+  using conn = new HTTPConnection("example.com", over(transport));
+  assertEquals(await get(conn), "ok");
+  assertStrictEquals(await thrown(get(conn, AbortSignal.abort("why"))), "why");
+  assertEquals(await get(conn), "ok");
+});
+
+Deno.test("signal: aborted before getresponse(): closed, and the next request has a new connection", async () => {
+  const first = new FakeTransport([], { answers: [ok()] });
+  const second = new FakeTransport([], { answers: [ok("second")] });
+  using conn = new HTTPConnection("example.com", over(first, second));
+  await conn.request("GET", "/");
+  const signal = AbortSignal.abort("why");
+  assertStrictEquals(await thrown(conn.getresponse({ signal })), "why");
+  assertEquals(first.closes, 1);
+  assertEquals(await get(conn), "second");
+});
+
+Deno.test("signal: aborted between request() and getresponse()", async () => {
+  const first = new FakeTransport();
+  const second = new FakeTransport([], { answers: [ok("second")] });
+  using conn = new HTTPConnection("example.com", over(first, second));
+  const controller = new AbortController();
+  await conn.request("GET", "/", null, {}, { signal: controller.signal });
+  controller.abort("why");
+  assertEquals(first.closes, 1);
+  assertStrictEquals(await thrown(conn.getresponse()), "why");
+  assertEquals(await get(conn), "second");
+});
+
+Deno.test("signal: aborted between the head and the body", async () => {
+  const transport = new FakeTransport([HEAD + "some"]);
+  using conn = new HTTPConnection("example.com", over(transport));
+  const controller = new AbortController();
+  await conn.request("GET", "/", null, {}, { signal: controller.signal });
+  const response = await conn.getresponse();
+  controller.abort("why");
+  assertEquals(transport.closes, 1);
+  assertStrictEquals(await thrown(response.read()), "why");
+  assertStrictEquals(await thrown(response.readline()), "why");
+});
+
+Deno.test("signal: aborted between endheaders() and send(): nothing more is sent, on no connection", async () => {
+  const first = new FakeTransport();
+  const second = new FakeTransport([], { answers: [ok("second")] });
+  using conn = new HTTPConnection("example.com", over(first, second));
+  const controller = new AbortController();
+  conn.putrequest("POST", "/");
+  conn.putheader("Content-Length", 5);
+  await conn.endheaders(null, { signal: controller.signal });
+  controller.abort("why");
+  assertStrictEquals(await thrown(conn.send("hello")), "why");
+  assertEquals(second.writes, []);
+});
+
+// While connecting
+
+Deno.test("signal: while own transport is opened; one that comes too late is closed", async () => {
+  const late = Promise.withResolvers<FakeTransport>();
+  using conn = new HTTPConnection("example.com", { transport: () => late.promise });
+  const controller = new AbortController();
+  const call = thrown(get(conn, controller.signal));
+  controller.abort("why");
+  assertStrictEquals(await call, "why");
+  const transport = new FakeTransport();
+  late.resolve(transport);
+  await late.promise;
+  await null;
+  assertEquals([transport.closes, transport.writes], [1, []]);
+});
+
+for (
+  const [kind, options] of [
+    ["TCP", {}],
+    ["TCP from a source address", { source_address: ["127.0.0.1", 0] }],
+  ] satisfies [string, HTTPConnectionOptions][]
+) {
+  Deno.test({
+    name: `signal: while ${kind} connects`,
+    ignore: Deno.build.os !== "linux",
+    async fn() {
+      // A listener whose queue is full: to connect to it takes for ever.
+      using listener = Deno.listen({ hostname: "127.0.0.1", port: 0, tcpBacklog: 1 });
+      const { port } = listener.addr;
+      const fill = [];
+      for (let i = 0; i < 2; i++) fill.push(await Deno.connect({ hostname: "127.0.0.1", port }));
+      using conn = new HTTPConnection("127.0.0.1", port, options);
+      const controller = new AbortController();
+      const reason = new Error("why");
+      const call = thrown(get(conn, controller.signal));
+      await null;
+      controller.abort(reason);
+      try {
+        assertStrictEquals(await call, reason);
+        assertEquals((reason as ExchangeDetails).phase, "connect");
+      } finally {
+        for (const conn of fill) conn.close();
+      }
+    },
+  });
+}
+
+const TLS_KINDS: [string, (port: number) => HTTPSConnectionOptions][] = [
+  ["Deno's TLS", () => ({ context: { caCerts: [CA] } })],
+  ["TLS with a client certificate", () => ({ context: { caCerts: [CA], ...CLIENT } })],
+  [
+    "TLS over own transport",
+    (port) => ({
+      context: { caCerts: [CA] },
+      transport: () => Deno.connect({ hostname: "127.0.0.1", port }),
+    }),
+  ],
+];
+
+for (const [kind, options] of TLS_KINDS) {
+  Deno.test(`signal: while hands are shaken, by ${kind}`, async () => {
+    const hello = Promise.withResolvers<void>();
+    await using server = await startRaw(async (peer) => {
+      await peer.read();
+      hello.resolve();
+      await peer.eof();
+    });
+    using conn = new HTTPSConnection("localhost", server.port, options(server.port));
+    const controller = new AbortController();
+    const reason = new Error("why");
+    const call = thrown(get(conn, controller.signal));
+    await soon(hello.promise);
+    controller.abort(reason);
+    assertStrictEquals(await call, reason);
+    assertEquals((reason as ExchangeDetails).phase, "tls");
+  });
+}
+
+Deno.test("signal: while the proxy's answer to CONNECT is waited for", async () => {
+  const asked = Promise.withResolvers<void>();
+  await using proxy = await startRaw(async (peer) => {
+    await peer.readHead();
+    asked.resolve();
+    await peer.eof();
+  });
+  using conn = new HTTPConnection("127.0.0.1", proxy.port);
+  conn.set_tunnel("example.com", 80);
+  const controller = new AbortController();
+  const call = thrown(get(conn, controller.signal));
+  await soon(asked.promise);
+  controller.abort("why");
+  assertStrictEquals(await call, "why");
+  await soon(proxy.idle());
+});
+
+// Reasons
+
+Deno.test("signal: without a reason it is an AbortError", async () => {
+  using conn = new HTTPConnection("example.com", over(new FakeTransport()));
+  const controller = new AbortController();
+  const call = thrown(get(conn, controller.signal));
+  controller.abort();
+  const error = await call;
+  assertInstanceOf(error, DOMException);
+  assertEquals(error.name, "AbortError");
+});
+
+Deno.test("signal: AbortSignal.timeout() is a TimeoutError", async () => {
+  using conn = new HTTPConnection("example.com", over(new FakeTransport()));
+  const error = await thrown(get(conn, AbortSignal.timeout(10)));
+  assertInstanceOf(error, DOMException);
+  assertEquals(error.name, "TimeoutError");
+});
+
+Deno.test("signal: AbortSignal.any() works", async () => {
+  using conn = new HTTPConnection("example.com", over(new FakeTransport()));
+  const controller = new AbortController();
+  const signal = AbortSignal.any([new AbortController().signal, controller.signal]);
+  const call = thrown(get(conn, signal));
+  controller.abort("why");
+  assertStrictEquals(await call, "why");
+});
+
+Deno.test("signal: a frozen error is thrown as it is", async () => {
+  using conn = new HTTPConnection("example.com", over(new FakeTransport()));
+  const controller = new AbortController();
+  const reason = Object.freeze(new Error("why"));
+  const call = thrown(get(conn, controller.signal));
+  controller.abort(reason);
+  assertStrictEquals(await call, reason);
+});
+
+Deno.test("signal: the error says the phase and what was sent", async () => {
+  const transport = new FakeTransport();
+  using conn = new HTTPConnection("example.com", over(transport));
+  const controller = new AbortController();
+  await conn.request("GET", "/", null, {}, { signal: controller.signal });
+  const call = thrown(conn.getresponse());
+  controller.abort();
+  const { phase, requestBytesSent, responseBytesReceived, retrySafe } =
+    await call as ExchangeDetails;
+  assertEquals(
+    { phase, requestBytesSent, responseBytesReceived, retrySafe },
+    {
+      phase: "head",
+      requestBytesSent: transport.writes.join("").length,
+      responseBytesReceived: 0,
+      retrySafe: "idempotent-only",
+    },
+  );
+});
+
+// What a signal leaves alone
+
+Deno.test("signal: aborted after the response's end, the connection serves on", async () => {
+  const transport = new FakeTransport([], { answers: [ok(), ok("second")] });
+  using conn = new HTTPConnection("example.com", over(transport));
+  const controller = new AbortController();
+  assertEquals(await get(conn, controller.signal), "ok");
+  controller.abort("late");
+  assertEquals(await get(conn), "second");
+});
+
+Deno.test("signal: the signal of one request does not end the next one", async () => {
+  const transport = new FakeTransport([], { answers: [ok()] });
+  using conn = new HTTPConnection("example.com", over(transport));
+  const controller = new AbortController();
+  assertEquals(await get(conn, controller.signal), "ok");
+  await conn.request("GET", "/");
+  controller.abort("late");
+  transport.arrive(ok("second"));
+  assertEquals(await (await conn.getresponse()).text(), "second");
+});
+
+Deno.test("signal: two of them, and either ends the exchange", async () => {
+  for (const which of [0, 1]) {
+    using conn = new HTTPConnection("example.com", over(new FakeTransport()));
+    const controllers = [new AbortController(), new AbortController()];
+    await conn.request("GET", "/", null, {}, { signal: controllers[0].signal });
+    const call = thrown(conn.getresponse({ signal: controllers[1].signal }));
+    controllers[which].abort(which);
+    assertStrictEquals(await call, which);
+  }
+});
+
+Deno.test("signal: of a request behind an unread response, after that response's end", async () => {
+  const transport = new FakeTransport(["HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"]);
+  using conn = new HTTPConnection("example.com", over(transport));
+  await conn.request("GET", "/1");
+  const response = await conn.getresponse();
+  const controller = new AbortController();
+  await conn.request("GET", "/2", null, {}, { signal: controller.signal });
+  transport.arrive("ok");
+  assertEquals(await response.text(), "ok");
+  const call = thrown(conn.getresponse());
+  controller.abort("why");
+  assertStrictEquals(await call, "why");
+});
+
+Deno.test("signal: of a response that is unread ends the request behind it, too", async () => {
+  const transport = new FakeTransport([HEAD]);
+  using conn = new HTTPConnection("example.com", over(transport));
+  const controller = new AbortController();
+  await conn.request("GET", "/1", null, {}, { signal: controller.signal });
+  const response = await conn.getresponse();
+  await conn.request("GET", "/2");
+  controller.abort("why");
+  assertStrictEquals(await thrown(response.read()), "why");
+  assert(transport.closed);
+});
+
+Deno.test("signal: aborted from within onInformational", async () => {
+  const controller = new AbortController();
+  const transport = new FakeTransport(["HTTP/1.1 103 Early Hints\r\n\r\n" + ok()]);
+  using conn = new HTTPConnection("example.com", {
+    ...over(transport),
+    onInformational: () => controller.abort("why"),
+  });
+  assertStrictEquals(await thrown(get(conn, controller.signal)), "why");
+  assertEquals(transport.closes, 1);
+});
+
+Deno.test("signal: aborted from within the body's source, which is told to stop", async () => {
+  const controller = new AbortController();
+  const transport = new FakeTransport();
+  using conn = new HTTPConnection("example.com", over(transport));
+  let left = false;
+  async function* body() {
+    try {
+      yield "one";
+      controller.abort("why");
+      await null;
+      yield "two";
+      yield "three";
+    } finally {
+      left = true;
+    }
+  }
+  const { signal } = controller;
+  assertStrictEquals(await thrown(conn.request("POST", "/", body(), {}, { signal })), "why");
+  assert(left);
+  assert(!transport.writes.join("").includes("three"));
+});
+
+Deno.test("signal: the body's stream is cancelled", async () => {
+  const asked = Promise.withResolvers<void>();
+  const cancelled = Promise.withResolvers<void>();
+  const body = new ReadableStream<Uint8Array>({
+    pull: () => asked.resolve(),
+    cancel: () => cancelled.resolve(),
+  }, { highWaterMark: 0 });
+  using conn = new HTTPConnection("example.com", over(new FakeTransport()));
+  const controller = new AbortController();
+  const call = thrown(conn.request("POST", "/", body, {}, { signal: controller.signal }));
+  await soon(asked.promise);
+  controller.abort("why");
+  assertStrictEquals(await call, "why");
+  await soon(cancelled.promise);
+});
+
+Deno.test("signal: while a 100 is waited for, the body's source is not opened", async () => {
+  const transport = new FakeTransport();
+  using conn = new HTTPConnection("example.com", over(transport));
+  let opened = 0;
+  const body = {
+    *[Symbol.iterator]() {
+      opened++;
+      yield "x";
+    },
+  };
+  const controller = new AbortController();
+  const options = { signal: controller.signal, expect_continue: true };
+  const call = thrown(conn.request("POST", "/", body, {}, options));
+  while (transport.writes.length === 0) await null;
+  controller.abort("why");
+  assertStrictEquals(await call, "why");
+  assertEquals(opened, 0);
+});
+
+// Listeners
+
+/** A signal that counts who listens to it. */
+function counted(): { controller: AbortController; listeners: () => number } {
+  const controller = new AbortController();
+  const { signal } = controller;
+  const set = new Set<unknown>();
+  const add = signal.addEventListener.bind(signal);
+  const remove = signal.removeEventListener.bind(signal);
+  signal.addEventListener = (type: string, listener: unknown, options?: unknown) => {
+    set.add(listener);
+    add(type as "abort", listener as () => void, options as AddEventListenerOptions);
+  };
+  signal.removeEventListener = (type: string, listener: unknown) => {
+    set.delete(listener);
+    remove(type as "abort", listener as () => void);
+  };
+  return { controller, listeners: () => set.size };
+}
+
+const ENDINGS: [string, string, (conn: HTTPConnection, signal: AbortSignal) => Promise<unknown>][] =
+  [
+    ["a response was read", ok(), get],
+    ["a response without a body was read", ok(""), get],
+    ["a response that closes was read", ok("ok", "Connection: close\r\n"), get],
+    ["a bad status line", "NONSENSE\r\n\r\n", (conn, signal) => thrown(get(conn, signal))],
+    ["conn.close()", HEAD, async (conn, signal) => {
+      await conn.request("GET", "/", null, {}, { signal });
+      await conn.getresponse({ signal });
+      conn.close();
+    }],
+    ["response.close()", HEAD, async (conn, signal) => {
+      await conn.request("GET", "/", null, {}, { signal });
+      (await conn.getresponse()).close();
+    }],
+    ["detach()", "HTTP/1.1 101 Switching Protocols\r\n\r\n", async (conn, signal) => {
+      await conn.request("GET", "/", null, {}, { signal });
+      await conn.getresponse();
+      conn.detach().transport.close();
+    }],
+  ];
+
+for (const [name, answer, run] of ENDINGS) {
+  Deno.test(`signal: nothing listens to it after ${name}`, async () => {
+    using conn = new HTTPConnection(
+      "example.com",
+      over(new FakeTransport([], { answers: [answer] })),
+    );
+    const { controller, listeners } = counted();
+    await run(conn, controller.signal);
+    assertEquals(listeners(), 0);
+  });
+}
+
+Deno.test("signal: nothing listens to it after a connection could not be made", async () => {
+  using conn = new HTTPConnection("example.com", {
+    transport: () => Promise.reject(new Deno.errors.ConnectionRefused("no")),
+  });
+  const { controller, listeners } = counted();
+  await assertRejects(() => get(conn, controller.signal), Deno.errors.ConnectionRefused);
+  assertEquals(listeners(), 0);
+});
+
+Deno.test("signal: nothing listens to it after it was aborted", async () => {
+  using conn = new HTTPConnection("example.com", over(new FakeTransport()));
+  const { controller, listeners } = counted();
+  const call = thrown(get(conn, controller.signal));
+  controller.abort("why");
+  await call;
+  assertEquals(listeners(), 0);
+});
+
+Deno.test("signal: one signal for a hundred requests has one listener at most", async () => {
+  const answers = Array.from({ length: 100 }, () => ok());
+  using conn = new HTTPConnection("example.com", over(new FakeTransport([], { answers })));
+  const { controller, listeners } = counted();
+  for (let i = 0; i < 100; i++) {
+    await conn.request("GET", "/", null, {}, { signal: controller.signal });
+    const response = await conn.getresponse({ signal: controller.signal });
+    assertEquals(listeners(), 1);
+    await response.read();
+  }
+  assertEquals(listeners(), 0);
+});
