@@ -1,6 +1,6 @@
 /**
- * Checks of the house itself: which module may import which, how large each may grow, and what may
- * not stand in any file.
+ * Checks of the project itself: which module may import which, what the layers must not contain, and
+ * what may not stand in any file.
  *
  * @module
  */
@@ -8,72 +8,20 @@
 import { assert, assertEquals } from "@std/assert";
 import { projectFiles, publishedModules, readText, ROOT } from "../helpers/project.ts";
 
-/** The most lines of a module, and its floor: imports go down, or stay on the floor. */
-const ROOMS: Record<string, { lines: number; floor: number }> = {
-  "errors.ts": { lines: 330, floor: 0 },
-  "status.ts": { lines: 300, floor: 0 },
-  "_internal/wire/latin1.ts": { lines: 50, floor: 0 },
-  "_internal/exchange/states.ts": { lines: 110, floor: 0 },
-  "_internal/wire/grammar.ts": { lines: 140, floor: 1 },
-  "_internal/exchange/deadlines.ts": { lines: 180, floor: 2 },
-  "_internal/net/tls.ts": { lines: 80, floor: 2 },
-  "_internal/wire/authority.ts": { lines: 110, floor: 2 },
-  "_internal/exchange/body_stream.ts": { lines: 80, floor: 2 },
-  "_internal/exchange/debug.ts": { lines: 60, floor: 2 },
-  "_internal/net/line_reader.ts": { lines: 220, floor: 3 },
-  "_internal/wire/field_section.ts": { lines: 265, floor: 4 },
-  "_internal/wire/framing.ts": { lines: 110, floor: 4 },
-  "_internal/wire/mime_parameters.ts": { lines: 190, floor: 4 },
-  "_internal/exchange/request_body.ts": { lines: 220, floor: 4 },
-  "_internal/wire/request_head.ts": { lines: 220, floor: 5 },
-  "_internal/net/transport.ts": { lines: 200, floor: 4 },
-  "_internal/net/transport_streams.ts": { lines: 60, floor: 5 },
-  "_internal/net/node_sockets.ts": { lines: 280, floor: 5 },
-  "_internal/net/sockets.ts": { lines: 120, floor: 5 },
-  "_internal/exchange/litter.ts": { lines: 40, floor: 0 },
-  "_internal/wire/response_head.ts": { lines: 210, floor: 5 },
-  "_internal/wire/body_decoder.ts": { lines: 260, floor: 6 },
-  "_internal/exchange/channel.ts": { lines: 390, floor: 8 },
-  "_internal/exchange/watch.ts": { lines: 120, floor: 8 },
-  "_internal/exchange/outbox.ts": { lines: 170, floor: 8 },
-  "_internal/exchange/trace.ts": { lines: 120, floor: 8 },
-  "_internal/content/decoded.ts": { lines: 210, floor: 2 },
-  "_internal/content/zstd.ts": { lines: 75, floor: 1 },
-  "_internal/exchange/exchange.ts": { lines: 60, floor: 9 },
-  "_internal/exchange/body.ts": { lines: 390, floor: 8 },
-  "_internal/exchange/stream_face.ts": { lines: 60, floor: 8 },
-  "headers.ts": { lines: 380, floor: 7 },
-  "_internal/exchange/options.ts": { lines: 240, floor: 8 },
-  "_internal/net/tunnel.ts": { lines: 80, floor: 8 },
-  "_internal/exchange/send_request.ts": { lines: 280, floor: 8 },
-  "response.ts": { lines: 520, floor: 8 },
-  "_internal/exchange/connector.ts": { lines: 190, floor: 9 },
-  "_internal/exchange/link.ts": { lines: 200, floor: 9 },
-  "client.ts": { lines: 650, floor: 10 },
-  "mod.ts": { lines: 80, floor: 11 },
-};
-
-/** Modules that are larger than their room, by how much, and why that is better than a split. */
-const OVER_BUDGET: Record<string, { lines: number; why: string }> = {
-  "status.ts": { lines: 310, why: "66 names with a doc comment each, and nothing else" },
-  "_internal/net/line_reader.ts": {
-    lines: 385,
-    why: "the buffer and its public face are one concern: who else knew buffers would be a second",
-  },
-  "_internal/wire/framing.ts": {
-    lines: 145,
-    why: "the rule for each field stands by its RFC section",
-  },
-  "_internal/wire/body_decoder.ts": { lines: 325, why: "four decoders behind one interface" },
-  "_internal/exchange/body.ts": {
-    lines: 480,
-    why: "Python's read family and the pieces of a stream share one account of what was read",
-  },
-  "headers.ts": { lines: 460, why: "30 public methods, half of it their documentation" },
-  "response.ts": { lines: 650, why: "the whole public face, two thirds of it documentation" },
-};
-
-const LONGEST_FUNCTION = 60;
+/**
+ * The layers, from the top: a module imports from the layers below its own, or from its own folder.
+ * Two that stand side by side do not import each other. An import of types alone counts, too.
+ */
+const LAYERS: readonly (readonly string[])[] = [
+  ["mod.ts"],
+  ["client.ts"],
+  ["response.ts"],
+  ["_internal/exchange/"],
+  ["headers.ts"],
+  ["_internal/net/", "_internal/content/"],
+  ["_internal/wire/"],
+  ["status.ts", "errors.ts"],
+];
 
 /** Packages that a published module may import, besides Node's own. */
 const PACKAGES = ["@std/assert", "@std/io", "@std/streams"];
@@ -104,23 +52,27 @@ interface Module {
   imports: string[];
   /** What it imports otherwise: packages, Node's modules, unknown things. */
   packages: string[];
-  functions: { line: number; lines: number }[];
+  /** The lines with an `async` function, an `await`, a `for await` or an `await using`. */
+  asyncLines: number[];
+  /** Every name in its code: of a value, a type, a property or a parameter. */
+  names: Set<string>;
 }
 
 /** Parses a module with deno's own parser. */
 function parse(path: string): Module {
   const source = readText(path);
-  const module: Module = { path, imports: [], packages: [], functions: [] };
+  const module: Module = { path, imports: [], packages: [], asyncLines: [], names: new Set() };
   const addImport = (from: Deno.lint.Node | null): void => {
     if (from === null) return;
     const name = from.type === "Literal" ? String(from.value) : "(computed)";
     if (!/^\.\.?\//.test(name)) module.packages.push(name);
     else module.imports.push(new URL(name, new URL(path, ROOT)).href.slice(ROOT.href.length));
   };
-  const addFunction = ({ range }: { range: Deno.lint.Range }): void => {
-    const lineAt = (offset: number) => source.slice(0, offset).split("\n").length;
-    const line = lineAt(range[0]);
-    module.functions.push({ line, lines: lineAt(range[1]) - line + 1 });
+  const addAsync = ({ range }: { range: Deno.lint.Range }): void => {
+    module.asyncLines.push(source.slice(0, range[0]).split("\n").length);
+  };
+  const checkFunction = (node: { async: boolean; range: Deno.lint.Range }): void => {
+    if (node.async) addAsync(node);
   };
   const visitor: Deno.lint.LintVisitor = {
     ImportDeclaration: (node) => addImport(node.source),
@@ -131,9 +83,17 @@ function parse(path: string): Module {
       ),
     ExportAllDeclaration: (node) => addImport(node.source),
     ExportNamedDeclaration: (node) => addImport(node.source),
-    FunctionDeclaration: addFunction,
-    FunctionExpression: addFunction,
-    ArrowFunctionExpression: addFunction,
+    FunctionDeclaration: checkFunction,
+    FunctionExpression: checkFunction,
+    ArrowFunctionExpression: checkFunction,
+    AwaitExpression: addAsync,
+    ForOfStatement: (node) => {
+      if (node.await) addAsync(node);
+    },
+    VariableDeclaration: (node) => {
+      if (node.kind === "await using") addAsync(node);
+    },
+    Identifier: ({ name }) => void module.names.add(name),
   };
   const plugin = { name: "house", rules: { read: { create: () => visitor } } };
   Deno.lint.runPlugin(plugin, path, source);
@@ -145,6 +105,19 @@ const modules = publishedModules().map(parse);
 function mayImport(name: string): boolean {
   return name.startsWith("node:") ||
     PACKAGES.some((allowed) => name === allowed || name.startsWith(`${allowed}/`));
+}
+
+/** Where a module stands: the entry of `LAYERS` that it belongs to, and its layer counted from the top. */
+function placeOf(path: string): { entry: string; layer: number } {
+  const isAt = (entry: string) => entry.endsWith("/") ? path.startsWith(entry) : path === entry;
+  const layer = LAYERS.findIndex((entries) => entries.some(isAt));
+  return { entry: LAYERS[layer]?.find(isAt) ?? "none", layer };
+}
+
+/** Whether an import points down, or stays within a folder. */
+function isAllowed(from: string, to: string): boolean {
+  const [importer, imported] = [placeOf(from), placeOf(to)];
+  return imported.layer > importer.layer || imported.entry === importer.entry;
 }
 
 /** Takes out modules that import none of the others, or that none of them imports, until none is left to take. */
@@ -164,10 +137,6 @@ function places(pattern: RegExp): string[] {
   );
 }
 
-function lineCount(path: string): number {
-  return readText(path).split("\n").length - 1;
-}
-
 Deno.test("a published module imports only published modules, Node's own and the @std packages", () => {
   const published = modules.map((module) => module.path);
   const wrong = modules.flatMap(({ path, imports, packages }) => [
@@ -177,42 +146,37 @@ Deno.test("a published module imports only published modules, Node's own and the
   assertEquals(wrong, []);
 });
 
-Deno.test("every published module has a room, and every room its module", () => {
-  assertEquals(modules.map((module) => module.path).sort(), Object.keys(ROOMS).sort());
+Deno.test("every published module belongs to a layer, and every layer has a module", () => {
+  assertEquals(modules.filter(({ path }) => placeOf(path).layer < 0).map(({ path }) => path), []);
+  const inhabited = new Set(modules.map(({ path }) => placeOf(path).entry));
+  assertEquals([...inhabited].sort(), LAYERS.flat().sort());
 });
 
-Deno.test("imports run one way", () => {
-  const upward = modules.flatMap(({ path, imports }) =>
-    imports.filter((name) => ROOMS[name]?.floor > ROOMS[path]?.floor)
-      .map((name) => `${path} -> ${name}`)
+Deno.test("a published module imports only from lower layers or its own folder", () => {
+  const wrong = modules.flatMap(({ path, imports }) =>
+    imports.filter((name) => !isAllowed(path, name)).map((name) => `${path} -> ${name}`)
   );
-  assertEquals(upward, []);
+  assertEquals(wrong, []);
 });
 
 Deno.test("no published modules import each other in a circle", () => {
   assertEquals(circles(modules), []);
 });
 
-Deno.test("every published module keeps to its room", () => {
-  const over = Object.entries(ROOMS)
-    .filter(([path]) => modules.some((module) => module.path === path))
-    .map(([path, room]) => ({ path, lines: lineCount(path), most: OVER_BUDGET[path] ?? room }))
-    .filter(({ lines, most }) => lines > most.lines)
-    .map(({ path, lines, most }) => `${path}: ${lines} lines, not ${most.lines}`);
-  assertEquals(over, []);
+Deno.test("the wire layer neither awaits nor imports Node's modules", () => {
+  const wire = modules.filter(({ path }) => path.startsWith("_internal/wire/"));
+  const wrong = wire.flatMap(({ path, asyncLines, packages }) => [
+    ...asyncLines.map((line) => `${path}:${line}: async or await`),
+    ...packages.filter((name) => name.startsWith("node:")).map((name) => `${path}: ${name}`),
+  ]);
+  assertEquals(wrong, []);
 });
 
-Deno.test("a reason to be over the budget is given only where one is needed", () => {
-  const idle = Object.keys(OVER_BUDGET).filter((path) => lineCount(path) <= ROOMS[path].lines);
-  assertEquals(idle, []);
-});
-
-Deno.test(`no published function is over ${LONGEST_FUNCTION} lines`, () => {
-  const long = modules.flatMap(({ path, functions }) =>
-    functions.filter(({ lines }) => lines > LONGEST_FUNCTION)
-      .map(({ line, lines }) => `${path}:${line}: ${lines} lines`)
-  );
-  assertEquals(long, []);
+Deno.test("no module below response.ts knows HTTPResponse", () => {
+  const { layer } = placeOf("response.ts");
+  const below = modules.filter(({ path }) => placeOf(path).layer > layer);
+  const wrong = below.filter(({ names }) => names.has("HTTPResponse")).map(({ path }) => path);
+  assertEquals(wrong, []);
 });
 
 Deno.test("no file names a registry's host", () => {
