@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { HTTPConnectionOptions, Transport } from "../../mod.ts";
+import { HTTPConnection, type HTTPConnectionOptions, type Transport } from "../../mod.ts";
 import { ScriptedTransport } from "../parity/transports.ts";
 import { bytes, latin1 } from "../servers/raw.ts";
 
@@ -73,6 +73,16 @@ export function over(...transports: Transport[]): HTTPConnectionOptions {
       return Promise.resolve(next);
     },
   };
+}
+
+/** A transport that answers the first request with the first of these, and so on. */
+export function answering(...answers: string[]): FakeTransport {
+  return new FakeTransport([], { answers });
+}
+
+/** A connection to `example.com` over these transports, one after the other. */
+export function connectionOver(...transports: Transport[]): HTTPConnection {
+  return new HTTPConnection("example.com", over(...transports));
 }
 
 /** A response with a length. */
