@@ -34,7 +34,7 @@ const CALLS: [name: string, call: (reader: LineReader) => Promise<Uint8Array>, a
 ];
 
 for (const [name, call, all] of CALLS) {
-  Deno.test(`${name} until the end, in every delivery`, async () => {
+  Deno.test(`${name} reads everything when it is called until the end, in every delivery`, async () => {
     await everyWay(TEXT, async (transport) => {
       const reader = new LineReader(transport);
       assertEquals(await untilEmpty(() => call(reader)), all);
@@ -48,7 +48,7 @@ Deno.test("readline(0) and read(0) take nothing and do not wait", async () => {
   assertEquals((await reader.readline(0)).length + (await reader.read(0)).length, 0);
 });
 
-Deno.test("readinto() of no bytes takes nothing and does not wait", async () => {
+Deno.test("readinto() takes nothing and does not wait when the buffer has no room", async () => {
   const never: Reader = { read: () => Promise.reject(new Error("read")) };
   assertEquals(await new LineReader(never).readinto(new Uint8Array(0)), 0);
 });
@@ -61,31 +61,31 @@ Deno.test("peek() shows what is buffered and consumes nothing", async () => {
   assertEquals(latin1(await reader.read()), TEXT);
 });
 
-Deno.test("peek() reads the source once where nothing is buffered", async () => {
+Deno.test("peek() reads the source once when nothing is buffered", async () => {
   const reader = new LineReader(new SegmentTransport([bytes("ab"), bytes("cd")]));
   assertEquals(latin1(await reader.peek()), "ab");
   assertEquals(latin1(await reader.peek(4)), "ab");
   assertEquals(latin1(await reader.read()), "abcd");
 });
 
-Deno.test("peek() at the end gives nothing", async () => {
+Deno.test("peek() gives nothing at the end", async () => {
   assertEquals((await reading("").peek()).length, 0);
 });
 
-Deno.test("what peek() gave is a copy", async () => {
+Deno.test("peek() gives a copy", async () => {
   const reader = reading("ab");
   (await reader.peek()).fill(0);
   assertEquals(latin1(await reader.read()), "ab");
 });
 
-Deno.test("what read() gave stays as it is when more is read", async () => {
+Deno.test("read() gives bytes that later reads leave alone", async () => {
   const reader = new LineReader(new SegmentTransport([bytes("ab"), bytes("cd")]));
   const first = await reader.read(2);
   await reader.read();
   assertEquals(latin1(first), "ab");
 });
 
-Deno.test("calls of every kind take up where the one before stopped", async () => {
+Deno.test("LineReader reads on where the last call stopped, whatever calls are mixed", async () => {
   await everyWay(TEXT, async (transport) => {
     const reader = new LineReader(transport);
     assertEquals(latin1(await reader.read(1)), "o");
@@ -98,14 +98,14 @@ Deno.test("calls of every kind take up where the one before stopped", async () =
   });
 });
 
-Deno.test("a line longer than the buffer is read whole", async () => {
+Deno.test("readline() reads a line that is longer than the buffer", async () => {
   const line = "x".repeat(200_000) + "\n";
   const reader = new LineReader(new Blob([line, "rest"]).stream());
   assertEquals(latin1(await reader.readline()), line);
   assertEquals(latin1(await reader.read()), "rest");
 });
 
-Deno.test("200 KB in pieces of 7 KB and lines of 1 KB come whole", async () => {
+Deno.test("readline() reads lines of 1 KB that come in pieces of 7 KB", async () => {
   const line = "y".repeat(999) + "\n";
   const all = bytes(line.repeat(200));
   const segments = Array.from({ length: 29 }, (_, i) => all.subarray(i * 7000, (i + 1) * 7000));
@@ -115,7 +115,7 @@ Deno.test("200 KB in pieces of 7 KB and lines of 1 KB come whole", async () => {
   assert(lines.slice(0, 200).every((one) => one === line));
 });
 
-Deno.test("the source is not read ahead of the first call", () => {
+Deno.test("LineReader() does not read the source before the first call", () => {
   let reads = 0;
   const reader = new LineReader({
     read: () => {
@@ -127,7 +127,7 @@ Deno.test("the source is not read ahead of the first call", () => {
   assertEquals(reads, 0);
 });
 
-Deno.test("the source is not read where a line is buffered", async () => {
+Deno.test("readline() does not read the source when a line is buffered", async () => {
   let reads = 0;
   const inner = new SegmentTransport([bytes("a\nb\n"), bytes("c")]);
   const reader = new LineReader({
@@ -141,7 +141,7 @@ Deno.test("the source is not read where a line is buffered", async () => {
   assertEquals(reads, 1);
 });
 
-Deno.test("after the end the source is not read again", async () => {
+Deno.test("LineReader does not read the source again after its end", async () => {
   let reads = 0;
   const reader = new LineReader({
     read: () => {
@@ -153,44 +153,44 @@ Deno.test("after the end the source is not read again", async () => {
   assertEquals(reads, 1);
 });
 
-Deno.test("a byte stream is read, and locked", async () => {
+Deno.test("LineReader() locks the byte stream that it reads", async () => {
   const stream = new Blob([TEXT]).stream();
   const reader = new LineReader(stream);
   assertEquals(stream.locked, true);
   assertEquals(latin1(await reader.read()), TEXT);
 });
 
-Deno.test("a stream of chunks is read", async () => {
+Deno.test("readline() reads a stream of chunks", async () => {
   const chunks = ["one\r", "", "\ntwo\n\nfo", "ur"].map(bytes);
   const reader = new LineReader(ReadableStream.from(chunks));
   assertEquals(await untilEmpty(() => reader.readline()), ["one\r\n", "two\n", "\n", "four", ""]);
 });
 
-Deno.test("a chunk larger than the buffer comes whole", async () => {
+Deno.test("readline() reads a chunk that is larger than the buffer", async () => {
   const big = bytes("z".repeat(150_000));
   const reader = new LineReader(ReadableStream.from([big, bytes("\nend")]));
   assertEquals((await reader.readline()).length, 150_001);
   assertEquals(latin1(await reader.read()), "end");
 });
 
-Deno.test("a stream of strings is a TypeError", async () => {
+Deno.test("read() throws a TypeError when the stream is one of strings", async () => {
   const stream = ReadableStream.from(["one"]) as unknown as ReadableStream<Uint8Array>;
   await assertRejects(() => new LineReader(stream).read(), TypeError);
 });
 
-Deno.test("a locked stream is a TypeError", () => {
+Deno.test("LineReader() throws a TypeError when the stream is locked", () => {
   const stream = new Blob([TEXT]).stream();
   stream.getReader();
   assertThrows(() => new LineReader(stream), TypeError);
 });
 
-Deno.test("an error of the source passes through", async () => {
+Deno.test("readline() throws the source's own error", async () => {
   const error = new Deno.errors.ConnectionReset("reset");
   const reader = new LineReader({ read: () => Promise.reject(error) });
   assertEquals(await assertRejects(() => reader.readline()) === error, true);
 });
 
-Deno.test("what came before an error of the source is not lost", async () => {
+Deno.test("peek() shows what came before an error of the source", async () => {
   const error = new Deno.errors.ConnectionReset("reset");
   const inner = new SegmentTransport([bytes("abc")]);
   const reader = new LineReader({
@@ -209,7 +209,7 @@ const BAD: [name: string, call: (reader: LineReader) => Promise<unknown>][] = [
 ];
 
 for (const [name, call] of BAD) {
-  Deno.test(`LineReader.${name} is a TypeError and takes nothing`, async () => {
+  Deno.test(`${name} throws a TypeError and takes nothing`, async () => {
     const reader = reading(TEXT);
     await assertRejects(() => call(reader), TypeError);
     assertEquals(latin1(await reader.read()), TEXT);
