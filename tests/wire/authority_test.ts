@@ -36,7 +36,7 @@ const SPLIT: [given: [host: string, port?: number | null], host: string, port: n
 ];
 
 for (const [given, host, port] of SPLIT) {
-  Deno.test(`splitHostPort(${JSON.stringify(given).slice(1, -1)}) is ${host} and ${port}`, () => {
+  Deno.test(`splitHostPort(${JSON.stringify(given).slice(1, -1)}) gives ${host} and ${port}`, () => {
     assertEquals(splitHostPort(given[0], given[1], 80), { host, port });
   });
 }
@@ -71,20 +71,20 @@ const REFUSED: [host: string, port?: number][] = [
 ];
 
 for (const [host, port] of REFUSED) {
-  Deno.test(`splitHostPort(${JSON.stringify(host)}, ${port}) is an InvalidURL`, () => {
+  Deno.test(`splitHostPort(${JSON.stringify(host)}, ${port}) throws an InvalidURL`, () => {
     assertThrows(() => splitHostPort(host, port, 80), InvalidURL);
   });
 }
 
-Deno.test("splitHostPort refuses a host that is no string", () => {
+Deno.test("splitHostPort() throws a TypeError when the host is not a string", () => {
   assertThrows(() => splitHostPort(1 as unknown as string, 80, 80), TypeError);
 });
 
-Deno.test("splitHostPort names the port that it refuses", () => {
+Deno.test("splitHostPort() quotes the port that it refuses", () => {
   assertThrows(() => splitHostPort("example.com:http", null, 80), InvalidURL, '"http"');
 });
 
-Deno.test("splitHostPort does not show a host's line breaks raw in its message", () => {
+Deno.test("splitHostPort() escapes line breaks of the host in its message", () => {
   const error = assertThrows(() => splitHostPort("a\r\nb", null, 80), InvalidURL);
   assertEquals(/[\r\n]/.test(error.message), false);
 });
@@ -105,7 +105,7 @@ const URI_HOSTS: [host: string, spelled: string][] = [
 ];
 
 for (const [host, spelled] of URI_HOSTS) {
-  Deno.test(`uriHost(${JSON.stringify(host)}) is ${JSON.stringify(spelled)}`, () => {
+  Deno.test(`uriHost(${JSON.stringify(host)}) gives ${JSON.stringify(spelled)}`, () => {
     assertEquals(uriHost(host), spelled);
   });
 }
@@ -114,7 +114,7 @@ for (const [host, spelled] of URI_HOSTS) {
 for (
   const host of ["\xfc@evil.example", "\xfc/evil", "\xfc?evil", "\xfc#evil", "\xfc\\evil", "\xfc:1"]
 ) {
-  Deno.test(`uriHost refuses ${JSON.stringify(host)}, which is no domain name`, () => {
+  Deno.test(`uriHost(${JSON.stringify(host)}) throws an InvalidURL, since that is not a domain name`, () => {
     assertThrows(() => uriHost(host), InvalidURL);
   });
 }
@@ -133,7 +133,7 @@ const HOST_FIELDS: [host: string, port: number, defaultPort: number, value: stri
 ];
 
 for (const [host, port, defaultPort, value] of HOST_FIELDS) {
-  Deno.test(`hostField of ${host} and ${port} is ${JSON.stringify(value)} by default ${defaultPort}`, () => {
+  Deno.test(`hostField() gives ${JSON.stringify(value)} for ${host} and ${port} when the default is ${defaultPort}`, () => {
     assertEquals(hostField({ host, port }, defaultPort), value);
   });
 }
@@ -165,7 +165,7 @@ const AUTHORITIES: [target: string, authority: string | null][] = [
 ];
 
 for (const [target, authority] of AUTHORITIES) {
-  Deno.test(`authorityOf(${JSON.stringify(target)}) is ${JSON.stringify(authority)}`, () => {
+  Deno.test(`authorityOf(${JSON.stringify(target)}) gives ${JSON.stringify(authority)}`, () => {
     assertEquals(authorityOf(target), authority);
   });
 }
