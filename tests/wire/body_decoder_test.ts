@@ -67,16 +67,16 @@ async function left(source: Buffered): Promise<string> {
 }
 
 const BODIES: [name: string, make: () => BodyDecoder, wire: string, text: string][] = [
-  ["length", () => ofLength(5), "hello", "hello"],
-  ["length 0", () => ofLength(0), "", ""],
-  ["chunked", chunked, "3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n", "hello"],
-  ["chunked, empty", chunked, "0\r\n\r\n", ""],
-  ["chunked with trailers", chunked, "5\r\nhello\r\n0\r\nA: b\r\nC: d\r\n\r\n", "hello"],
+  ["a body by length", () => ofLength(5), "hello", "hello"],
+  ["an empty body by length", () => ofLength(0), "", ""],
+  ["a chunked body", chunked, "3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n", "hello"],
+  ["an empty chunked body", chunked, "0\r\n\r\n", ""],
+  ["a chunked body with trailers", chunked, "5\r\nhello\r\n0\r\nA: b\r\nC: d\r\n\r\n", "hello"],
 ];
 
 for (const [name, make, wire, text] of BODIES) {
   for (const room of [1, 2, 1000]) {
-    Deno.test(`${name}: decoded ${room} bytes at a time, what follows is left`, async () => {
+    Deno.test(`decoderFor() decodes ${name} by ${room} and leaves what follows`, async () => {
       await everyWay(`${wire}BEHIND`, async (transport) => {
         const source = new Buffered(transport);
         const decoder = make();
@@ -86,7 +86,7 @@ for (const [name, make, wire, text] of BODIES) {
     });
   }
 
-  Deno.test(`${name}: an end of the source before the end of the body is told`, async () => {
+  Deno.test(`decoderFor() reports ${name} as incomplete when it is cut anywhere`, async () => {
     // The last chunk's line is the end, whether or not the blank line came.
     const end = wire.includes("0\r\n") ? wire.indexOf("0\r\n") + 3 : wire.length;
     for (let count = 0; count < end; count++) {
@@ -96,7 +96,7 @@ for (const [name, make, wire, text] of BODIES) {
   });
 }
 
-Deno.test("until close: all there is, and its end is the end of the source", async () => {
+Deno.test("decoderFor() takes everything up to the end of the source when a body goes until close", async () => {
   await everyWay("hello", async (transport) => {
     assertEquals(await decode(untilClose(), new Buffered(transport)), {
       text: "hello",
@@ -105,7 +105,7 @@ Deno.test("until close: all there is, and its end is the end of the source", asy
   });
 });
 
-Deno.test("length counts down, and is null where it is not known", () => {
+Deno.test("length counts down when it is known, and is null when it is not", () => {
   const source = new Buffered(new SegmentTransport([]));
   source.unread(bytes("hello"));
   const decoder = ofLength(5);
@@ -120,7 +120,7 @@ Deno.test("took() counts bytes that went another way", () => {
   assertEquals([decoder.length, decoder.ended], [0, true]);
 });
 
-Deno.test("a chunk's data is certain as far as the chunk goes", async () => {
+Deno.test("ahead() counts the rest of the current chunk, whether or not it has come", async () => {
   const source = new Buffered(new SegmentTransport([bytes("5\r\nhe")]));
   const decoder = chunked();
   assertEquals(decoder.ahead(), 0);
@@ -128,7 +128,7 @@ Deno.test("a chunk's data is certain as far as the chunk goes", async () => {
   assertEquals([decoder.ready(source), decoder.ahead()], [2, 5]);
 });
 
-Deno.test("pull() takes the framing out of a whole run of chunks", async () => {
+Deno.test("pull() removes the framing of a whole run of chunks", async () => {
   const source = new Buffered(new SegmentTransport([bytes("1\r\na\r\n2\r\nbc\r\n1\r\nd\r\n")]));
   await source.fill();
   const target = new Uint8Array(10);
@@ -136,7 +136,7 @@ Deno.test("pull() takes the framing out of a whole run of chunks", async () => {
   assertEquals(latin1(target.subarray(0, 4)), "abcd");
 });
 
-Deno.test("pull() moves what stands before broken framing, and says what is broken", async () => {
+Deno.test("pull() moves what precedes broken framing, and keeps the error for ready()", async () => {
   const source = new Buffered(new SegmentTransport([bytes("1\r\na\r\nz\r\n")]));
   await source.fill();
   const decoder = chunked();
@@ -145,7 +145,7 @@ Deno.test("pull() moves what stands before broken framing, and says what is brok
   assertThrows(() => decoder.ready(source), ProtocolError);
 });
 
-Deno.test("content that fills the target leaves what follows it alone", async () => {
+Deno.test("pull() does not look behind the content when it fills the target", async () => {
   const source = new Buffered(new SegmentTransport([bytes("1\r\naXX")]));
   await source.fill();
   const decoder = chunked();
@@ -158,7 +158,7 @@ const SIZES = ["5", "05", `${"0".repeat(100)}5`, "5 ", "5\t", "5 \t ;a", "5;", "
 const EXTENSIONS = ['5;a="b c"', "5;a=b;c", "5;;", "5; a = b", "5;\xe9", "5;5"];
 
 for (const size of [...SIZES, ...EXTENSIONS]) {
-  Deno.test(`chunk size line ${JSON.stringify(size)} is taken`, async () => {
+  Deno.test(`ready() accepts the chunk-size line ${JSON.stringify(size.slice(0, 20))}`, async () => {
     await everyWay(`${size}\r\nhello\r\n0\r\n\r\n`, async (transport) => {
       const decoded = await decode(chunked(), new Buffered(transport));
       assertEquals(decoded, { text: "hello", whole: true });
@@ -167,7 +167,7 @@ for (const size of [...SIZES, ...EXTENSIONS]) {
 }
 
 for (const [size, count] of [["a", 10], ["A", 10], ["fF", 255], ["0fF0", 4080]] as const) {
-  Deno.test(`chunk size ${size} is ${count}`, async () => {
+  Deno.test(`ready() reads the chunk size ${size} as ${count}`, async () => {
     const body = "x".repeat(count);
     assertEquals((await decodeText(`${size}\r\n${body}\r\n0\r\n\r\n`)).text, body);
   });
@@ -207,14 +207,14 @@ const REFUSED = [
 ];
 
 for (const size of REFUSED) {
-  Deno.test(`chunk size line ${JSON.stringify(size.slice(0, 20))} is refused`, async () => {
+  Deno.test(`ready() throws a ProtocolError when a chunk-size line is ${JSON.stringify(size.slice(0, 20))}`, async () => {
     await everyWay(`1\r\na\r\n${size}\r\nhello\r\n0\r\n\r\n`, async (transport) => {
       await assertRejects(() => decode(chunked(), new Buffered(transport)), ProtocolError);
     });
   });
 }
 
-Deno.test("the largest size is 2^53-1", async () => {
+Deno.test("ready() accepts a chunk size of 2^53-1", async () => {
   const source = new Buffered(new SegmentTransport([bytes("1FFFFFFFFFFFFF\r\nx")]));
   const decoder = chunked();
   await source.fill();
@@ -238,18 +238,18 @@ const LINE_ENDS: [name: string, wire: string][] = [
 ];
 
 for (const [name, wire] of LINE_ENDS) {
-  Deno.test(`${name} is refused`, async () => {
+  Deno.test(`ready() throws a ProtocolError when there is ${name}`, async () => {
     await everyWay(wire, async (transport) => {
       await assertRejects(() => decode(chunked(), new Buffered(transport)), ProtocolError);
     });
   });
 }
 
-Deno.test("a bare LF within an extension's line is its end, and refused", async () => {
+Deno.test("ready() throws a ProtocolError when a bare LF stands within an extension", async () => {
   await assertRejects(() => decodeText("5;a=b\nc\r\nhello\r\n0\r\n\r\n"), ProtocolError);
 });
 
-Deno.test("a wrong byte behind the data is refused before a second one has come", async () => {
+Deno.test("ready() refuses a wrong byte behind the data before a second one has come", async () => {
   const source = new Buffered(new SegmentTransport([bytes("1\r\naX")]));
   await source.fill();
   const decoder = chunked();
@@ -264,21 +264,21 @@ function sizeLine(size: number): string {
 
 const WIDE = { extensions: 1 << 20 };
 
-Deno.test("a size line of 65536 bytes is taken", async () => {
+Deno.test("ready() accepts a chunk-size line of 65536 bytes", async () => {
   const { text } = await decodeText(`${sizeLine(65536)}hello\r\n0\r\n\r\n`, chunked(WIDE));
   assertEquals(text, "hello");
 });
 
-Deno.test("a size line of 65537 bytes is a LineTooLong", async () => {
+Deno.test("ready() throws a LineTooLong when a chunk-size line has 65537 bytes", async () => {
   const wire = `${sizeLine(65537)}hello\r\n0\r\n\r\n`;
   await assertRejects(() => decodeText(wire, chunked(WIDE)), LineTooLong, "chunk size");
 });
 
-Deno.test("a size line without end is a LineTooLong", async () => {
+Deno.test("ready() throws a LineTooLong when a chunk-size line does not end", async () => {
   await assertRejects(() => decodeText("5;".padEnd(70_000, "x")), LineTooLong, "chunk size");
 });
 
-Deno.test("extensions of 65536 bytes in all are taken, one byte more is an HTTPException", async () => {
+Deno.test("ready() accepts 65536 bytes of extensions, and throws an HTTPException at one more", async () => {
   const wire = (size: number) => `${sizeLine(40_000)}hello\r\n${sizeLine(size)}hello\r\n0\r\n\r\n`;
   // A size and a line end are three bytes of a line.
   const fits = 65536 - (40_000 - 3) + 3;
@@ -287,14 +287,14 @@ Deno.test("extensions of 65536 bytes in all are taken, one byte more is an HTTPE
 });
 
 for (const [count, over] of [[100, false], [101, true]] as const) {
-  Deno.test(`${count} trailer lines are ${over ? "an HTTPException" : "taken"}`, async () => {
+  Deno.test(`ready() ${over ? "throws an HTTPException" : "succeeds"} when there are ${count} trailer lines`, async () => {
     const wire = `0\r\n${"A: b\r\n".repeat(count)}\r\n`;
     if (over) await assertRejects(() => decodeText(wire), HTTPException, "trailers");
     else assertEquals((await decodeText(wire)).whole, true);
   });
 }
 
-Deno.test("an endless trailer section is refused at its 101st line", async () => {
+Deno.test("ready() refuses an endless trailer section at its 101st line", async () => {
   const source = new Buffered(new SegmentTransport([bytes("0\r\n" + "A: b\r\n".repeat(101))]));
   await source.fill();
   assertThrows(() => chunked().ready(source), HTTPException);
@@ -305,23 +305,23 @@ function trailerLine(size: number): string {
   return `A: ${"x".repeat(size - 5)}\r\n`;
 }
 
-Deno.test("a trailer line of 65536 bytes is taken", async () => {
+Deno.test("ready() accepts a trailer line of 65536 bytes", async () => {
   assertEquals((await decodeText(`0\r\n${trailerLine(65536)}\r\n`)).whole, true);
 });
 
-Deno.test("a trailer line of 65537 bytes is a LineTooLong", async () => {
+Deno.test("ready() throws a LineTooLong when a trailer line has 65537 bytes", async () => {
   const wire = `0\r\n${trailerLine(65537)}\r\n`;
   await assertRejects(() => decodeText(wire), LineTooLong, "trailer line");
 });
 
-Deno.test("trailers are there once the end was seen, and not before", async () => {
+Deno.test("trailers is null until the end of the body was seen", async () => {
   const decoder = chunked();
   assertEquals(decoder.trailers, null);
   await decodeText("0\r\nA: b\r\na: c \r\n\r\n", decoder);
   assertEquals(decoder.trailers?.fields, ["A", "b", "a", "c "]);
 });
 
-Deno.test("a trailer line that is no field is a defect", async () => {
+Deno.test("trailers reports a defect when a line is not a field", async () => {
   const decoder = chunked();
   await decodeText("0\r\nno colon\r\nA: b\r\n\r\n", decoder);
   assertEquals(decoder.trailers?.fields, ["A", "b"]);
@@ -329,12 +329,12 @@ Deno.test("a trailer line that is no field is a defect", async () => {
 });
 
 for (const line of ["A: \0", "A: b\rc", "Content-Length : 5"]) {
-  Deno.test(`trailer ${JSON.stringify(line)} is refused`, async () => {
+  Deno.test(`ready() throws a ProtocolError when a trailer is ${JSON.stringify(line)}`, async () => {
     await assertRejects(() => decodeText(`0\r\n${line}\r\n\r\n`), ProtocolError);
   });
 }
 
-Deno.test("framing fields in the trailers are fields like any other", async () => {
+Deno.test("trailers treats framing fields as any other field", async () => {
   const decoder = chunked();
   const { text } = await decodeText("1\r\na\r\n0\r\nContent-Length: 9\r\n\r\n", decoder);
   assertEquals([text, decoder.trailers?.fields], ["a", ["Content-Length", "9"]]);
