@@ -62,17 +62,17 @@ async function parse(
 
 const SECTIONS: [name: string, kind: SectionKind, text: string, ends: number[]][] = [
   ["fields", FIELDS, "A: 1\r\nB: 2\r\n\r\n", [6, 12, 14]],
-  ["fields, empty", FIELDS, "\r\n", [2]],
+  ["no fields", FIELDS, "\r\n", [2]],
   ["fields with bare LF", FIELDS, "A: 1\nB: 2\n\n", [5, 10, 11]],
-  ["fields, empty, with bare LF", FIELDS, "\n", [1]],
+  ["no fields, with bare LF", FIELDS, "\n", [1]],
   ["a head", HEAD, "HTTP/1.1 200 OK\r\nA: 1\r\n\r\n", [17, 23, 25]],
   ["a head without fields", HEAD, "HTTP/1.1 200 OK\r\n\r\n", [17, 19]],
   ["trailers", TRAILERS, "A: 1\r\n\r\n", [6, 8]],
-  ["trailers, empty", TRAILERS, "\r\n", [2]],
+  ["no trailers", TRAILERS, "\r\n", [2]],
 ];
 
 for (const [name, kind, text, ends] of SECTIONS) {
-  Deno.test(`${name}: the lines are found in every delivery, what follows is left`, async () => {
+  Deno.test(`scan() finds the lines of ${name} in every delivery, and leaves what follows`, async () => {
     await everyWay(`${text}BEHIND\r\n\r\n`, async (transport) => {
       const source = new Buffered(transport);
       const scanned = await scan(source, kind);
@@ -82,14 +82,14 @@ for (const [name, kind, text, ends] of SECTIONS) {
     });
   });
 
-  Deno.test(`${name}: cut anywhere, the section is not whole`, async () => {
+  Deno.test(`scan() reports ${name} as incomplete when cut anywhere`, async () => {
     for (let count = 0; count < text.length; count++) {
       assertEquals(await scanText(text.slice(0, count), kind), null, `after ${count} bytes`);
     }
   });
 }
 
-Deno.test("a CR that is the last byte so far is neither bare nor a line end", async () => {
+Deno.test("scan() waits for the next byte when a CR is the last one so far", async () => {
   const scanned = await scan(
     new Buffered(new SegmentTransport([bytes("A: 1\r"), bytes("\n\r"), bytes("\n")])),
   );
@@ -98,7 +98,7 @@ Deno.test("a CR that is the last byte so far is neither bare nor a line end", as
 
 /** Trailers must not end in a bare LF: CVE-2025-22871. */
 for (const text of ["\n", "A: 1\n\r\n", "A: 1\r\n\n"]) {
-  Deno.test(`trailers ${JSON.stringify(text)} are a ProtocolError`, async () => {
+  Deno.test(`scan() throws a ProtocolError when the trailers are ${JSON.stringify(text)}`, async () => {
     await assertRejects(() => scanText(text, TRAILERS), ProtocolError);
   });
 }
@@ -118,34 +118,34 @@ const LIMITS: [
 ];
 
 for (const [name, limits, fits, over, error] of LIMITS) {
-  Deno.test(`the limit of ${name}: up to it and over it`, async () => {
+  Deno.test(`scan() accepts a section at the limit of ${name}, and refuses one over it`, async () => {
     assertEquals((await scanText(fits, FIELDS, limits))?.text, fits);
     const thrown = await assertRejects(() => scanText(over, FIELDS, limits), error);
     assertEquals(thrown.constructor, error);
   });
 }
 
-Deno.test("the limit of the whole section: up to it and over it", async () => {
+Deno.test("scan() accepts a section at the limit of its size, and refuses one over it", async () => {
   const text = "A: 1\r\nB: 2\r\n\r\n";
   assertEquals((await scanText(text, FIELDS, { bytes: text.length }))?.text, text);
   const limits = { bytes: text.length - 1 };
   await assertRejects(() => scanText(text, FIELDS, limits), HTTPException, "bytes");
 });
 
-Deno.test("a head's limit of fields does not count its first line", async () => {
+Deno.test("scan() does not count the start line of a head as a field", async () => {
   const head = "HTTP/1.1 200 OK\r\nA:\r\nB:\r\n\r\n";
   assertEquals((await scanText(head, HEAD, { count: 2 }))?.text, head);
   await assertRejects(() => scanText(head, HEAD, { count: 1 }), HTTPException);
 });
 
-Deno.test("the limits name what is too much", async () => {
+Deno.test("scan() names the kind of line that is too long", async () => {
   const wide = "x".repeat(70_000);
   await assertRejects(() => scanText(wide, HEAD), LineTooLong, "status line");
   await assertRejects(() => scanText(wide, FIELDS), LineTooLong, "header line");
   await assertRejects(() => scanText(wide, TRAILERS), LineTooLong, "trailer line");
 });
 
-Deno.test("the default limits are CPython's, and 1 MiB for a whole section", () => {
+Deno.test("DEFAULT_LIMITS are CPython's, and 1 MiB for a whole section", () => {
   assertEquals(DEFAULT_LIMITS, { line: 65536, count: 100, bytes: 1048576 });
 });
 
@@ -181,7 +181,7 @@ const PARSED: [lines: string, fields: string[]][] = [
 ];
 
 for (const [lines, fields] of PARSED) {
-  Deno.test(`${JSON.stringify(lines)} is read as fields`, async () => {
+  Deno.test(`parseFieldLines() reads the fields of ${JSON.stringify(lines)}`, async () => {
     assertEquals(await parse(lines), { fields, defects: [] });
   });
 }
@@ -205,27 +205,27 @@ const DEFECTS: [line: string, problem: HeaderDefect["problem"]][] = [
 ];
 
 for (const [line, problem] of DEFECTS) {
-  Deno.test(`${JSON.stringify(line)} is a defect: ${problem}; its neighbours count`, async () => {
+  Deno.test(`parseFieldLines() reports ${problem} for ${JSON.stringify(line)}, and keeps its neighbours`, async () => {
     const { fields, defects } = await parse(`A: 1\r\n${line}\r\nB: 2`);
     assertEquals(fields, ["A", "1", "B", "2"]);
     assertEquals(defects, [{ problem, line }]);
   });
 }
 
-Deno.test("a fold with nothing before it is a defect", async () => {
+Deno.test("parseFieldLines() reports a stray fold when a section starts with one", async () => {
   assertEquals(await parse(" b\r\nA: 1"), {
     fields: ["A", "1"],
     defects: [{ problem: "stray-fold", line: " b" }],
   });
 });
 
-Deno.test("a fold behind a defect is a defect too, not a part of the field before", async () => {
+Deno.test("parseFieldLines() reports a stray fold when one follows a defect", async () => {
   const { fields, defects } = await parse("A: 1\r\nno colon\r\n b\r\nB: 2");
   assertEquals(fields, ["A", "1", "B", "2"]);
   assertEquals(defects.map(({ problem }) => problem), ["no-colon", "stray-fold"]);
 });
 
-Deno.test("a line of blanks is a fold, not the end of the section", async () => {
+Deno.test("parseFieldLines() takes a line of blanks for a fold, not for the end of the section", async () => {
   assertEquals((await parse("A: 1\r\n \t\r\nB: 2")).fields, ["A", "1 ", "B", "2"]);
 });
 
@@ -259,25 +259,25 @@ const REFUSED = [
 ];
 
 for (const lines of REFUSED) {
-  Deno.test(`${JSON.stringify(lines)} is a ProtocolError`, async () => {
+  Deno.test(`parseFieldLines() throws a ProtocolError when a section has ${JSON.stringify(lines)}`, async () => {
     await assertRejects(() => parse(lines), ProtocolError);
   });
 }
 
-Deno.test("a CR in front of a line's CRLF is a bare one", async () => {
+Deno.test("parseFieldLines() takes a CR in front of a CRLF for a bare one", async () => {
   await assertRejects(() => parse("A: b\r"), ProtocolError);
 });
 
-Deno.test("a NUL in one line refuses the whole section", async () => {
+Deno.test("parseFieldLines() refuses the whole section when one line has a NUL", async () => {
   await assertRejects(() => parse("A: 1\r\nB: \0\r\nC: 3"), ProtocolError);
 });
 
-Deno.test("the fields from a line on are parsed, the start line is not", async () => {
+Deno.test("parseFieldLines() starts at the given line, behind a start line", async () => {
   const { text, scanner } = (await scanText("HTTP/1.1 200 OK\r\nA: 1\r\n\r\n", HEAD))!;
   assertEquals(parseFieldLines(text, scanner, 1).fields, ["A", "1"]);
 });
 
-Deno.test("what broke a section is thrown each time it is scanned", async () => {
+Deno.test("scan() throws again when it is called again on a broken section", async () => {
   const source = new Buffered(new SegmentTransport([bytes("A: 1\nB")]));
   await source.fill();
   const scanner = new SectionScanner(TRAILERS, DEFAULT_LIMITS);
