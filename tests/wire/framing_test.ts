@@ -52,12 +52,12 @@ const BODILESS: [method: string, status: number, lines: string, framing: unknown
 
 for (const [method, status, lines, expected] of BODILESS) {
   const { delimiter } = expected as Framing;
-  Deno.test(`${status} to ${method} with ${JSON.stringify(lines)} is ${delimiter}`, () => {
+  Deno.test(`frame() gives "${delimiter}" for ${status} to ${method} with ${JSON.stringify(lines)}`, () => {
     assertEquals(framing(lines, 11, status, method) as unknown, expected);
   });
 }
 
-Deno.test("without framing fields the body goes on until close", () => {
+Deno.test('frame() gives "close" when there are no framing fields', () => {
   assertEquals(framing("") as unknown, CLOSE);
 });
 
@@ -82,7 +82,7 @@ const LENGTHS: [lines: string, length: number][] = [
 ];
 
 for (const [lines, count] of LENGTHS) {
-  Deno.test(`${JSON.stringify(lines.slice(0, 60))} is a length of ${count}`, () => {
+  Deno.test(`frame() gives a length of ${count} for ${JSON.stringify(lines.slice(0, 60))}`, () => {
     assertEquals(framing(lines), length(count));
   });
 }
@@ -119,14 +119,14 @@ const NO_LENGTHS = [
 ];
 
 for (const lines of NO_LENGTHS) {
-  Deno.test(`${JSON.stringify(lines)} is a ProtocolError`, () => {
+  Deno.test(`frame() throws a ProtocolError when the fields are ${JSON.stringify(lines)}`, () => {
     assertThrows(() => framing(lines), ProtocolError);
   });
 }
 
 /** Spellings of Transfer-Encoding that are exactly `chunked`. */
 for (const value of ["chunked", "Chunked", "CHUNKED", "chunked ", "chunked\t"]) {
-  Deno.test(`Transfer-Encoding: ${JSON.stringify(value)} is chunked`, () => {
+  Deno.test(`frame() gives "chunked" for Transfer-Encoding: ${JSON.stringify(value)}`, () => {
     assertEquals(framing(`Transfer-Encoding: ${value}`) as unknown, CHUNKED);
   });
 }
@@ -155,7 +155,7 @@ const CODINGS = [
 ];
 
 for (const lines of CODINGS) {
-  Deno.test(`${JSON.stringify(lines)} is an UnknownTransferEncoding`, () => {
+  Deno.test(`frame() throws an UnknownTransferEncoding when the fields are ${JSON.stringify(lines)}`, () => {
     assertThrows(() => framing(lines), UnknownTransferEncoding);
   });
 }
@@ -169,17 +169,17 @@ const BOTH = [
 ];
 
 for (const lines of BOTH) {
-  Deno.test(`${JSON.stringify(lines)} is chunked, and closes`, () => {
+  Deno.test(`frame() gives "chunked" and closes for ${JSON.stringify(lines)}`, () => {
     assertEquals(framing(lines) as unknown, { ...CHUNKED, willClose: true });
   });
 }
 
-Deno.test("Transfer-Encoding other than chunked is refused with a Content-Length too", () => {
+Deno.test("frame() throws an UnknownTransferEncoding when identity stands beside a Content-Length", () => {
   const lines = "Content-Length: 5\nTransfer-Encoding: identity";
   assertThrows(() => framing(lines), UnknownTransferEncoding);
 });
 
-Deno.test("Transfer-Encoding in HTTP/1.0 is chunked, and closes", () => {
+Deno.test('frame() gives "chunked" and closes when HTTP/1.0 has Transfer-Encoding', () => {
   const lines = "Transfer-Encoding: chunked\nConnection: keep-alive";
   assertEquals(framing(lines, 10) as unknown, { ...CHUNKED, willClose: true });
 });
@@ -208,13 +208,13 @@ const CLOSING: [lines: string, closes11: boolean, closes10: boolean][] = [
 
 for (const [lines, closes11, closes10] of CLOSING) {
   const kept = [closes11, closes10].map((closes) => closes ? "closes" : "keeps");
-  Deno.test(`${JSON.stringify(lines)}: HTTP/1.1 ${kept[0]}, HTTP/1.0 ${kept[1]}`, () => {
+  Deno.test(`frame() ${kept[0]} HTTP/1.1 and ${kept[1]} HTTP/1.0 when the fields are ${JSON.stringify(lines)}`, () => {
     const all = `Content-Length: 0\n${lines}`;
     assertEquals([framing(all, 11).willClose, framing(all, 10).willClose], [closes11, closes10]);
   });
 }
 
-Deno.test("fields with names of the same length are none of framing", () => {
+Deno.test("frame() ignores fields whose names have the length of a framing field's", () => {
   const lines = "Content-Lengtx: 5\nTransfer-Encodinx: gzip\nConnectiox: close\nContent-Length: 3";
   assertEquals(framing(lines), length(3));
 });
@@ -237,7 +237,7 @@ const SHOWN: [name: string, head: string, body: string, shown: unknown[]][] = [
 ];
 
 for (const [name, head, body, shown] of SHOWN) {
-  Deno.test(`a response with ${name}`, async () => {
+  Deno.test(`HTTPResponse shows the framing of a response with ${name}`, async () => {
     const response = await begun(`HTTP/1.1 200 OK\r\n${head}\r\n\r\n${body}`);
     const { chunked, will_close, length } = response;
     assertEquals([chunked, will_close, length, await response.text()], shown);
