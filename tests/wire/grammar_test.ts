@@ -32,15 +32,15 @@ function characters(from: number, to: number): string {
 
 const sorted = (text: string) => [...text].sort().join("");
 
-Deno.test("a token is made of tchars, and of nothing else", () => {
+Deno.test("isToken() accepts tchars and nothing else", () => {
   assertEquals(taken((c) => isToken(`a${c}b`)), sorted(TCHARS));
 });
 
-Deno.test("a token of one character is one", () => assertEquals(isToken("a"), true));
+Deno.test("isToken() accepts a single character", () => assertEquals(isToken("a"), true));
 
-Deno.test("the empty string is no token", () => assertEquals(isToken(""), false));
+Deno.test("isToken() refuses the empty string", () => assertEquals(isToken(""), false));
 
-Deno.test("isToken looks at the given range only", () => {
+Deno.test("isToken() looks at the given range only", () => {
   assertEquals([isToken(" ab ", 1, 3), isToken(" ab ", 0, 3), isToken(" ab ", 1, 4)], [
     true,
     false,
@@ -48,73 +48,73 @@ Deno.test("isToken looks at the given range only", () => {
   ]);
 });
 
-Deno.test("isToken of an empty range is false", () => assertEquals(isToken("ab", 1, 1), false));
+Deno.test("isToken() refuses an empty range", () => assertEquals(isToken("ab", 1, 1), false));
 
-Deno.test("a method is made of tchars, and of nothing else", () => {
+Deno.test("checkMethod() accepts tchars and nothing else", () => {
   assertEquals(taken((c) => checkMethod(`G${c}T`)), sorted(TCHARS));
 });
 
 for (const method of ["", " GET", "GET ", "GET /x HTTP/1.1\r\nX: y", 1, null, undefined]) {
-  Deno.test(`the method ${JSON.stringify(method)} is a TypeError`, () => {
+  Deno.test(`checkMethod() throws a TypeError when the method is ${JSON.stringify(method)}`, () => {
     assertThrows(() => checkMethod(method as string), TypeError);
   });
 }
 
-Deno.test("a target is made of visible US-ASCII, and of nothing else", () => {
+Deno.test("checkTarget() accepts visible US-ASCII and nothing else", () => {
   assertEquals(taken((c) => checkTarget(`/a${c}b`)), characters(0x21, 0x7e));
 });
 
-Deno.test("a control or a space in a target is an InvalidURL, as in CPython", () => {
+Deno.test("checkTarget() throws an InvalidURL when there is a control or a space, as CPython does", () => {
   for (const c of characters(0, 0x20) + "\x7f") {
     assertThrows(() => checkTarget(`/a${c}b`), InvalidURL);
   }
 });
 
 for (const target of ["/caf\xe9", "/\u20ac", 1, null, undefined]) {
-  Deno.test(`the target ${JSON.stringify(target)} is a TypeError`, () => {
+  Deno.test(`checkTarget() throws a TypeError when the target is ${JSON.stringify(target)}`, () => {
     assertThrows(() => checkTarget(target as string), TypeError);
   });
 }
 
-Deno.test("a host has no control and no space", () => {
+Deno.test("checkHost() accepts everything but controls and spaces", () => {
   const all = characters(0, 0x17f);
   const expected = characters(0x21, 0x7e) + all.slice(0x80);
   assertEquals(taken((c) => checkHost(`a${c}b`)), expected);
 });
 
-Deno.test("a control in a host is an InvalidURL", () => {
+Deno.test("checkHost() throws an InvalidURL when there is a control", () => {
   assertThrows(() => checkHost("a\r\nX: y"), InvalidURL);
 });
 
-Deno.test("a host that is no string is a TypeError", () => {
+Deno.test("checkHost() throws a TypeError when the host is not a string", () => {
   assertThrows(() => checkHost(undefined as unknown as string), TypeError);
 });
 
-Deno.test("a field name is made of tchars, and of nothing else", () => {
+Deno.test("checkFieldName() accepts tchars and nothing else", () => {
   assertEquals(taken((c) => checkFieldName(`X${c}Y`)), sorted(TCHARS));
 });
 
 for (const name of ["", " X", "X ", "X:", "X\r\nY", ":path", "caf\xe9", 1, null]) {
-  Deno.test(`the field name ${JSON.stringify(name)} is a TypeError`, () => {
+  Deno.test(`checkFieldName() throws a TypeError when the name is ${JSON.stringify(name)}`, () => {
     assertThrows(() => checkFieldName(name as string), TypeError);
   });
 }
 
-Deno.test("a field value has no control but the tab", () => {
+Deno.test("checkFieldValue() accepts everything but controls, and the tab", () => {
   const all = characters(0, 0x17f);
   const expected = "\t" + characters(0x20, 0x7e) + all.slice(0x80);
   assertEquals(taken((c) => checkFieldValue("X", `a${c}b`)), expected);
 });
 
-Deno.test("an empty field value is taken", () => checkFieldValue("X", ""));
+Deno.test("checkFieldValue() accepts the empty string", () => checkFieldValue("X", ""));
 
 for (const value of ["a\r\nY: b", "a\r\n b", "a\n\tb", "a\rb", "\0", "a\r\n", "\n"]) {
-  Deno.test(`the field value ${JSON.stringify(value)} is a TypeError that names the field`, () => {
+  Deno.test(`checkFieldValue() throws a TypeError with the field's name when the value is ${JSON.stringify(value)}`, () => {
     assertThrows(() => checkFieldValue("X-Name", value), TypeError, "X-Name");
   });
 }
 
-Deno.test("an error's message never has the raw line break of what it refuses", () => {
+Deno.test("check*() escape line breaks in their messages", () => {
   const checks = [
     () => checkMethod("a\r\nb"),
     () => checkTarget("a\r\nb"),
@@ -127,7 +127,7 @@ Deno.test("an error's message never has the raw line break of what it refuses", 
   }
 });
 
-Deno.test("an error's message shows a long value in short", () => {
+Deno.test("checkTarget() shortens a long value in its message", () => {
   const error = assertThrows(() => checkTarget("/" + "a".repeat(10000) + " "), InvalidURL);
   assertEquals(error.message.length < 300, true);
 });
@@ -154,7 +154,7 @@ const LENGTHS: [value: string, length: number][] = [
 ];
 
 for (const [value, length] of LENGTHS) {
-  Deno.test(`the Content-Length ${JSON.stringify(value)} is ${length}`, () => {
+  Deno.test(`parseContentLength(${JSON.stringify(value)}) gives ${length}`, () => {
     assertEquals(parseContentLength(value), length);
   });
 }
@@ -171,11 +171,11 @@ const TRIMMED: [text: string, trimmed: string][] = [
 ];
 
 for (const [text, trimmed] of TRIMMED) {
-  Deno.test(`trimOWS(${JSON.stringify(text)}) is ${JSON.stringify(trimmed)}`, () => {
+  Deno.test(`trimOWS(${JSON.stringify(text)}) gives ${JSON.stringify(trimmed)}`, () => {
     assertEquals(trimOWS(text), trimmed);
   });
 }
 
-Deno.test("a blank is a space or a tab, and nothing else", () => {
+Deno.test("isBlank() accepts the space and the tab, and nothing else", () => {
   assertEquals(taken((c) => isBlank(c.charCodeAt(0))), "\t ");
 });
