@@ -58,7 +58,7 @@ const PARAMS: [value: string, params: Params][] = [
 ];
 
 for (const [value, params] of PARAMS) {
-  Deno.test(`the parameters of ${JSON.stringify(value)}`, () => {
+  Deno.test(`get_params() reads ${JSON.stringify(value)}`, () => {
     assertEquals(typed(value).get_params(), params);
   });
 }
@@ -76,12 +76,12 @@ const QUOTED: [value: string, params: Params][] = [
 ];
 
 for (const [value, params] of QUOTED) {
-  Deno.test(`the parameters of ${JSON.stringify(value)}, not unquoted`, () => {
+  Deno.test(`get_params() keeps the quotes of ${JSON.stringify(value)} when unquote is false`, () => {
     assertEquals(typed(value).get_params(null, "content-type", false), params);
   });
 }
 
-Deno.test("get_params() of a field that is not there is the fallback", () => {
+Deno.test("get_params() gives the fallback when the field is missing", () => {
   const message = typed("t/h");
   assertEquals(message.get_params(null, "x"), null);
   assertEquals(message.get_params("none", "x"), "none");
@@ -102,7 +102,7 @@ const PARAM: [args: Parameters<HTTPMessage["get_param"]>, value: unknown][] = [
 ];
 
 for (const [args, value] of PARAM) {
-  Deno.test(`get_param(${JSON.stringify(args).slice(1, -1)})`, () => {
+  Deno.test(`get_param(${JSON.stringify(args).slice(1, -1)}) gives ${JSON.stringify(value)}`, () => {
     assertEquals(DISPOSITION.get_param(...args) as unknown, value);
   });
 }
@@ -128,7 +128,7 @@ const CHARSETS: [value: string | null, charset: string | null][] = [
 ];
 
 for (const [value, charset] of CHARSETS) {
-  Deno.test(`the charset of ${JSON.stringify(value)}`, () => {
+  Deno.test(`get_content_charset() gives ${JSON.stringify(charset)} for ${JSON.stringify(value)}`, () => {
     const message = value === null ? new HTTPMessage() : typed(value);
     assertEquals(message.get_content_charset(), charset);
     assertEquals(message.get_content_charset("none"), charset ?? "none");
@@ -157,21 +157,21 @@ const FILENAMES: [value: string, filename: string | null][] = [
 ];
 
 for (const [value, filename] of FILENAMES) {
-  Deno.test(`the file name of ${JSON.stringify(value)}`, () => {
+  Deno.test(`get_filename() gives ${JSON.stringify(filename)} for ${JSON.stringify(value)}`, () => {
     const message = new HTTPMessage([["Content-Disposition", value]]);
     assertEquals(message.get_filename(), filename);
     assertEquals(message.get_filename("none"), filename ?? "none");
   });
 }
 
-Deno.test("the file name is the name of the media type where there is none", () => {
+Deno.test("get_filename() gives the name of the media type when there is no file name", () => {
   assertEquals(typed('text/plain; name="n m"').get_filename(), "n m");
   const message = typed("text/plain; name=n.txt");
   message.append("Content-Disposition", "attachment");
   assertEquals(message.get_filename(), "n.txt");
 });
 
-Deno.test("there is no file name without fields", () => {
+Deno.test("get_filename() gives null or the fallback when there are no fields", () => {
   assertEquals([new HTTPMessage().get_filename(), new HTTPMessage().get_filename("d")], [
     null,
     "d",
@@ -187,7 +187,7 @@ const BOUNDARIES: [value: string, boundary: string | null][] = [
 ];
 
 for (const [value, boundary] of BOUNDARIES) {
-  Deno.test(`the boundary of ${JSON.stringify(value)}`, () => {
+  Deno.test(`get_boundary() gives ${JSON.stringify(boundary)} for ${JSON.stringify(value)}`, () => {
     assertEquals(typed(value).get_boundary(), boundary);
     assertEquals(typed(value).get_boundary("none"), boundary ?? "none");
   });
@@ -217,7 +217,7 @@ const ADDED: [value: string | null, params: Given, field: string][] = [
 ];
 
 for (const [value, params, field] of ADDED) {
-  Deno.test(`add_header("A", ${JSON.stringify(value)}, ${JSON.stringify(params)})`, () => {
+  Deno.test(`add_header("A", ${JSON.stringify(value)}, ${JSON.stringify(params)}) adds ${JSON.stringify(field)}`, () => {
     const message = new HTTPMessage();
     message.add_header("A", value, params);
     assertEquals(message.items(), [["A", field]]);
@@ -226,20 +226,20 @@ for (const [value, params, field] of ADDED) {
 
 /** What was written is read again. */
 for (const text of ["plain", "two words", 'a"b\\c;d', "café", "€", "a'b", "%41"]) {
-  Deno.test(`a file name of ${JSON.stringify(text)} comes back as it went`, () => {
+  Deno.test(`get_filename() reads the file name ${JSON.stringify(text)} as add_header() wrote it`, () => {
     const message = new HTTPMessage();
     message.add_header("Content-Disposition", "attachment", { filename: text });
     assertEquals(message.get_filename(), text);
   });
 }
 
-Deno.test("quote() and unquote() undo each other", () => {
+Deno.test("unquote() undoes quote()", () => {
   for (const text of ["", "a", 'a"b', "a\\b", '\\"', "\\\\"]) {
     assertEquals(unquote(`"${quote(text)}"`), text);
   }
 });
 
-Deno.test("unquote() leaves what is not in quotes", () => {
+Deno.test("unquote() leaves text without quotes as it is", () => {
   assertEquals(['"', "a", '"a', "<", "<a"].map(unquote), ['"', "a", '"a', "<", "<a"]);
 });
 
