@@ -19,14 +19,14 @@ function headText(head: RequestHead): string {
 
 // The head
 
-Deno.test("a head is the request line, the fields and an empty line", () => {
+Deno.test("bytes() gives the request line, the fields and an empty line", () => {
   const head = new RequestHead("GET", "/p?q");
   head.field("Host", "a");
   head.field("x-B", "c d");
   assertEquals(headText(head), "GET /p?q HTTP/1.1\r\nHost: a\r\nx-B: c d\r\n\r\n");
 });
 
-Deno.test("a head without fields ends at once", () => {
+Deno.test("bytes() ends after the request line and an empty line when there are no fields", () => {
   assertEquals(headText(new RequestHead("GET", "/")), "GET / HTTP/1.1\r\n\r\n");
 });
 
@@ -45,7 +45,7 @@ const VALUES: [title: string, values: FieldValue[], line: string][] = [
 ];
 
 for (const [title, values, line] of VALUES) {
-  Deno.test(`a field with ${title} is a line`, () => {
+  Deno.test(`field() writes a line when the value is ${title}`, () => {
     const head = new RequestHead("GET", "/");
     head.field("X", ...values);
     assertEquals(headText(head), `GET / HTTP/1.1\r\n${line}\r\n\r\n`);
@@ -65,24 +65,24 @@ const BAD_VALUES: [title: string, value: unknown][] = [
 ];
 
 for (const [title, value] of BAD_VALUES) {
-  Deno.test(`a field with ${title} is refused, and the head stays as it was`, () => {
+  Deno.test(`field() throws a TypeError and adds nothing when the value is ${title}`, () => {
     const head = new RequestHead("GET", "/");
     assertThrows(() => head.field("X-Name", "good", value as string), TypeError, "X-Name");
     assertEquals(headText(head), "GET / HTTP/1.1\r\n\r\n");
   });
 }
 
-Deno.test("a bad field name is refused, and the head stays as it was", () => {
+Deno.test("field() throws a TypeError and adds nothing when the name is not a token", () => {
   const head = new RequestHead("GET", "/");
   assertThrows(() => head.field("X: y\r\nZ", "a"), TypeError);
   assertEquals(headText(head), "GET / HTTP/1.1\r\n\r\n");
 });
 
-Deno.test("a bad method is refused", () => {
+Deno.test("RequestHead() throws a TypeError when the method is not a token", () => {
   assertThrows(() => new RequestHead("GET /x", "/"), TypeError);
 });
 
-Deno.test("a bad target is refused", () => {
+Deno.test("RequestHead() throws an InvalidURL when there is a space in the target", () => {
   assertThrows(() => new RequestHead("GET", "/a b"), InvalidURL);
 });
 
@@ -100,7 +100,7 @@ const CLOSES: [name: string, values: string[], closes: boolean][] = [
 ];
 
 for (const [name, values, closes] of CLOSES) {
-  Deno.test(`a head with ${name}: ${values.join(" / ")} ${closes ? "closes" : "stays open"}`, () => {
+  Deno.test(`closes is ${closes} after field("${name}", ${values.map((value) => `"${value}"`).join(", ")})`, () => {
     const head = new RequestHead("GET", "/");
     head.field(name, ...values);
     assertEquals(head.closes, closes);
@@ -123,19 +123,19 @@ const PAIRS: [title: string, headers: HeaderFields | null | undefined, pairs: un
 ];
 
 for (const [title, headers, pairs] of PAIRS) {
-  Deno.test(`fields are taken from ${title}`, () => {
+  Deno.test(`fieldPairs() takes the fields of ${title}`, () => {
     assertEquals(fieldPairs(headers).map((pair) => [...pair]), pairs);
   });
 }
 
-Deno.test("fields are taken from an HTTPMessage, repeated ones too", () => {
+Deno.test("fieldPairs() takes repeated fields of an HTTPMessage", () => {
   const message = new HTTPMessage();
   message.append("B", "1");
   message.append("b", "2");
   assertEquals(fieldPairs(message).map((pair) => [...pair]), [["B", "1"], ["b", "2"]]);
 });
 
-Deno.test("fields are taken from a generator", () => {
+Deno.test("fieldPairs() takes the fields of a generator", () => {
   function* fields(): Generator<[string, string]> {
     yield ["A", "1"];
   }
@@ -143,16 +143,16 @@ Deno.test("fields are taken from a generator", () => {
 });
 
 for (const headers of ["A: b", 1, true]) {
-  Deno.test(`fields are not taken from ${JSON.stringify(headers)}`, () => {
+  Deno.test(`fieldPairs() throws a TypeError when given ${JSON.stringify(headers)}`, () => {
     assertThrows(() => fieldPairs(headers as unknown as HeaderFields), TypeError);
   });
 }
 
-Deno.test("a field is found in any case of letters", () => {
+Deno.test("hasField() ignores the case of letters", () => {
   assertEquals(hasField([["X", "a"], ["CONTENT-length", "1"]], "content-length"), true);
 });
 
-Deno.test("a field is not found by a part of its name", () => {
+Deno.test("hasField() does not match a part of a name", () => {
   assertEquals(hasField([["X-Host", "a"], ["Hosts", "b"]], "host"), false);
 });
 
@@ -168,30 +168,30 @@ const CHUNK_LINES: [size: number, line: string][] = [
 ];
 
 for (const [size, line] of CHUNK_LINES) {
-  Deno.test(`the line of a chunk of ${size} bytes is ${JSON.stringify(line)}`, () => {
+  Deno.test(`chunkLine(${size}) gives ${JSON.stringify(line)}`, () => {
     assertEquals(latin1(chunkLine(size)), line);
   });
 }
 
-Deno.test("a chunk is its line, its data and a line end", () => {
+Deno.test("chunkParts() gives the size line, the data and a line end", () => {
   assertEquals(chunkParts(bytes("abc")).map(latin1).join(""), "3\r\nabc\r\n");
 });
 
-Deno.test("a chunk's data is not copied", () => {
+Deno.test("chunkParts() does not copy the data", () => {
   const data = bytes("abc");
   assert(chunkParts(data).includes(data));
 });
 
-Deno.test("the last chunk ends the body", () => {
+Deno.test("lastChunk() ends the body when there are no trailers", () => {
   assertEquals(latin1(lastChunk([])), "0\r\n\r\n");
 });
 
-Deno.test("trailers stand between the last chunk and the empty line", () => {
+Deno.test("lastChunk() puts trailers between the last chunk and the empty line", () => {
   assertEquals(latin1(lastChunk([["A", "b"], ["c", 1]])), "0\r\nA: b\r\nc: 1\r\n\r\n");
 });
 
 for (const [name, value] of [["A b", "c"], ["A", "b\r\n\r\nGET / HTTP/1.1"], ["A", "\u20ac"]]) {
-  Deno.test(`the trailer ${JSON.stringify(`${name}: ${value}`)} is refused`, () => {
+  Deno.test(`lastChunk() throws a TypeError when a trailer is ${JSON.stringify(`${name}: ${value}`)}`, () => {
     assertThrows(() => lastChunk([[name, value]]), TypeError);
   });
 }
