@@ -45,7 +45,7 @@ const ACCEPTED: [line: string, status: number, reason: string, version: number][
 ];
 
 for (const [line, ...expected] of ACCEPTED) {
-  Deno.test(`status line ${JSON.stringify(line)} is taken`, async () => {
+  Deno.test(`begin() accepts the status line ${JSON.stringify(line)}`, async () => {
     await everyWay(`${line}\r\n${END}`, async (transport) => {
       const { status, reason, version } = await begun(transport);
       assertEquals([status, reason, version], expected);
@@ -80,7 +80,7 @@ const REFUSED = [
 ];
 
 for (const line of REFUSED) {
-  Deno.test(`status line ${JSON.stringify(line)} is a BadStatusLine with the line`, async () => {
+  Deno.test(`begin() throws a BadStatusLine with the line when that is ${JSON.stringify(line)}`, async () => {
     await everyWay(`${line}\r\n${END}`, async (transport) => {
       const error = await assertRejects(() => begun(transport), BadStatusLine);
       assertEquals([error.line, error.name], [`${line}\r\n`, "BadStatusLine"]);
@@ -90,7 +90,7 @@ for (const line of REFUSED) {
 }
 
 for (const version of ["HTTP/2", "HTTP/2.0", "HTTP/3", "HTTP/", "HTTP/1"]) {
-  Deno.test(`version ${version} is an UnknownProtocol`, async () => {
+  Deno.test(`begin() throws an UnknownProtocol when the version is ${version}`, async () => {
     await everyWay(`${version} 200 OK\r\n${END}`, async (transport) => {
       const error = await assertRejects(() => begun(transport), UnknownProtocol);
       assertEquals([error.version, transport.closed], [version, true]);
@@ -98,7 +98,7 @@ for (const version of ["HTTP/2", "HTTP/2.0", "HTTP/3", "HTTP/", "HTTP/1"]) {
   });
 }
 
-Deno.test("a bad status line is refused before the rest of the head has come", async () => {
+Deno.test("begin() throws a BadStatusLine before the rest of the head has come", async () => {
   await assertRejects(() => begun(new FakeTransport(["SSH-2.0-x\r\n"])), BadStatusLine);
 });
 
@@ -106,7 +106,7 @@ Deno.test("a bad status line is refused before the rest of the head has come", a
 for (
   const interim of ["100 Continue", "102 Processing", "103 Early Hints", "104 New", "199 Last"]
 ) {
-  Deno.test(`${interim} is skipped, with its fields`, async () => {
+  Deno.test(`begin() skips ${interim} and its fields`, async () => {
     const wire = `HTTP/1.1 ${interim}\r\nLink: x\r\nContent-Length: 9\r\n\r\n${OK}A: b\r\n${END}`;
     await everyWay(wire, async (transport) => {
       const response = await begun(transport);
@@ -116,13 +116,13 @@ for (
   });
 }
 
-Deno.test("101 is the final response, and what follows is not read as its body", async () => {
+Deno.test("begin() takes 101 for the final response, without a body", async () => {
   const response = await begun("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\nraw");
   assertEquals([response.status, response.length, response.will_close], [101, 0, false]);
   assertEquals(await response.text(), "");
 });
 
-Deno.test("interim responses of several kinds are skipped, one after the other", async () => {
+Deno.test("begin() skips interim responses of several kinds", async () => {
   const wire = "HTTP/1.1 100 C\r\n\r\nHTTP/1.1 103 E\r\nA: b\r\n\r\nHTTP/1.1 102 P\r\n\r\n";
   await everyWay(wire + OK + END, async (transport) => {
     assertEquals((await begun(transport)).status, 200);
@@ -132,22 +132,22 @@ Deno.test("interim responses of several kinds are skipped, one after the other",
 for (const status of [100, 103]) {
   const interim = `HTTP/1.1 ${status} X\r\n\r\n`;
 
-  Deno.test(`100 interim responses of ${status} are skipped`, async () => {
+  Deno.test(`begin() skips 100 interim responses of ${status}`, async () => {
     assertEquals((await begun(interim.repeat(100) + OK + END)).status, 200);
   });
 
-  Deno.test(`101 interim responses of ${status} are an HTTPException`, async () => {
+  Deno.test(`begin() throws an HTTPException when there are 101 interim responses of ${status}`, async () => {
     const transport = new SegmentTransport([bytes(interim.repeat(101) + OK + END)]);
     const error = await assertRejects(() => begun(transport), HTTPException);
     assertEquals([error.name, transport.closed], ["HTTPException", true]);
   });
 }
 
-Deno.test("100 as HTTP/1.0 is skipped", async () => {
+Deno.test("begin() skips 100 when it is HTTP/1.0", async () => {
   assertEquals((await begun(`HTTP/1.0 100 C\r\n\r\n${OK}${END}`)).status, 200);
 });
 
-Deno.test("a head that ends by the connection's end is an IncompleteRead with what came", async () => {
+Deno.test("begin() throws an IncompleteRead with what came when the connection ends within the head", async () => {
   const wire = "HTTP/1.1 200 OK\r\nA: b\r\nContent-Length: 0\r\n\r\n";
   for (let count = 1; count < wire.length; count++) {
     const came = wire.slice(0, count);
@@ -158,22 +158,22 @@ Deno.test("a head that ends by the connection's end is an IncompleteRead with wh
   }
 });
 
-Deno.test("a head that ends with its blank line is whole", async () => {
+Deno.test("begin() accepts a head that ends with its blank line", async () => {
   assertEquals((await begun("HTTP/1.1 200 OK\r\nA: b\r\n\r\n")).getheader("A"), "b");
 });
 
-Deno.test("a connection that ends without a byte is a RemoteDisconnected", async () => {
+Deno.test("begin() throws a RemoteDisconnected when the connection ends without a byte", async () => {
   const transport = new SegmentTransport([]);
   const error = await assertRejects(() => begun(transport), RemoteDisconnected);
   assert(error instanceof Deno.errors.ConnectionReset);
   assertEquals([error.line, transport.closed], ["''", true]);
 });
 
-Deno.test("a connection that ends after an interim response is a RemoteDisconnected", async () => {
+Deno.test("begin() throws a RemoteDisconnected when the connection ends after an interim response", async () => {
   await assertRejects(() => begun("HTTP/1.1 100 C\r\n\r\n"), RemoteDisconnected);
 });
 
-Deno.test("a connection that ends within the head after an interim one is an IncompleteRead", async () => {
+Deno.test("begin() throws an IncompleteRead when a head that follows an interim response is cut", async () => {
   const error = await assertRejects(() => begun("HTTP/1.1 100 C\r\n\r\nHTTP/1"), IncompleteRead);
   assertEquals(latin1(error.partial), "HTTP/1");
 });
@@ -183,33 +183,33 @@ function line(start: string, size: number): string {
   return start + "x".repeat(size - start.length - 2) + "\r\n";
 }
 
-Deno.test("a status line of 65536 bytes is taken", async () => {
+Deno.test("begin() accepts a status line of 65536 bytes", async () => {
   const response = await begun(line("HTTP/1.1 200 ", 65536) + END);
   assertEquals(response.reason.length, 65536 - 15);
 });
 
-Deno.test("a status line of 65537 bytes is a LineTooLong", async () => {
+Deno.test("begin() throws a LineTooLong when the status line has 65537 bytes", async () => {
   const wire = line("HTTP/1.1 200 ", 65537) + END;
   await assertRejects(() => begun(wire), LineTooLong, "status line");
 });
 
-Deno.test("a header line of 65536 bytes is taken", async () => {
+Deno.test("begin() accepts a header line of 65536 bytes", async () => {
   const response = await begun(OK + line("A: ", 65536) + END);
   assertEquals(response.getheader("a")?.length, 65536 - 5);
 });
 
-Deno.test("a header line of 65537 bytes is a LineTooLong", async () => {
+Deno.test("begin() throws a LineTooLong when a header line has 65537 bytes", async () => {
   const wire = OK + line("A: ", 65537) + END;
   await assertRejects(() => begun(wire), LineTooLong, "header line");
 });
 
-Deno.test("a header line of 65537 bytes in an interim response is a LineTooLong", async () => {
+Deno.test("begin() throws a LineTooLong when a header line of an interim response has 65537 bytes", async () => {
   const wire = "HTTP/1.1 103 E\r\n" + line("A: ", 65537) + "\r\n" + OK + END;
   await assertRejects(() => begun(wire), LineTooLong, "header line");
 });
 
 for (const [what, start] of [["status", "HTTP/1.1 200 "], ["header", `${OK}A: `]]) {
-  Deno.test(`an endless ${what} line is a LineTooLong, with little more than 64 KiB read`, async () => {
+  Deno.test(`begin() throws a LineTooLong with little more than 64 KiB read when a ${what} line is endless`, async () => {
     let taken = 0;
     let first = bytes(start);
     const transport = {
@@ -228,22 +228,22 @@ for (const [what, start] of [["status", "HTTP/1.1 200 "], ["header", `${OK}A: `]
   });
 }
 
-Deno.test("100 header fields are taken", async () => {
+Deno.test("begin() accepts 100 header fields", async () => {
   assertEquals((await begun(`${OK}${"A: b\r\n".repeat(100)}\r\n`)).getheaders().length, 100);
 });
 
-Deno.test("101 header fields are an HTTPException", async () => {
+Deno.test("begin() throws an HTTPException when there are 101 header fields", async () => {
   const transport = new SegmentTransport([bytes(`${OK}${"A: b\r\n".repeat(101)}\r\n`)]);
   const error = await assertRejects(() => begun(transport), HTTPException, "100");
   assertEquals([error.name, transport.closed], ["HTTPException", true]);
 });
 
-Deno.test("101 header fields of an interim response are an HTTPException", async () => {
+Deno.test("begin() throws an HTTPException when an interim response has 101 header fields", async () => {
   const wire = `HTTP/1.1 103 E\r\n${"A: b\r\n".repeat(101)}\r\n${OK}${END}`;
   await assertRejects(() => begun(wire), HTTPException, "100");
 });
 
-Deno.test("an endless head is refused at its 101st line, not later", async () => {
+Deno.test("begin() refuses an endless head at its 101st line", async () => {
   const endless = new FakeTransport([OK + "A: b\r\n".repeat(101)]);
   await assertRejects(() => begun(endless), HTTPException);
 });
@@ -259,7 +259,7 @@ const DEFECTS: [line: string, problem: string][] = [
 ];
 
 for (const [text, problem] of DEFECTS) {
-  Deno.test(`field line ${JSON.stringify(text)} is a defect, later lines count`, async () => {
+  Deno.test(`begin() reports a defect and reads on when a field line is ${JSON.stringify(text)}`, async () => {
     await everyWay(`${OK}A: 1\r\n${text}\r\nB: 2\r\n${END}`, async (transport) => {
       const { headers } = await begun(transport);
       assertEquals(headers.items(), [["A", "1"], ["B", "2"], ["Content-Length", "0"]]);
@@ -292,7 +292,7 @@ const HIDDEN = [
 ];
 
 for (const text of HIDDEN) {
-  Deno.test(`head with ${JSON.stringify(text)} is a ProtocolError`, async () => {
+  Deno.test(`begin() throws a ProtocolError when a head has ${JSON.stringify(text)}`, async () => {
     await everyWay(`${OK}${text}\r\n\r\nhello`, async (transport) => {
       await assertRejects(() => begun(transport), ProtocolError);
       assertEquals(transport.closed, true);
@@ -319,14 +319,14 @@ const TAKEN: [lines: string, name: string, value: string][] = [
 ];
 
 for (const [lines, name, value] of TAKEN) {
-  Deno.test(`head with ${JSON.stringify(lines)} gives ${JSON.stringify(value)}`, async () => {
+  Deno.test(`getheader() gives ${JSON.stringify(value)} when a head has ${JSON.stringify(lines)}`, async () => {
     await everyWay(`${OK}${lines}\r\n${END}`, async (transport) => {
       assertEquals((await begun(transport)).getheader(name), value);
     });
   });
 }
 
-Deno.test("a head whose lines end in bare LF is taken", async () => {
+Deno.test("begin() accepts a head whose lines end in bare LF", async () => {
   await everyWay("HTTP/1.1 200 OK\nA: b\nContent-Length: 2\n\nok", async (transport) => {
     const response = await begun(transport);
     assertEquals([response.reason, response.getheader("A")], ["OK", "b"]);
@@ -334,7 +334,7 @@ Deno.test("a head whose lines end in bare LF is taken", async () => {
   });
 });
 
-Deno.test("a head whose lines end in CRLF and in bare LF, mixed, is taken", async () => {
+Deno.test("begin() accepts a head whose lines end in CRLF and in bare LF", async () => {
   await everyWay("HTTP/1.1 200 OK\nA: b\r\nContent-Length: 2\n\r\nok", async (transport) => {
     assertEquals(await (await begun(transport)).text(), "ok");
   });
@@ -348,7 +348,7 @@ const FRAMINGS: [lines: string, error: ErrorClass][] = [
 ];
 
 for (const [lines, error] of FRAMINGS) {
-  Deno.test(`head with ${JSON.stringify(lines)} closes the transport, each begin() throws`, async () => {
+  Deno.test(`begin() closes the transport and throws each time when a head has ${JSON.stringify(lines)}`, async () => {
     const transport = new SegmentTransport([bytes(`${OK}${lines}\r\n\r\nhello`)]);
     const response = new HTTPResponse(transport);
     const first = await assertRejects(() => response.begin(), error);
@@ -358,13 +358,13 @@ for (const [lines, error] of FRAMINGS) {
   });
 }
 
-Deno.test("begin() twice reads the head once", async () => {
+Deno.test("begin() reads the head once when it is called twice", async () => {
   const response = await begun(`${OK}Content-Length: 2\r\n\r\nok`);
   await response.begin();
   assertEquals(await response.text(), "ok");
 });
 
-Deno.test("begin() twice at once reads the head once", async () => {
+Deno.test("begin() reads the head once when it is called twice at once", async () => {
   const source = new SegmentTransport([bytes(`${OK}Content-Length: 2\r\n\r\nok`)]);
   const response = new HTTPResponse(source);
   await Promise.all([response.begin(), response.begin()]);
@@ -373,7 +373,7 @@ Deno.test("begin() twice at once reads the head once", async () => {
 
 const FIELDS = `${OK}A: 1\r\nb: 2\r\na: 3\r\nEmpty:\r\n${END}`;
 
-Deno.test("getheaders() gives the fields in their order and case, duplicates kept", async () => {
+Deno.test("getheaders() gives the fields in their order and case, repeated ones too", async () => {
   const expected = [["A", "1"], ["b", "2"], ["a", "3"], ["Empty", ""], ["Content-Length", "0"]];
   assertEquals((await begun(FIELDS)).getheaders() as string[][], expected);
 });
@@ -393,17 +393,17 @@ const GETHEADER: [name: string, fallback: unknown, value: unknown][] = [
 ];
 
 for (const [name, fallback, value] of GETHEADER) {
-  Deno.test(`getheader(${name}, ${JSON.stringify(fallback)})`, async () => {
+  Deno.test(`getheader("${name}", ${JSON.stringify(fallback)}) gives ${JSON.stringify(value)}`, async () => {
     assertEquals((await begun(FIELDS)).getheader(name, fallback), value);
   });
 }
 
-Deno.test("headers, msg and info() are the same object", async () => {
+Deno.test("headers, msg and info() give the same object", async () => {
   const response = await begun(FIELDS);
   assertEquals([response.msg, response.info()].every((one) => one === response.headers), true);
 });
 
-Deno.test("getcode() is the status, geturl() the url", async () => {
+Deno.test("getcode() gives the status, and geturl() the URL", async () => {
   const source = new SegmentTransport([bytes(FIELDS)]);
   const response = new HTTPResponse(source, { url: "http://a/b" });
   await response.begin();
@@ -414,7 +414,7 @@ Deno.test("getcode() is the status, geturl() the url", async () => {
   ]);
 });
 
-Deno.test("url is empty and debuglevel 0 unless they are given", async () => {
+Deno.test("HTTPResponse has an empty url and debuglevel 0 when they are not given", async () => {
   const { url, debuglevel } = await begun(FIELDS);
   assertEquals([url, debuglevel], ["", 0]);
 });
@@ -424,31 +424,31 @@ Deno.test("body is the response itself", async () => {
   assertEquals(response.body === response, true);
 });
 
-Deno.test("fileno() says that there is none", async () => {
+Deno.test("fileno() throws a NotSupported", async () => {
   const response = await begun(FIELDS);
   assertThrows(() => response.fileno(), Deno.errors.NotSupported, "fileno");
 });
 
 for (const method of ["getheader", "getheaders", "info"] as const) {
-  Deno.test(`${method}() before begin() is a ResponseNotReady`, () => {
+  Deno.test(`${method}() throws a ResponseNotReady when begin() was not called`, () => {
     const response = new HTTPResponse(new SegmentTransport([]));
     assertThrows(() => response[method]("A"), ResponseNotReady);
   });
 }
 
-Deno.test("before begin() a response is not closed and has no length and no trailers", () => {
+Deno.test("HTTPResponse is open without length and trailers when begin() was not called", () => {
   const { closed, length, trailers } = new HTTPResponse(new SegmentTransport([]));
   assertEquals([closed, length, trailers], [false, null, null]);
 });
 
-Deno.test("close() before begin() closes the transport", () => {
+Deno.test("close() closes the transport when begin() was not called", () => {
   const transport = new FakeTransport();
   const response = new HTTPResponse(transport);
   response.close();
   assertEquals([transport.closes, response.isclosed(), response.closed], [1, true, true]);
 });
 
-Deno.test("a socket's own error in the head passes through", async () => {
+Deno.test("begin() throws the transport's own error", async () => {
   const reset = new Deno.errors.ConnectionReset("reset");
   const transport = {
     read: () => Promise.reject(reset),
