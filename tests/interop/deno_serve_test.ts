@@ -1,20 +1,19 @@
 import { assert, assertEquals, assertGreater, assertLess } from "@std/assert";
 import { HTTPConnection, HTTPSConnection } from "../../mod.ts";
-import { TempDir, until, watched } from "../servers/child.ts";
+import { interopTest } from "../helpers/interop.ts";
+import { TempDir, until } from "../servers/child.ts";
 import { type Echo, echo, mirror, pattern, sha256, utf8 } from "../servers/data.ts";
 import { startDenoServe } from "../servers/deno_serve.ts";
 import { concat } from "../servers/raw.ts";
 import { CA, LOCALHOST } from "../tls/mod.ts";
 
-function test(name: string, fn: () => Promise<void>): void {
-  Deno.test(`interop Deno.serve: ${name}`, watched(fn));
-}
+const test = interopTest("Deno.serve");
 
 async function readEcho(conn: HTTPConnection): Promise<Echo> {
   return await (await conn.getresponse()).json() as Echo;
 }
 
-test("GET with a query and fields of one's own", async () => {
+test("request() sends a GET with a query and fields of the caller's", async () => {
   await using server = await startDenoServe(echo);
   await using conn = new HTTPConnection("127.0.0.1", server.port);
   await conn.request("GET", "/a/b%20c?x=1&y=2", null, { "X-One": "1", "x-two": "zwei" });
@@ -28,7 +27,7 @@ test("GET with a query and fields of one's own", async () => {
   });
 });
 
-test("json, text and bytes give the body", async () => {
+test("json(), text() and bytes() give the body", async () => {
   await using server = await startDenoServe(() => Response.json({ ü: [1] }));
   await using conn = new HTTPConnection("127.0.0.1", server.port);
   await conn.request("GET", "/");
@@ -40,7 +39,7 @@ test("json, text and bytes give the body", async () => {
 });
 
 for (const method of ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND"]) {
-  test(`${method} without a body says a length of 0 only where one is expected`, async () => {
+  test(`request() says a length of 0 for ${method} without a body only when one is expected`, async () => {
     await using server = await startDenoServe(echo);
     await using conn = new HTTPConnection("127.0.0.1", server.port);
     await conn.request(method, "/");
@@ -52,7 +51,7 @@ for (const method of ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPF
   });
 }
 
-test("HEAD has the length of the body that GET would have", async () => {
+test("request() gets the length of the body but no body when it sends HEAD", async () => {
   await using server = await startDenoServe(() => new Response("twelve bytes"));
   await using conn = new HTTPConnection("127.0.0.1", server.port);
   for (let i = 0; i < 2; i++) {
@@ -118,7 +117,7 @@ const BODIES: Record<string, { make: (dir: TempDir) => unknown; sized: boolean; 
 };
 
 for (const [name, { make, sized, text = "abcdef" }] of Object.entries(BODIES)) {
-  test(`sends ${name} ${sized ? "with its length" : "chunked"}`, async () => {
+  test(`request() sends ${name} ${sized ? "with its length" : "chunked"}`, async () => {
     await using dir = new TempDir("body");
     await using server = await startDenoServe(echo);
     await using conn = new HTTPConnection("127.0.0.1", server.port);
@@ -131,7 +130,7 @@ for (const [name, { make, sized, text = "abcdef" }] of Object.entries(BODIES)) {
     if ((body as unknown) instanceof Deno.FsFile) (body as unknown as Deno.FsFile).close();
   });
 
-  test(`sends ${name} with a Content-Length of one's own`, async () => {
+  test(`request() sends ${name} with the caller's Content-Length`, async () => {
     await using dir = new TempDir("body");
     await using server = await startDenoServe(echo);
     await using conn = new HTTPConnection("127.0.0.1", server.port);
@@ -145,7 +144,7 @@ for (const [name, { make, sized, text = "abcdef" }] of Object.entries(BODIES)) {
   });
 }
 
-test("encode_chunked chunks what Transfer-Encoding announces", async () => {
+test("request() frames the body when encode_chunked is set and Transfer-Encoding says chunked", async () => {
   await using server = await startDenoServe(echo);
   await using conn = new HTTPConnection("127.0.0.1", server.port);
   await conn.request("POST", "/", "abcdef", { "Transfer-Encoding": "chunked" }, {
@@ -156,7 +155,7 @@ test("encode_chunked chunks what Transfer-Encoding announces", async () => {
   assertEquals(answer.headers["content-length"], undefined);
 });
 
-test("chunks of one's own making go out as they are", async () => {
+test("request() sends chunks of the caller's making as they are", async () => {
   await using server = await startDenoServe(echo);
   await using conn = new HTTPConnection("127.0.0.1", server.port);
   await conn.request("POST", "/", "6;x=y\r\nabcdef\r\n0\r\n\r\n", {
@@ -165,7 +164,7 @@ test("chunks of one's own making go out as they are", async () => {
   assertEquals((await readEcho(conn)).body, "abcdef");
 });
 
-test("step by step, with send after endheaders", async () => {
+test("send() sends a body piece by piece after endheaders()", async () => {
   await using server = await startDenoServe(echo);
   await using conn = new HTTPConnection("127.0.0.1", server.port);
   conn.putrequest("PUT", "/steps", true, true);
@@ -179,7 +178,7 @@ test("step by step, with send after endheaders", async () => {
   assertEquals(answer.headers, { host: "steps.example.test", "content-length": "6" });
 });
 
-test("step by step, with a chunked body at endheaders", async () => {
+test("endheaders() sends a chunked body", async () => {
   await using server = await startDenoServe(echo);
   await using conn = new HTTPConnection("127.0.0.1", server.port);
   conn.putrequest("POST", "/steps");
@@ -188,7 +187,7 @@ test("step by step, with a chunked body at endheaders", async () => {
   assertEquals((await readEcho(conn)).body, "abcdef");
 });
 
-test("one connection serves many requests", async () => {
+test("request() uses one connection for many requests", async () => {
   const ports = new Set<number>();
   await using server = await startDenoServe((_, info) => {
     ports.add((info.remoteAddr as Deno.NetAddr).port);
@@ -202,7 +201,7 @@ test("one connection serves many requests", async () => {
   assertEquals(ports.size, 1);
 });
 
-test("a large body comes back whole", async () => {
+test("request() and read() carry a large body whole", async () => {
   const body = pattern(4 << 20);
   await using server = await startDenoServe(async (request) =>
     new Response(await request.arrayBuffer())
@@ -214,7 +213,7 @@ test("a large body comes back whole", async () => {
   assertEquals(await sha256(await res.read()), await sha256(body));
 });
 
-test("a streamed answer gives its pieces while more are to come", async () => {
+test("for await gives the pieces of a streamed answer while more are to come", async () => {
   const gates = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   await using server = await startDenoServe(() =>
     new Response(ReadableStream.from((async function* () {
@@ -235,7 +234,7 @@ test("a streamed answer gives its pieces while more are to come", async () => {
   assertEquals(pieces, ["one", "two"]);
 });
 
-test("an event stream is read line by line", async () => {
+test("readline() reads an event stream line by line", async () => {
   await using server = await startDenoServe(() =>
     new Response(
       ReadableStream.from(["data: on", "e\n\ndata: two\n", "\nda", "ta: three"])
@@ -250,7 +249,7 @@ test("an event stream is read line by line", async () => {
   assertEquals(lines, ["data: one\n", "\n", "data: two\n", "\n", "data: three"]);
 });
 
-test("cancelling the body ends the server's stream", async () => {
+test("cancel() ends the server's stream", async () => {
   const cancelled = Promise.withResolvers<void>();
   await using server = await startDenoServe(() =>
     new Response(
@@ -268,7 +267,7 @@ test("cancelling the body ends the server's stream", async () => {
   await cancelled.promise;
 });
 
-test("a reader that does not read stops the server", async () => {
+test("read() makes the server wait when nobody reads on", async () => {
   let sent = 0;
   await using server = await startDenoServe(() =>
     new Response(
@@ -297,7 +296,7 @@ test("a reader that does not read stops the server", async () => {
   await res.cancel();
 });
 
-test("an upload streams: the server has the first piece before the second is made", async () => {
+test("request() sends the first piece before the second one is made", async () => {
   const seen = Promise.withResolvers<void>();
   await using server = await startDenoServe(async (request) => {
     const pieces = [];
@@ -317,7 +316,7 @@ test("an upload streams: the server has the first piece before the second is mad
   assertEquals(await (await conn.getresponse()).text(), "first second");
 });
 
-test("a response body can be the body of the next request to another server", async () => {
+test("request() takes the response of another connection as its body", async () => {
   const file = pattern(1 << 20);
   await using source = await startDenoServe(() => new Response(file));
   await using target = await startDenoServe(mirror);
@@ -332,7 +331,7 @@ test("a response body can be the body of the next request to another server", as
   assertEquals(await sha256(await res.read()), await sha256(file));
 });
 
-test("gzip goes through DecompressionStream", async () => {
+test("pipeThrough() takes a DecompressionStream when the answer is gzip", async () => {
   await using server = await startDenoServe(() =>
     new Response(
       ReadableStream.from(["zipped ", "text"]).pipeThrough(new TextEncoderStream())
@@ -349,7 +348,7 @@ test("gzip goes through DecompressionStream", async () => {
   );
 });
 
-test("an error of the handler is a 500", async () => {
+test("getresponse() gives a 500 when the handler throws", async () => {
   await using server = await startDenoServe(() => {
     throw new Error("on purpose");
   });
@@ -359,7 +358,7 @@ test("an error of the handler is a 500", async () => {
   assertEquals([res.status, res.reason], [500, "Internal Server Error"]);
 });
 
-test("HTTPS works", async () => {
+test("HTTPSConnection reaches a server over TLS", async () => {
   await using server = await startDenoServe(echo, LOCALHOST);
   await using conn = new HTTPSConnection("localhost", server.port, { context: { caCerts: [CA] } });
   for (let i = 0; i < 3; i++) {
@@ -369,24 +368,20 @@ test("HTTPS works", async () => {
   }
 });
 
-test("HTTPS over IPv6 works", async () => {
+test("HTTPSConnection reaches a server over TLS and IPv6", async () => {
   await using server = await startDenoServe(echo, { ...LOCALHOST, hostname: "::1" });
   await using conn = new HTTPSConnection("::1", server.port, { context: { caCerts: [CA] } });
   await conn.request("GET", "/");
   assertEquals((await readEcho(conn)).headers.host, `[::1]:${server.port}`);
 });
 
-Deno.test({
-  name: "interop Deno.serve: a unix socket works",
-  ignore: Deno.build.os === "windows",
-  fn: watched(async () => {
-    await using dir = new TempDir("unix");
-    const socketPath = `${dir.path}/socket`;
-    await using _server = await startDenoServe(echo, { path: socketPath });
-    await using conn = new HTTPConnection("localhost", { socketPath });
-    await conn.request("POST", "/a", "abc");
-    const { path, body, headers } = await readEcho(conn);
-    assertEquals([path, body, headers.host], ["/a", "abc", "localhost"]);
-    assert(conn.sock !== null);
-  }),
-});
+test("socketPath reaches a server on a unix socket", async () => {
+  await using dir = new TempDir("unix");
+  const socketPath = `${dir.path}/socket`;
+  await using _server = await startDenoServe(echo, { path: socketPath });
+  await using conn = new HTTPConnection("localhost", { socketPath });
+  await conn.request("POST", "/a", "abc");
+  const { path, body, headers } = await readEcho(conn);
+  assertEquals([path, body, headers.host], ["/a", "abc", "localhost"]);
+  assert(conn.sock !== null);
+}, Deno.build.os !== "windows");
