@@ -15,8 +15,11 @@ import {
   type RequestBody,
   TunnelError,
 } from "../../mod.ts";
+import { getText } from "../helpers/exchanges.ts";
+import { interopTest } from "../helpers/interop.ts";
+import { relayTo } from "../helpers/relay.ts";
 import { has } from "../servers/available.ts";
-import { until, watched } from "../servers/child.ts";
+import { until } from "../servers/child.ts";
 import { type Echo, echo } from "../servers/data.ts";
 import { startDenoServe } from "../servers/deno_serve.ts";
 import { startHaproxy } from "../servers/haproxy.ts";
@@ -28,14 +31,11 @@ import { CA, CLIENT } from "../tls/mod.ts";
 
 const PIECE = new Uint8Array(65536);
 
-function test(name: string, ready: boolean, fn: () => Promise<void>): void {
-  Deno.test({ name: `exchange: ${name}`, ignore: !ready, fn: watched(fn) });
-}
-
-async function get(conn: HTTPConnection, path = "/"): Promise<string> {
-  await conn.request("GET", path);
-  return await (await conn.getresponse()).text();
-}
+const withNginx = interopTest("nginx", has.nginx);
+const withHaproxy = interopTest("haproxy", has.haproxy);
+const withSquid = interopTest("squid", has.squid);
+const withSquidAndNginx = interopTest("squid and nginx", has.squid && has.nginx);
+const withPython = interopTest("Python", has.python);
 
 // nginx: early answers
 
@@ -57,7 +57,7 @@ const BODIES: [string, () => RequestBody][] = [
 ];
 
 for (const [kind, body] of BODIES) {
-  test(`nginx answers 413 to ${kind} before it is out`, has.nginx, async () => {
+  withNginx(`getresponse() gives a 413 while ${kind} goes out`, async () => {
     await using upstream = await startRaw(async (peer) => void await peer.eof());
     await using nginx = await startNginx({ server: small(upstream.port) });
     await using conn = new HTTPConnection("127.0.0.1", nginx.port);
@@ -67,11 +67,11 @@ for (const [kind, body] of BODIES) {
     const text = await response.text();
     assertEquals(text.length, Number(response.getheader("content-length")));
     assertStringIncludes(text, "413 Request Entity Too Large");
-    assertEquals(await get(conn, "/ok"), "fine");
+    assertEquals(await getText(conn, "/ok"), "fine");
   });
 }
 
-test("nginx answers 413 over TLS before the body is out", has.nginx, async () => {
+withNginx("getresponse() gives a 413 while a body goes out over TLS", async () => {
   await using nginx = await startNginx({ server: small(1), tls: true });
   await using conn = new HTTPSConnection("localhost", nginx.tlsPort, {
     context: { caCerts: [CA] },
@@ -82,7 +82,7 @@ test("nginx answers 413 over TLS before the body is out", has.nginx, async () =>
   assertStringIncludes(await response.text(), "413 Request Entity Too Large");
 });
 
-test("nginx answers 413 by node:tls before the body is out", has.nginx, async () => {
+withNginx("getresponse() gives a 413 while a body goes out over node:tls", async () => {
   await using nginx = await startNginx({ server: small(1), tls: true, mtls: true });
   await using conn = new HTTPSConnection("localhost", nginx.tlsPort, {
     context: { caCerts: [CA], ...CLIENT },
@@ -93,7 +93,7 @@ test("nginx answers 413 by node:tls before the body is out", has.nginx, async ()
   assertStringIncludes(await response.text(), "413 Request Entity Too Large");
 });
 
-test("nginx answers 413 to an Expect, and the body is not read", has.nginx, async () => {
+withNginx("request() does not read the body when a 413 answers its Expect", async () => {
   await using nginx = await startNginx({ server: small(1) });
   await using conn = new HTTPConnection("127.0.0.1", nginx.port);
   let asked = 0;
@@ -110,7 +110,7 @@ test("nginx answers 413 to an Expect, and the body is not read", has.nginx, asyn
   assertEquals(asked, 0);
 });
 
-test("nginx asks for the body, and the upstream gets it", has.nginx, async () => {
+withNginx("request() sends the body when it is asked for, and the upstream gets it", async () => {
   await using upstream = await startDenoServe(echo);
   await using nginx = await startNginx({
     server: `location / { proxy_pass http://127.0.0.1:${upstream.port}; proxy_http_version 1.1; }`,
@@ -131,16 +131,15 @@ test("nginx asks for the body, and the upstream gets it", has.nginx, async () =>
 
 // nginx: idle connections
 
-test(
-  "nginx ends an idle connection: the next POST is sent once, on a new one",
-  has.nginx,
+withNginx(
+  "request() sends a POST once, on a new connection, when the idle one was ended",
   async () => {
     await using nginx = await startNginx({
       http: "keepalive_timeout 1s;",
       server: "location / { return 200 'fine'; }",
     });
     await using conn = new HTTPConnection("127.0.0.1", nginx.port);
-    assertEquals(await get(conn), "fine");
+    assertEquals(await getText(conn), "fine");
     await until("nginx to end it", async () => await nginx.connections() === 0);
     await conn.request("POST", "/once", "body");
     assertEquals(await (await conn.getresponse()).text(), "fine");
@@ -170,63 +169,43 @@ const DIRECT: [string, (port: number) => HTTPSConnectionOptions][] = [
 ];
 
 for (const [way, options] of DIRECT) {
-  test(`nginx sees the client certificate, by ${way}`, has.nginx, async () => {
+  withNginx(`connect() shows the client certificate over ${way}`, async () => {
     await using nginx = await startNginx(MUTUAL);
     await using conn = new HTTPSConnection("localhost", nginx.tlsPort, {
       ...options(nginx.tlsPort),
       context,
     });
-    assertStringIncludes(await get(conn), NAME);
+    assertStringIncludes(await getText(conn), NAME);
   });
 }
 
-test("nginx misses the client certificate where there is none", has.nginx, async () => {
+withNginx("getresponse() gives a 400 when there is no client certificate", async () => {
   await using nginx = await startNginx(MUTUAL);
   await using conn = new HTTPSConnection("localhost", nginx.tlsPort, {
     context: { caCerts: [CA] },
   });
-  assertStringIncludes(await get(conn), "No required SSL certificate was sent");
+  assertStringIncludes(await getText(conn), "No required SSL certificate was sent");
 });
 
 for (const options of [{}, { source_address: ["127.0.0.1", 0] as [string, number] }]) {
   const from = "source_address" in options ? " from a source address" : "";
-  test(
-    `nginx sees the client certificate through squid${from}`,
-    has.nginx && has.squid,
-    async () => {
-      await using nginx = await startNginx(MUTUAL);
-      await using squid = await startSquid();
-      await using conn = new HTTPSConnection("127.0.0.1", squid.port, { ...options, context });
-      conn.set_tunnel("localhost", nginx.tlsPort);
-      assertStringIncludes(await get(conn), NAME);
-    },
-  );
+  withSquidAndNginx(`connect() shows the client certificate through a tunnel${from}`, async () => {
+    await using nginx = await startNginx(MUTUAL);
+    await using squid = await startSquid();
+    await using conn = new HTTPSConnection("127.0.0.1", squid.port, { ...options, context });
+    conn.set_tunnel("localhost", nginx.tlsPort);
+    assertStringIncludes(await getText(conn), NAME);
+  });
 }
 
-test("nginx sees the client certificate over a unix socket", has.nginx, async () => {
+withNginx("connect() shows the client certificate over a unix socket", async () => {
   await using nginx = await startNginx(MUTUAL);
-  await using relay = await startRaw(async (peer) => {
-    using up = await Deno.connect({ hostname: "127.0.0.1", port: nginx.tlsPort });
-    const back = (async () => {
-      const p = new Uint8Array(65536);
-      try {
-        for (let n; (n = await up.read(p)) !== null;) await peer.send(p.subarray(0, n));
-      } catch {
-        // Either side went away.
-      }
-    })();
-    try {
-      for (let piece; (piece = await peer.read()) !== null;) await up.write(piece);
-    } finally {
-      up.close();
-    }
-    await back;
-  }, { unix: true });
-  await using conn = new HTTPSConnection("localhost", { socketPath: relay.path, context });
-  assertStringIncludes(await get(conn), NAME);
+  await using proxy = await startRaw(relayTo(nginx.tlsPort), { unix: true });
+  await using conn = new HTTPSConnection("localhost", { socketPath: proxy.path, context });
+  assertStringIncludes(await getText(conn), NAME);
 });
 
-test("nginx learns the name that SNI says, apart from address and Host", has.nginx, async () => {
+withNginx("server_hostname is what SNI says, apart from address and Host", async () => {
   await using nginx = await startNginx({
     tls: true,
     server: "location / { return 200 '$ssl_server_name $http_host'; }",
@@ -235,7 +214,7 @@ test("nginx learns the name that SNI says, apart from address and Host", has.ngi
     address: "127.0.0.1",
     context: { caCerts: [CA], server_hostname: "localhost" },
   });
-  assertEquals(await get(conn), `localhost host.example:${nginx.tlsPort}`);
+  assertEquals(await getText(conn), `localhost host.example:${nginx.tlsPort}`);
 });
 
 // haproxy: interim responses
@@ -246,7 +225,7 @@ const HINTS = `
   http-request return status 200 content-type text/plain string "after the hints"`;
 
 for (const tls of [false, true]) {
-  test(`haproxy's early hints are shown${tls ? " over TLS" : ""}`, has.haproxy, async () => {
+  withHaproxy(`onInformational is called for early hints${tls ? " over TLS" : ""}`, async () => {
     await using haproxy = await startHaproxy({ frontend: HINTS });
     const shown: [number, string, string[] | null][] = [];
     const onInformational: HTTPSConnectionOptions["onInformational"] = (
@@ -260,7 +239,7 @@ for (const tls of [false, true]) {
         context: { caCerts: [CA] },
       })
       : new HTTPConnection("127.0.0.1", haproxy.port, { onInformational });
-    assertEquals(await get(conn), "after the hints");
+    assertEquals(await getText(conn), "after the hints");
     assertEquals(
       shown.map(([status, reason]) => [status, reason]),
       shown.map(() => [
@@ -275,7 +254,7 @@ for (const tls of [false, true]) {
   });
 }
 
-test("the upstream's early hints come through haproxy", has.haproxy, async () => {
+withHaproxy("onInformational is called for the early hints of an upstream", async () => {
   await using upstream = await startRaw(async (peer) => {
     await peer.readHead();
     await peer.send("HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n");
@@ -287,11 +266,11 @@ test("the upstream's early hints come through haproxy", has.haproxy, async () =>
   await using conn = new HTTPConnection("127.0.0.1", haproxy.port, {
     onInformational: (status, _reason, headers) => shown.push([status, headers.get("link")]),
   });
-  assertEquals(await get(conn), "ok");
+  assertEquals(await getText(conn), "ok");
   assertEquals(shown, [[103, "</a.css>; rel=preload"]]);
 });
 
-test("trailers both ways come through haproxy", has.haproxy, async () => {
+withHaproxy("trailers pass through both ways", async () => {
   await using upstream = await startRaw(async (peer) => {
     await peer.readHead();
     const body = await peer.readUntil("\r\n\r\n");
@@ -308,7 +287,7 @@ test("trailers both ways come through haproxy", has.haproxy, async () => {
 
 // squid: tunnels
 
-test("squid: CONNECT by request(), and detach() to any protocol", has.squid, async () => {
+withSquid("detach() gives the way to any protocol after CONNECT by request()", async () => {
   await using server = await startRaw(async (peer) => {
     await peer.send("220 ready\r\n");
     assertEquals(await peer.readUntil("\r\n"), "QUIT\r\n");
@@ -326,7 +305,7 @@ test("squid: CONNECT by request(), and detach() to any protocol", has.squid, asy
   await writer.close();
 });
 
-test("squid: set_tunnel(), connect(), and detach() before a request", has.squid, async () => {
+withSquid("detach() gives the way to any protocol after set_tunnel() and connect()", async () => {
   await using server = await startRaw(async (peer) => {
     assertEquals(await peer.readUntil("\r\n"), "QUIT\r\n");
     await peer.send("221 bye\r\n");
@@ -343,24 +322,20 @@ test("squid: set_tunnel(), connect(), and detach() before a request", has.squid,
   await writer.close();
 });
 
-test(
-  "squid: CONNECT that is refused by request() is an answer as any other",
-  has.squid,
-  async () => {
-    await using squid = await startSquid({ rules: "http_access deny CONNECT" });
-    await using conn = new HTTPConnection("127.0.0.1", squid.port);
-    await conn.request("CONNECT", "localhost:443");
-    const response = await conn.getresponse();
-    assertEquals(response.status, 403);
-    assert((await response.text()).length > 0);
-  },
-);
+withSquid("getresponse() gives the answer when CONNECT by request() is refused", async () => {
+  await using squid = await startSquid({ rules: "http_access deny CONNECT" });
+  await using conn = new HTTPConnection("127.0.0.1", squid.port);
+  await conn.request("CONNECT", "localhost:443");
+  const response = await conn.getresponse();
+  assertEquals(response.status, 403);
+  assert((await response.text()).length > 0);
+});
 
-test("squid: a refusal tells that nothing was sent", has.squid, async () => {
+withSquid("connect() throws a TunnelError that says that nothing was sent", async () => {
   await using squid = await startSquid({ rules: "http_access deny CONNECT" });
   await using conn = new HTTPConnection("127.0.0.1", squid.port);
   conn.set_tunnel("localhost", 80);
-  const error = await assertRejects(() => get(conn), TunnelError);
+  const error = await assertRejects(() => getText(conn), TunnelError);
   const { phase, requestBytesSent, retrySafe } = error as ExchangeDetails;
   assertEquals({ phase, requestBytesSent, retrySafe }, {
     phase: "connect",
@@ -371,7 +346,7 @@ test("squid: a refusal tells that nothing was sent", has.squid, async () => {
 
 // Python: trailers, Expect, errors
 
-test("Python: the trailers of a response", has.python, async () => {
+withPython("trailers gives the trailers of a response", async () => {
   await using server = await startPythonScript();
   await using conn = new HTTPConnection("127.0.0.1", server.port);
   for (let i = 0; i < 2; i++) {
@@ -384,7 +359,7 @@ test("Python: the trailers of a response", has.python, async () => {
   }
 });
 
-test("Python: the trailers of a request do no harm", has.python, async () => {
+withPython("request() sends trailers, which do no harm", async () => {
   await using server = await startPythonScript();
   await using conn = new HTTPConnection("127.0.0.1", server.port);
   for (let i = 0; i < 2; i++) {
@@ -394,20 +369,19 @@ test("Python: the trailers of a request do no harm", has.python, async () => {
   }
 });
 
-test("Python: 103 and 102 are shown in order", has.python, async () => {
+withPython("onInformational is called for 103 and 102 in order", async () => {
   await using server = await startPythonScript();
   const shown: [number, string | null][] = [];
   await using conn = new HTTPConnection("127.0.0.1", server.port, {
     onInformational: (status, _reason, headers) => shown.push([status, headers.get("link")]),
   });
-  assertEquals(await get(conn, "/hints"), "after the hints");
+  assertEquals(await getText(conn, "/hints"), "after the hints");
   const link = "</style.css>; rel=preload";
   assertEquals(shown, [[103, link], [102, link]]);
 });
 
-test(
-  "Python: a 100 that is held back until the body has come harms nobody",
-  has.python,
+withPython(
+  "request() is not harmed by a 100 that is held back until the body has come",
   async () => {
     await using server = await startPythonScript();
     const shown: number[] = [];
@@ -424,9 +398,8 @@ test(
   },
 );
 
-test(
-  "Python: HTTP/1.0 does not know Expect: after the seconds the body goes out",
-  has.python,
+withPython(
+  "request() sends the body after the given seconds when the server does not know Expect",
   async () => {
     await using server = await startPythonScript("HTTP/1.0");
     await using conn = new HTTPConnection("127.0.0.1", server.port);
@@ -435,22 +408,25 @@ test(
   },
 );
 
-test("Python: a short body tells what came", has.python, async () => {
+withPython("text() throws IncompleteRead with what came when a body is short", async () => {
   await using server = await startPythonScript();
   await using conn = new HTTPConnection("127.0.0.1", server.port);
-  const error = await assertRejects(() => get(conn, "/short"), IncompleteRead);
+  const error = await assertRejects(() => getText(conn, "/short"), IncompleteRead);
   assertEquals([latin1(error.partial), error.expected], ["only this", 91]);
   assertEquals([error.phase, error.retrySafe], ["body", "no"]);
 });
 
-test("Python: no answer tells that there was none", has.python, async () => {
-  await using server = await startPythonScript();
-  await using conn = new HTTPConnection("127.0.0.1", server.port);
-  const error = await assertRejects(() => get(conn, "/drop"), RemoteDisconnected);
-  const { phase, responseBytesReceived, retrySafe } = error as ExchangeDetails;
-  assertEquals({ phase, responseBytesReceived, retrySafe }, {
-    phase: "head",
-    responseBytesReceived: 0,
-    retrySafe: "idempotent-only",
-  });
-});
+withPython(
+  "getresponse() throws RemoteDisconnected with facts when there is no answer",
+  async () => {
+    await using server = await startPythonScript();
+    await using conn = new HTTPConnection("127.0.0.1", server.port);
+    const error = await assertRejects(() => getText(conn, "/drop"), RemoteDisconnected);
+    const { phase, responseBytesReceived, retrySafe } = error as ExchangeDetails;
+    assertEquals({ phase, responseBytesReceived, retrySafe }, {
+      phase: "head",
+      responseBytesReceived: 0,
+      retrySafe: "idempotent-only",
+    });
+  },
+);
