@@ -4,7 +4,7 @@ import { fuzzCase } from "./fuzz.ts";
 /** The ordinary run; more by `deno task fuzz`. */
 const CASES = 5000;
 
-Deno.test(`${CASES} broken responses are a response or an HTTPException, whole and cut alike`, async () => {
+Deno.test(`HTTPResponse gives a response or an HTTPException, whole and cut alike, for ${CASES} broken ones`, async () => {
   const problems: string[] = [];
   for (let seed = 1; seed <= CASES; seed++) {
     const problem = await fuzzCase(seed);
