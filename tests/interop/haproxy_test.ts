@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { HTTPConnection, HTTPSConnection } from "../../mod.ts";
+import { interopTest } from "../helpers/interop.ts";
 import { has } from "../servers/available.ts";
-import { watched } from "../servers/child.ts";
 import { type Echo, echo, mirror, pattern, utf8 } from "../servers/data.ts";
 import { startDenoServe } from "../servers/deno_serve.ts";
 import { startHaproxy } from "../servers/haproxy.ts";
@@ -13,11 +13,9 @@ const HINTS = `
   http-request early-hint Link "</script.js>; rel=preload; as=script"
   http-request return status 200 content-type text/plain string "after the hints"`;
 
-function test(name: string, fn: () => Promise<void>): void {
-  Deno.test({ name: `interop haproxy: ${name}`, ignore: !has.haproxy, fn: watched(fn) });
-}
+const test = interopTest("haproxy", has.haproxy);
 
-test("103 Early Hints is not the answer", async () => {
+test("getresponse() skips 103 Early Hints", async () => {
   await using haproxy = await startHaproxy({ frontend: HINTS });
   await using conn = new HTTPConnection("127.0.0.1", haproxy.port);
   for (let i = 0; i < 2; i++) {
@@ -29,7 +27,7 @@ test("103 Early Hints is not the answer", async () => {
   }
 });
 
-test("103 Early Hints is not the answer over TLS, and HTTP/2 is not spoken", async () => {
+test("getresponse() skips 103 Early Hints over TLS, without HTTP/2", async () => {
   await using haproxy = await startHaproxy({ frontend: HINTS });
   await using conn = new HTTPSConnection("localhost", haproxy.tlsPort, {
     context: { caCerts: [CA] },
@@ -40,7 +38,7 @@ test("103 Early Hints is not the answer over TLS, and HTTP/2 is not spoken", asy
   assertEquals(utf8(await res.read()), "after the hints");
 });
 
-test("a form passes through and its echo comes back", async () => {
+test("request() sends a form through, and its echo comes back", async () => {
   await using upstream = await startDenoServe(echo);
   await using haproxy = await startHaproxy({ upstream: upstream.port });
   await using conn = new HTTPConnection("127.0.0.1", haproxy.port);
@@ -49,7 +47,7 @@ test("a form passes through and its echo comes back", async () => {
   assertEquals([answer.method, answer.path, answer.body], ["POST", "/form", "a=b"]);
 });
 
-test("a chunked body passes its strict parser, and comes back chunked", async () => {
+test("request() sends a chunked body that its strict parser takes, and a chunked one comes back", async () => {
   const pieces = Array.from({ length: 30 }, (_, i) => pattern(i * 300));
   await using upstream = await startDenoServe(mirror);
   await using haproxy = await startHaproxy({ upstream: upstream.port });
@@ -61,7 +59,7 @@ test("a chunked body passes its strict parser, and comes back chunked", async ()
   assertEquals(await res.read(), concat(pieces));
 });
 
-test("a denied request is an answer", async () => {
+test("getresponse() gives the answer when a request is denied", async () => {
   await using haproxy = await startHaproxy({ frontend: "  http-request deny deny_status 429" });
   await using conn = new HTTPConnection("127.0.0.1", haproxy.port);
   await conn.request("GET", "/");
