@@ -6,8 +6,9 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { HTTPConnection, HTTPException, RemoteDisconnected } from "../../mod.ts";
+import { interopTest } from "../helpers/interop.ts";
 import { has } from "../servers/available.ts";
-import { until, watched } from "../servers/child.ts";
+import { until } from "../servers/child.ts";
 import { compress, type Echo, echo, mirror, pattern, sha256, utf8 } from "../servers/data.ts";
 import { startDenoServe } from "../servers/deno_serve.ts";
 import { type NginxOptions, type NginxServer, startNginx } from "../servers/nginx.ts";
@@ -41,7 +42,7 @@ async function withUpstream(
 }
 
 /** Asks for `path` and reads the whole answer. */
-async function get(
+async function getWithHeaders(
   conn: HTTPConnection,
   path: string,
   headers: Record<string, string> = {},
@@ -52,13 +53,11 @@ async function get(
   return { status: res.status, text, header: (name) => res.getheader(name) };
 }
 
-function test(name: string, fn: () => Promise<void>): void {
-  Deno.test({ name: `interop nginx: ${name}`, ignore: !has.nginx, fn: watched(fn) });
-}
+const test = interopTest("nginx", has.nginx);
 
 // Answers and their heads
 
-test("GET gives status, reason, version, header fields and body", async () => {
+test("getresponse() gives status, reason, version, header fields and body of a GET", async () => {
   await using nginx = await startNginx({ files: { "a.txt": "hello, world\n" } });
   await using conn = new HTTPConnection("127.0.0.1", nginx.port);
   await conn.request("GET", "/a.txt");
@@ -71,7 +70,7 @@ test("GET gives status, reason, version, header fields and body", async () => {
   assert(res.isclosed());
 });
 
-test("header fields keep their order, case and repetition", async () => {
+test("getheaders() keeps the order, case and repetition of header fields", async () => {
   await using nginx = await startNginx({
     server: `location / {
       add_header x-LOWER-Upper 1; add_header Set-Cookie "a=1; Path=/"; add_header Set-Cookie b=2;
@@ -91,7 +90,7 @@ test("header fields keep their order, case and repetition", async () => {
   assertEquals(res.headers.get_all("SET-COOKIE"), ["a=1; Path=/", "b=2"]);
 });
 
-test("HEAD keeps Content-Length, has no body, and leaves the connection usable", async () => {
+test("read() gives nothing for HEAD with a Content-Length, and the connection serves on", async () => {
   await using nginx = await startNginx({ files: { "a.txt": LINES }, server: COUNT });
   await using conn = new HTTPConnection("127.0.0.1", nginx.port);
   await conn.request("HEAD", "/a.txt");
@@ -99,12 +98,12 @@ test("HEAD keeps Content-Length, has no body, and leaves the connection usable",
   assertEquals(head.status, 200);
   assertEquals(head.getheader("Content-Length"), String(LINES.length));
   assertEquals((await head.read()).length, 0);
-  const after = await get(conn, "/a.txt");
+  const after = await getWithHeaders(conn, "/a.txt");
   assertEquals(after.text, LINES);
   assertEquals(after.header("X-Connection"), head.getheader("X-Connection"));
 });
 
-test("HEAD of a chunked answer leaves the connection usable", async () => {
+test("read() gives nothing for HEAD of a chunked answer, and the connection serves on", async () => {
   await using nginx = await startNginx({
     files: { "a.txt": LINES },
     server: `${COUNT} gzip on; gzip_min_length 1;`,
@@ -116,35 +115,35 @@ test("HEAD of a chunked answer leaves the connection usable", async () => {
   assertEquals(head.getheader("Content-Encoding"), "gzip");
   assertEquals(head.getheader("Content-Length") ?? null, null);
   assertEquals((await head.read()).length, 0);
-  const after = await get(conn, "/a.txt");
+  const after = await getWithHeaders(conn, "/a.txt");
   assertEquals(after.text, LINES);
   assertEquals(after.header("X-Connection"), head.getheader("X-Connection"));
 });
 
-test("404 is an answer like any other, and the connection stays", async () => {
+test("getresponse() gives a 404 like any other answer, and the connection stays", async () => {
   await using nginx = await startNginx({ files: { "a.txt": "a" }, server: COUNT });
   await using conn = new HTTPConnection("127.0.0.1", nginx.port);
   await conn.request("GET", "/parrot.spam");
   const res = await conn.getresponse();
   assertEquals([res.status, res.reason], [404, "Not Found"]);
   assertStringIncludes(utf8(await res.read()), "404 Not Found");
-  const after = await get(conn, "/a.txt");
+  const after = await getWithHeaders(conn, "/a.txt");
   assertEquals(after.text, "a");
   assertEquals(after.header("X-Connection"), res.getheader("X-Connection"));
 });
 
-test("405 answers a POST to a file, its body is not taken for the next request", async () => {
+test("getresponse() gives a 405 for a POST, whose body is not taken for the next request", async () => {
   await using nginx = await startNginx({ files: { "a.txt": "a" } });
   await using conn = new HTTPConnection("127.0.0.1", nginx.port);
   await conn.request("POST", "/a.txt", "GET /parrot.spam HTTP/1.1\r\n\r\n");
   const res = await conn.getresponse();
   assertEquals([res.status, res.reason], [405, "Not Allowed"]);
   await res.read();
-  assertEquals((await get(conn, "/a.txt")).text, "a");
+  assertEquals((await getWithHeaders(conn, "/a.txt")).text, "a");
   assertEquals((await nginx.access()).map((line) => line.split(" ").at(-1)), ["405", "200"]);
 });
 
-test("204 has no body, and the connection stays", async () => {
+test("read() gives nothing for 204, and the connection stays", async () => {
   await using nginx = await startNginx({
     server: `${COUNT} location /none { return 204; } location / { return 200 next; }`,
   });
@@ -153,36 +152,36 @@ test("204 has no body, and the connection stays", async () => {
   const res = await conn.getresponse();
   assertEquals([res.status, res.reason], [204, "No Content"]);
   assertEquals((await res.read()).length, 0);
-  const after = await get(conn, "/");
+  const after = await getWithHeaders(conn, "/");
   assertEquals(after.text, "next");
   assertEquals(after.header("X-Connection"), res.getheader("X-Connection"));
 });
 
-test("302 is not followed", async () => {
+test("getresponse() does not follow a 302", async () => {
   await using nginx = await startNginx({
     server: "location /from { return 302 /to; } location /to { return 200 there; }",
   });
   await using conn = new HTTPConnection("127.0.0.1", nginx.port);
-  const { status, header } = await get(conn, "/from");
+  const { status, header } = await getWithHeaders(conn, "/from");
   assertEquals(status, 302);
   assertMatch(header("Location") ?? "", /\/to$/);
   assertEquals((await nginx.access()).length, 1);
 });
 
-test("304 answers If-None-Match without a body, and the connection stays", async () => {
+test("read() gives nothing for a 304 to If-None-Match, and the connection stays", async () => {
   await using nginx = await startNginx({ files: { "a.txt": LINES }, server: COUNT });
   await using conn = new HTTPConnection("127.0.0.1", nginx.port);
-  const first = await get(conn, "/a.txt");
+  const first = await getWithHeaders(conn, "/a.txt");
   await conn.request("GET", "/a.txt", null, { "If-None-Match": first.header("ETag")! });
   const res = await conn.getresponse();
   assertEquals([res.status, res.reason], [304, "Not Modified"]);
   assertEquals((await res.read()).length, 0);
-  const after = await get(conn, "/a.txt");
+  const after = await getWithHeaders(conn, "/a.txt");
   assertEquals(after.text, LINES);
   assertEquals(after.header("X-Connection"), first.header("X-Connection"));
 });
 
-test("206 answers a range request with that range", async () => {
+test("read() gives the range when a request asks for one", async () => {
   await using nginx = await startNginx({ files: { "a.bin": pattern(10_000) } });
   await using conn = new HTTPConnection("127.0.0.1", nginx.port);
   await conn.request("GET", "/a.bin", null, { Range: "bytes=1000-1999" });
@@ -192,7 +191,7 @@ test("206 answers a range request with that range", async () => {
   assertEquals(await res.read(), pattern(10_000).subarray(1000, 2000));
 });
 
-test("206 of several ranges is one multipart body", async () => {
+test("read() gives one multipart body when a request asks for several ranges", async () => {
   await using nginx = await startNginx({ files: { "a.txt": LINES } });
   await using conn = new HTTPConnection("127.0.0.1", nginx.port);
   await conn.request("GET", "/a.txt", null, { Range: "bytes=0-5,7-12" });
@@ -205,17 +204,17 @@ test("206 of several ranges is one multipart body", async () => {
   assertEquals(String(body.length), res.getheader("Content-Length"));
 });
 
-test("416 answers a range outside of the file", async () => {
+test("getresponse() gives a 416 when the range is outside of the file", async () => {
   await using nginx = await startNginx({ files: { "a.txt": "short" } });
   await using conn = new HTTPConnection("127.0.0.1", nginx.port);
-  const { status, header } = await get(conn, "/a.txt", { Range: "bytes=1000-" });
+  const { status, header } = await getWithHeaders(conn, "/a.txt", { Range: "bytes=1000-" });
   assertEquals(status, 416);
   assertEquals(header("Content-Range"), "bytes */5");
 });
 
 // Ways to read
 
-test("read(amt) gives pieces of 200 bytes until an empty one", async () => {
+test("read() gives pieces of the given size until an empty one", async () => {
   await using nginx = await startNginx({ files: { "a.txt": LINES } });
   await using conn = new HTTPConnection("127.0.0.1", nginx.port);
   await conn.request("GET", "/a.txt");
@@ -229,7 +228,7 @@ test("read(amt) gives pieces of 200 bytes until an empty one", async () => {
   assertEquals(utf8(concat(pieces)), LINES);
 });
 
-test("readline and lines give the lines of a file", async () => {
+test("readline() and lines() give the lines of a file", async () => {
   await using nginx = await startNginx({ files: { "a.txt": LINES } });
   await using conn = new HTTPConnection("127.0.0.1", nginx.port);
   await conn.request("GET", "/a.txt");
@@ -241,7 +240,7 @@ test("readline and lines give the lines of a file", async () => {
   assertEquals(rest.join(""), LINES.slice("line 0\n".length));
 });
 
-test("a large file arrives whole by readinto", async () => {
+test("readinto() reads a large file whole", async () => {
   const file = pattern(8 << 20);
   await using nginx = await startNginx({ files: { big: file } });
   await using conn = new HTTPConnection("127.0.0.1", nginx.port);
@@ -255,7 +254,7 @@ test("a large file arrives whole by readinto", async () => {
   assertEquals(await sha256(whole), await sha256(file));
 });
 
-test("a large file arrives whole by for await", async () => {
+test("for await reads a large file whole", async () => {
   const file = pattern(8 << 20);
   await using nginx = await startNginx({ files: { big: file } });
   await using conn = new HTTPConnection("127.0.0.1", nginx.port);
@@ -265,7 +264,7 @@ test("a large file arrives whole by for await", async () => {
   assertEquals(await sha256(concat(pieces)), await sha256(file));
 });
 
-test("a large file arrives whole by pipeTo a file", async () => {
+test("pipeTo() copies a large file whole", async () => {
   const file = pattern(4 << 20);
   await using nginx = await startNginx({ files: { big: file } });
   await using conn = new HTTPConnection("127.0.0.1", nginx.port);
@@ -277,7 +276,7 @@ test("a large file arrives whole by pipeTo a file", async () => {
   assertEquals(await sha256(await Deno.readFile(path)), await sha256(file));
 });
 
-test("a large file arrives whole by read()", async () => {
+test("read() reads a large file whole", async () => {
   const file = pattern(8 << 20);
   await using nginx = await startNginx({ files: { big: file } });
   await using conn = new HTTPConnection("127.0.0.1", nginx.port);
@@ -286,7 +285,7 @@ test("a large file arrives whole by read()", async () => {
   assertEquals(await sha256(await res.read()), await sha256(file));
 });
 
-test("tee gives the body twice", async () => {
+test("tee() gives the body twice", async () => {
   await using nginx = await startNginx({ files: { "a.txt": LINES } });
   await using conn = new HTTPConnection("127.0.0.1", nginx.port);
   await conn.request("GET", "/a.txt");
@@ -295,14 +294,14 @@ test("tee gives the body twice", async () => {
   assertEquals(texts, [LINES, LINES]);
 });
 
-test("new Response takes the body", async () => {
+test("new Response() takes the body", async () => {
   await using nginx = await startNginx({ files: { "a.json": '{"a": [1, 2]}' } });
   await using conn = new HTTPConnection("127.0.0.1", nginx.port);
   await conn.request("GET", "/a.json");
   assertEquals(await new Response(await conn.getresponse()).json(), { a: [1, 2] });
 });
 
-test("leaving a body in the middle closes the connection, the next request makes a new one", async () => {
+test("request() makes a new connection when a body was left in the middle", async () => {
   await using nginx = await startNginx({ files: { big: pattern(8 << 20), a: "a" }, server: COUNT });
   await using conn = new HTTPConnection("127.0.0.1", nginx.port);
   await conn.request("GET", "/big");
@@ -312,27 +311,27 @@ test("leaving a body in the middle closes the connection, the next request makes
     break;
   }
   await until("nginx to see the end", async () => await nginx.connections() === 0);
-  const after = await get(conn, "/a");
+  const after = await getWithHeaders(conn, "/a");
   assertEquals(after.text, "a");
   assert(after.header("X-Connection") !== res.getheader("X-Connection"));
 });
 
 // Codings
 
-test("gzip is not asked for by itself", async () => {
+test("request() does not ask for gzip by itself", async () => {
   await using nginx = await startNginx({
     files: { "a.txt": LINES },
     server: `gzip on; gzip_min_length 1; add_header X-Asked $http_accept_encoding;`,
     http: "gzip_types text/plain;",
   });
   await using conn = new HTTPConnection("127.0.0.1", nginx.port);
-  const { text, header } = await get(conn, "/a.txt");
+  const { text, header } = await getWithHeaders(conn, "/a.txt");
   assertEquals(header("X-Asked"), "identity");
   assertEquals(header("Content-Encoding") ?? null, null);
   assertEquals(text, LINES);
 });
 
-test("gzip goes through DecompressionStream", async () => {
+test("pipeThrough() takes a DecompressionStream when the answer is gzip", async () => {
   await using nginx = await startNginx({
     files: { "a.txt": LINES.repeat(100) },
     server: `${COUNT} gzip on; gzip_min_length 1;`,
@@ -345,11 +344,11 @@ test("gzip goes through DecompressionStream", async () => {
   assert(res.chunked);
   const text = await new Response(res.pipeThrough(new DecompressionStream("gzip"))).text();
   assertEquals(text, LINES.repeat(100));
-  const after = await get(conn, "/a.txt");
+  const after = await getWithHeaders(conn, "/a.txt");
   assertEquals(after.header("X-Connection"), res.getheader("X-Connection"));
 });
 
-test("a gzip body with a length is given as it came, not decoded", async () => {
+test("read() gives a gzip body as it came", async () => {
   const packed = await compress(new TextEncoder().encode(LINES), "gzip");
   await using nginx = await startNginx({
     files: { "a.txt": LINES, "a.txt.gz": packed },
@@ -363,7 +362,7 @@ test("a gzip body with a length is given as it came, not decoded", async () => {
   assertEquals(await res.read(), packed);
 });
 
-test("a chunked body from an upstream arrives whole, and the connection stays", async () => {
+test("read() gives a chunked body of an upstream whole, and the connection stays", async () => {
   const pieces = Array.from({ length: 50 }, (_, i) => pattern(1 + i * 37));
   await using nginx = await withUpstream(
     () => new Response(ReadableStream.from(pieces)),
@@ -374,12 +373,12 @@ test("a chunked body from an upstream arrives whole, and the connection stays", 
   const res = await conn.getresponse();
   assert(res.chunked);
   assertEquals(await res.read(), concat(pieces));
-  const after = await get(conn, "/parrot.spam");
+  const after = await getWithHeaders(conn, "/parrot.spam");
   assertEquals(after.status, 404);
   assertEquals(after.header("X-Connection"), res.getheader("X-Connection"));
 });
 
-test("pieces of a chunked body arrive while the rest is not sent yet", async () => {
+test("readline() gives a line of a chunked body before the rest is sent", async () => {
   const gate = Promise.withResolvers<void>();
   await using nginx = await withUpstream(() =>
     new Response(ReadableStream.from((async function* () {
@@ -396,7 +395,7 @@ test("pieces of a chunked body arrive while the rest is not sent yet", async () 
   assertEquals(utf8(await res.read()), "second\n");
 });
 
-test("trailers after a chunked body do not disturb the next answer", async () => {
+test("request() is not disturbed by the trailers of the answer before", async () => {
   await using nginx = await startNginx({
     files: { "a.txt": LINES },
     server: `${COUNT} add_trailer X-Sum 1234; add_trailer X-More "$request_uri";`,
@@ -406,12 +405,12 @@ test("trailers after a chunked body do not disturb the next answer", async () =>
   const res = await conn.getresponse();
   assert(res.chunked);
   assertEquals(utf8(await res.read()), LINES);
-  const after = await get(conn, "/a.txt");
+  const after = await getWithHeaders(conn, "/a.txt");
   assertEquals(after.text, LINES);
   assertEquals(after.header("X-Connection"), res.getheader("X-Connection"));
 });
 
-test("a body without length ends with the connection, the next request makes a new one", async () => {
+test("request() makes a new connection when a body without a length has ended the last one", async () => {
   await using nginx = await startNginx({
     files: { "a.txt": LINES },
     server: `${COUNT} gzip on; gzip_min_length 1; chunked_transfer_encoding off;`,
@@ -425,23 +424,25 @@ test("a body without length ends with the connection, the next request makes a n
   assertEquals(res.length, null);
   const text = await new Response(res.pipeThrough(new DecompressionStream("gzip"))).text();
   assertEquals(text, LINES);
-  const after = await get(conn, "/a.txt");
+  const after = await getWithHeaders(conn, "/a.txt");
   assertEquals(after.text, LINES);
   assert(after.header("X-Connection") !== res.getheader("X-Connection"));
 });
 
 // Connections
 
-test("one connection serves many requests", async () => {
+test("request() uses one connection for many requests", async () => {
   await using nginx = await startNginx({ files: { "a.txt": "a" }, server: COUNT });
   await using conn = new HTTPConnection("127.0.0.1", nginx.port);
   const seen = new Set();
-  for (let i = 0; i < 20; i++) seen.add((await get(conn, "/a.txt")).header("X-Connection"));
+  for (let i = 0; i < 20; i++) {
+    seen.add((await getWithHeaders(conn, "/a.txt")).header("X-Connection"));
+  }
   assertEquals(seen.size, 1);
   assertEquals((await nginx.access()).length, 20);
 });
 
-test("keep-alive limit reconnects without the user noticing", async () => {
+test("request() makes a new connection when the limit of requests is reached", async () => {
   await using nginx = await startNginx({
     files: { "a.txt": "a" },
     server: `${COUNT} keepalive_requests 3;`,
@@ -449,7 +450,7 @@ test("keep-alive limit reconnects without the user noticing", async () => {
   await using conn = new HTTPConnection("127.0.0.1", nginx.port);
   const seen = [];
   for (let i = 0; i < 10; i++) {
-    const { text, header } = await get(conn, "/a.txt");
+    const { text, header } = await getWithHeaders(conn, "/a.txt");
     assertEquals(text, "a");
     seen.push(header("X-Connection"));
   }
@@ -458,24 +459,24 @@ test("keep-alive limit reconnects without the user noticing", async () => {
   assertEquals((await nginx.access()).length, 10);
 });
 
-test("a connection that the server closed while idle is replaced", async () => {
+test("request() replaces a connection that the server closed while it was idle", async () => {
   await using nginx = await startNginx({
     files: { "a.txt": "a" },
     server: `${COUNT} keepalive_timeout 50ms;`,
   });
   await using conn = new HTTPConnection("127.0.0.1", nginx.port);
-  const first = await get(conn, "/a.txt");
+  const first = await getWithHeaders(conn, "/a.txt");
   await until("nginx to close", async () => await nginx.connections() === 0);
-  const second = await get(conn, "/a.txt");
+  const second = await getWithHeaders(conn, "/a.txt");
   assertEquals(second.text, "a");
   assert(first.header("X-Connection") !== second.header("X-Connection"));
   assertEquals((await nginx.access()).length, 2);
 });
 
-test("a POST is sent once when the idle connection is gone", async () => {
+test("request() sends a POST once when the idle connection is gone", async () => {
   await using nginx = await withUpstream(echo, { server: "keepalive_timeout 50ms;" });
   await using conn = new HTTPConnection("127.0.0.1", nginx.port);
-  await get(conn, "/up/");
+  await getWithHeaders(conn, "/up/");
   await until("nginx to close", async () => await nginx.connections() === 0);
   await conn.request("POST", "/up/order", "one");
   const answer = await (await conn.getresponse()).json() as Echo;
@@ -483,7 +484,7 @@ test("a POST is sent once when the idle connection is gone", async () => {
   assertEquals((await nginx.access()).filter((line) => line.includes("POST")).length, 1);
 });
 
-test("without keep-alive each request has its own connection", async () => {
+test("request() makes a connection each time when there is no keep-alive", async () => {
   await using nginx = await startNginx({
     files: { "a.txt": "a" },
     server: `${COUNT} keepalive_timeout 0;`,
@@ -500,7 +501,7 @@ test("without keep-alive each request has its own connection", async () => {
   assertEquals(seen.size, 4);
 });
 
-test("an answer that closes can be read after the next request was sent", async () => {
+test("read() gives an answer that closes after the next request was sent", async () => {
   await using nginx = await startNginx({
     files: { big: pattern(1 << 20), a: "a" },
     server: `${COUNT} keepalive_timeout 0;`,
@@ -514,7 +515,7 @@ test("an answer that closes can be read after the next request was sent", async 
   assertEquals(await sha256(await first.read()), await sha256(pattern(1 << 20)));
 });
 
-test("a server that closes without an answer is RemoteDisconnected, the next request works", async () => {
+test("getresponse() throws RemoteDisconnected when the server closes, and the next request works", async () => {
   await using nginx = await startNginx({
     files: { "a.txt": "a" },
     server: "location /drop { return 444; }",
@@ -523,10 +524,10 @@ test("a server that closes without an answer is RemoteDisconnected, the next req
   await conn.request("GET", "/drop");
   const error = await assertRejects(() => conn.getresponse(), RemoteDisconnected);
   assert(error instanceof Deno.errors.ConnectionReset);
-  assertEquals((await get(conn, "/a.txt")).text, "a");
+  assertEquals((await getWithHeaders(conn, "/a.txt")).text, "a");
 });
 
-test("twenty connections work at the same time", async () => {
+test("HTTPConnection works twenty times at the same time", async () => {
   await using nginx = await startNginx({ files: { big: pattern(300_000) }, server: COUNT });
   const expected = await sha256(pattern(300_000));
   const seen = await Promise.all(Array.from({ length: 20 }, async () => {
@@ -544,16 +545,16 @@ test("twenty connections work at the same time", async () => {
   assertEquals(new Set(seen).size, 20);
 });
 
-test("close frees the connection at once and leaves the object usable", async () => {
+test("close() frees the connection at once and leaves the object usable", async () => {
   await using nginx = await startNginx({ files: { "a.txt": "a" } });
   await using conn = new HTTPConnection("127.0.0.1", nginx.port);
-  await get(conn, "/a.txt");
+  await getWithHeaders(conn, "/a.txt");
   conn.close();
   await until("nginx to see the end", async () => await nginx.connections() === 0);
-  assertEquals((await get(conn, "/a.txt")).text, "a");
+  assertEquals((await getWithHeaders(conn, "/a.txt")).text, "a");
 });
 
-test("close of an unread answer that closes frees its connection", async () => {
+test("close() of an unread response that closes frees its connection", async () => {
   await using nginx = await startNginx({
     files: { big: pattern(8 << 20) },
     server: "keepalive_timeout 0;",
@@ -566,7 +567,7 @@ test("close of an unread answer that closes frees its connection", async () => {
   await until("nginx to see the end", async () => await nginx.connections() === 0);
 });
 
-test("a timeout while waiting for the answer closes, the next request works", async () => {
+test("getresponse() closes the connection at a timeout, and the next request works", async () => {
   const gate = Promise.withResolvers<void>();
   await using nginx = await withUpstream(async () => {
     await gate.promise;
@@ -578,7 +579,7 @@ test("a timeout while waiting for the answer closes, the next request works", as
   await until("nginx to see the end", async () => await nginx.connections() === 0);
   gate.resolve();
   conn.timeout = 20;
-  assertEquals((await get(conn, "/a.txt")).text, "a");
+  assertEquals((await getWithHeaders(conn, "/a.txt")).text, "a");
 });
 
 test("source_address is what the server sees", async () => {
@@ -586,52 +587,55 @@ test("source_address is what the server sees", async () => {
   await using conn = new HTTPConnection("127.0.0.1", nginx.port, {
     source_address: ["127.0.0.5", 0],
   });
-  assertEquals((await get(conn, "/")).text, "127.0.0.5");
+  assertEquals((await getWithHeaders(conn, "/")).text, "127.0.0.5");
 });
 
-test("a unix socket serves as well as a port", async () => {
+test("socketPath reaches a server on a unix socket", async () => {
   await using nginx = await startNginx({
     files: { big: pattern(1 << 20) },
     server: "location /host { return 200 $http_host; }",
   });
   await using conn = new HTTPConnection("localhost", { socketPath: nginx.socketPath });
-  assertEquals((await get(conn, "/host")).text, "localhost");
+  assertEquals((await getWithHeaders(conn, "/host")).text, "localhost");
   await conn.request("GET", "/big");
   const res = await conn.getresponse();
   assertEquals(await sha256(await res.read()), await sha256(pattern(1 << 20)));
 });
 
-test("an IPv6 address works and has brackets in Host", async () => {
+test("HTTPConnection() takes an IPv6 address, which has brackets in Host", async () => {
   await using nginx = await startNginx({
     ipv6: true,
     server: "location / { return 200 '$http_host $remote_addr'; }",
   });
   await using conn = new HTTPConnection(`[::1]:${nginx.port}`);
-  assertEquals((await get(conn, "/")).text, `[::1]:${nginx.port} ::1`);
+  assertEquals((await getWithHeaders(conn, "/")).text, `[::1]:${nginx.port} ::1`);
 });
 
-test("a host name is looked up and sent in Host", async () => {
+test("HTTPConnection() looks a host name up, and sends it in Host", async () => {
   await using nginx = await startNginx({ server: "location / { return 200 $http_host; }" });
   await using conn = new HTTPConnection("localhost", nginx.port);
-  assertEquals((await get(conn, "/")).text, `localhost:${nginx.port}`);
+  assertEquals((await getWithHeaders(conn, "/")).text, `localhost:${nginx.port}`);
 });
 
-test("a Host of one's own wins", async () => {
+test("request() sends the caller's Host", async () => {
   await using nginx = await startNginx({ server: "location / { return 200 $http_host; }" });
   await using conn = new HTTPConnection("127.0.0.1", nginx.port);
-  assertEquals((await get(conn, "/", { host: "shop.example.test" })).text, "shop.example.test");
+  assertEquals(
+    (await getWithHeaders(conn, "/", { host: "shop.example.test" })).text,
+    "shop.example.test",
+  );
 });
 
-test("a target in absolute form decides Host", async () => {
+test("request() takes Host from a target in absolute form", async () => {
   await using nginx = await startNginx({ server: "location / { return 200 '$http_host $uri'; }" });
   await using conn = new HTTPConnection("127.0.0.1", nginx.port);
-  const { text } = await get(conn, "http://shop.example.test:8080/path");
+  const { text } = await getWithHeaders(conn, "http://shop.example.test:8080/path");
   assertEquals(text, "shop.example.test:8080 /path");
 });
 
 // Requests with bodies
 
-test("POST reaches an upstream and its echo comes back", async () => {
+test("request() sends a POST to an upstream, and its echo comes back", async () => {
   await using nginx = await withUpstream(echo);
   await using conn = new HTTPConnection("127.0.0.1", nginx.port);
   await conn.request("POST", "/up/form?x=1", "name=caf\xe9&a=b", {
@@ -644,7 +648,7 @@ test("POST reaches an upstream and its echo comes back", async () => {
   assertEquals(answer.headers["content-type"], "application/x-www-form-urlencoded");
 });
 
-test("a large POST comes back whole", async () => {
+test("request() sends a large POST, which comes back whole", async () => {
   const body = pattern(2 << 20);
   await using nginx = await withUpstream(mirror, { server: "client_max_body_size 0;" });
   await using conn = new HTTPConnection("127.0.0.1", nginx.port);
@@ -654,7 +658,7 @@ test("a large POST comes back whole", async () => {
   assertEquals(await sha256(await res.read()), await sha256(body));
 });
 
-test("a stream is sent chunked, and nginx passes it on so", async () => {
+test("request() sends a stream chunked, and so it is passed on", async () => {
   const pieces = Array.from({ length: 40 }, (_, i) => pattern(i * 100));
   await using nginx = await withUpstream(mirror);
   await using conn = new HTTPConnection("127.0.0.1", nginx.port);
@@ -664,7 +668,7 @@ test("a stream is sent chunked, and nginx passes it on so", async () => {
   assertEquals(await res.read(), concat(pieces));
 });
 
-test("PUT of a file stores it", async () => {
+test("request() stores a file by PUT", async () => {
   const file = pattern(3 << 20);
   await using nginx = await startNginx({
     files: { source: file },
@@ -681,7 +685,7 @@ test("PUT of a file stores it", async () => {
   assertEquals((await conn.getresponse()).status, 204);
 });
 
-test("PUT from an async iterable stores it", async () => {
+test("request() stores an async iterable by PUT", async () => {
   await using nginx = await startNginx({ server: "dav_methods PUT;" });
   await using conn = new HTTPConnection("127.0.0.1", nginx.port);
   async function* numbers() {
@@ -694,7 +698,7 @@ test("PUT from an async iterable stores it", async () => {
   assertEquals(await Deno.readTextFile(`${nginx.root}/numbers`), expected);
 });
 
-test("PUT without a body says Content-Length: 0", async () => {
+test("request() says Content-Length: 0 when a PUT has no body", async () => {
   await using nginx = await startNginx({ server: "dav_methods PUT;" });
   await using conn = new HTTPConnection("127.0.0.1", nginx.port);
   await conn.request("PUT", "/empty");
@@ -702,17 +706,17 @@ test("PUT without a body says Content-Length: 0", async () => {
   assertEquals((await Deno.stat(`${nginx.root}/empty`)).size, 0);
 });
 
-test("100 Continue before the answer is skipped", async () => {
+test("getresponse() skips 100 Continue", async () => {
   await using nginx = await startNginx({ server: "dav_methods PUT;" });
   await using conn = new HTTPConnection("127.0.0.1", nginx.port);
   await conn.request("PUT", "/a", "content", { Expect: "100-continue" });
   const res = await conn.getresponse();
   assertEquals(res.status, 201);
   await res.read();
-  assertEquals((await get(conn, "/a")).text, "content");
+  assertEquals((await getWithHeaders(conn, "/a")).text, "content");
 });
 
-test("a request made step by step works", async () => {
+test("putrequest(), putheader() and endheaders() make a request step by step", async () => {
   await using nginx = await withUpstream(echo);
   await using conn = new HTTPConnection("127.0.0.1", nginx.port);
   conn.putrequest("POST", "/up/steps");
@@ -729,7 +733,7 @@ test("a request made step by step works", async () => {
 
 // Refusals
 
-test("413 for a small body is an answer, the next request works", async () => {
+test("getresponse() gives a 413 for a small body, and the next request works", async () => {
   await using nginx = await startNginx({
     files: { "a.txt": "a" },
     server: "client_max_body_size 1k; dav_methods PUT;",
@@ -739,10 +743,10 @@ test("413 for a small body is an answer, the next request works", async () => {
   const res = await conn.getresponse();
   assertEquals([res.status, res.reason], [413, "Request Entity Too Large"]);
   assertStringIncludes(utf8(await res.read()), "413");
-  assertEquals((await get(conn, "/a.txt")).text, "a");
+  assertEquals((await getWithHeaders(conn, "/a.txt")).text, "a");
 });
 
-test("413 for a large body is an answer, the next request works", async () => {
+test("getresponse() gives a 413 for a large body, and the next request works", async () => {
   await using nginx = await startNginx({
     files: { "a.txt": "a" },
     server: "client_max_body_size 1k; dav_methods PUT;",
@@ -752,10 +756,10 @@ test("413 for a large body is an answer, the next request works", async () => {
   const res = await conn.getresponse();
   assertEquals(res.status, 413);
   assertStringIncludes(utf8(await res.read()), "413");
-  assertEquals((await get(conn, "/a.txt")).text, "a");
+  assertEquals((await getWithHeaders(conn, "/a.txt")).text, "a");
 });
 
-test("413 of a server that closes at once is an answer too", async () => {
+test("getresponse() gives the 413 of a server that closes at once", async () => {
   await using nginx = await startNginx({
     files: { "a.txt": "a" },
     server: "client_max_body_size 1k; dav_methods PUT; lingering_close off;",
@@ -765,33 +769,33 @@ test("413 of a server that closes at once is an answer too", async () => {
   const res = await conn.getresponse();
   assertEquals(res.status, 413);
   res.close();
-  assertEquals((await get(conn, "/a.txt")).text, "a");
+  assertEquals((await getWithHeaders(conn, "/a.txt")).text, "a");
 });
 
-test("414 answers a long target, the next request works", async () => {
+test("getresponse() gives a 414 for a long target, and the next request works", async () => {
   await using nginx = await startNginx({ files: { "a.txt": "a" } });
   await using conn = new HTTPConnection("127.0.0.1", nginx.port);
-  const { status } = await get(conn, `/${"long".repeat(10_000)}`);
+  const { status } = await getWithHeaders(conn, `/${"long".repeat(10_000)}`);
   assertEquals(status, 414);
-  assertEquals((await get(conn, "/a.txt")).text, "a");
+  assertEquals((await getWithHeaders(conn, "/a.txt")).text, "a");
 });
 
-test("400 answers a header field that is too large, the next request works", async () => {
+test("getresponse() gives a 400 for a field that is too large, and the next request works", async () => {
   await using nginx = await startNginx({ files: { "a.txt": "a" } });
   await using conn = new HTTPConnection("127.0.0.1", nginx.port);
-  const { status, text } = await get(conn, "/", { "X-Large": "x".repeat(40_000) });
+  const { status, text } = await getWithHeaders(conn, "/", { "X-Large": "x".repeat(40_000) });
   assertEquals(status, 400);
   assertStringIncludes(text, "Request Header Or Cookie Too Large");
-  assertEquals((await get(conn, "/a.txt")).text, "a");
+  assertEquals((await getWithHeaders(conn, "/a.txt")).text, "a");
 });
 
-test("a gateway's 502 is an answer", async () => {
+test("getresponse() gives the 502 of a gateway", async () => {
   await using nginx = await startNginx({ server: "location / { proxy_pass http://127.0.0.1:1; }" });
   await using conn = new HTTPConnection("127.0.0.1", nginx.port);
-  assertEquals((await get(conn, "/")).status, 502);
+  assertEquals((await getWithHeaders(conn, "/")).status, 502);
 });
 
-test("a body that the upstream cuts short never looks whole", async () => {
+test("read() never gives a body that the upstream cut short as if it were whole", async () => {
   await using nginx = await withUpstream(() =>
     new Response(
       new ReadableStream({
@@ -811,13 +815,13 @@ test("a body that the upstream cuts short never looks whole", async () => {
   await assertRejects(() => res.read(), HTTPException);
 });
 
-test("a server that is gone refuses the connection", async () => {
+test("request() throws ConnectionRefused when the server is gone", async () => {
   let port: number;
   {
     await using nginx = await startNginx({ files: { "a.txt": "a" } });
     port = nginx.port;
     await using conn = new HTTPConnection("127.0.0.1", port);
-    assertEquals((await get(conn, "/a.txt")).text, "a");
+    assertEquals((await getWithHeaders(conn, "/a.txt")).text, "a");
   }
   await using conn = new HTTPConnection("127.0.0.1", port);
   await assertRejects(() => conn.request("GET", "/"), Deno.errors.ConnectionRefused);
