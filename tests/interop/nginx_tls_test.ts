@@ -6,8 +6,10 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { HTTPConnection, HTTPSConnection } from "../../mod.ts";
+import { interopTest } from "../helpers/interop.ts";
+import { getStatusAndText } from "../helpers/exchanges.ts";
 import { has } from "../servers/available.ts";
-import { until, watched } from "../servers/child.ts";
+import { until } from "../servers/child.ts";
 import { type Echo, echo, messages, mirror, pattern, sha256, utf8 } from "../servers/data.ts";
 import { startDenoServe } from "../servers/deno_serve.ts";
 import { startNginx } from "../servers/nginx.ts";
@@ -39,23 +41,15 @@ interface Report {
   host: string;
 }
 
-async function get(conn: HTTPConnection, path: string): Promise<{ status: number; text: string }> {
-  await conn.request("GET", path);
-  const res = await conn.getresponse();
-  return { status: res.status, text: utf8(await res.read()) };
-}
-
 async function report(conn: HTTPConnection): Promise<Report> {
-  const { text } = await get(conn, "/report");
+  const { text } = await getStatusAndText(conn, "/report");
   const [protocol, sni, alpn, verify, subject, host] = text.split("|");
   return { protocol, sni, alpn, verify, subject, host };
 }
 
-function test(name: string, fn: () => Promise<void>): void {
-  Deno.test({ name: `interop nginx TLS: ${name}`, ignore: !has.nginx, fn: watched(fn) });
-}
+const test = interopTest("nginx", has.nginx);
 
-test("GET with one's own CA", async () => {
+test("request() sends a GET when the caller trusts the server's CA", async () => {
   await using nginx = await startNginx({ tls: true, files: { "a.txt": "secret\n" } });
   await using conn = new HTTPSConnection("localhost", nginx.tlsPort, { context });
   await conn.request("GET", "/a.txt");
@@ -64,7 +58,7 @@ test("GET with one's own CA", async () => {
   assertEquals(utf8(await res.read()), "secret\n");
 });
 
-test("the newest protocol, the host's name and ALPN http/1.1 are used by default", async () => {
+test("connect() uses the newest protocol, the host's name and ALPN http/1.1 by default", async () => {
   await using nginx = await startNginx({ tls: true, server: REPORT });
   await using conn = new HTTPSConnection("localhost", nginx.tlsPort, { context });
   const { protocol, sni, alpn, host } = await report(conn);
@@ -72,13 +66,13 @@ test("the newest protocol, the host's name and ALPN http/1.1 are used by default
   assertEquals(host, `localhost:${nginx.tlsPort}`);
 });
 
-test("a server that offers HTTP/2 speaks HTTP/1.1", async () => {
+test("connect() speaks HTTP/1.1 to a server that offers HTTP/2", async () => {
   await using nginx = await startNginx({ tls: true, tlsListen: "http2", server: REPORT });
   await using conn = new HTTPSConnection("localhost", nginx.tlsPort, { context });
   assertEquals((await report(conn)).alpn, "http/1.1");
 });
 
-test("TLS 1.2 works", async () => {
+test("connect() speaks TLS 1.2 when the server knows no newer one", async () => {
   await using nginx = await startNginx({
     tls: true,
     server: REPORT,
@@ -88,7 +82,7 @@ test("TLS 1.2 works", async () => {
   assertEquals((await report(conn)).protocol, "TLSv1.2");
 });
 
-test("a certificate for an address is accepted", async () => {
+test("connect() accepts a certificate for an address", async () => {
   await using nginx = await startNginx({ tls: true, server: REPORT });
   await using conn = new HTTPSConnection("127.0.0.1", nginx.tlsPort, { context });
   // An address is never sent as the server's name (RFC 6066, Section 3).
@@ -104,7 +98,7 @@ test("server_hostname is sent and checked instead of the host", async () => {
   assertEquals([sni, host], ["other.example.test", `127.0.0.1:${nginx.tlsPort}`]);
 });
 
-test("a wrong server_hostname is refused", async () => {
+test("connect() refuses a wrong server_hostname", async () => {
   await using nginx = await startNginx({ tls: true });
   await using conn = new HTTPSConnection("localhost", nginx.tlsPort, {
     context: { ...context, server_hostname: "other.example.test" },
@@ -113,43 +107,43 @@ test("a wrong server_hostname is refused", async () => {
   assertMatch(messages(error), /not valid for name "other\.example\.test"/);
 });
 
-test("keep-alive serves many requests by one handshake", async () => {
+test("request() uses one handshake for many requests", async () => {
   await using nginx = await startNginx({
     tls: true,
     server: "location / { return 200 $connection; }",
   });
   await using conn = new HTTPSConnection("localhost", nginx.tlsPort, { context });
   const seen = new Set();
-  for (let i = 0; i < 10; i++) seen.add((await get(conn, "/")).text);
+  for (let i = 0; i < 10; i++) seen.add((await getStatusAndText(conn, "/")).text);
   assertEquals(seen.size, 1);
 });
 
-test("keep-alive limit reconnects without the user noticing", async () => {
+test("request() makes a new connection when the limit of requests is reached", async () => {
   await using nginx = await startNginx({
     tls: true,
     server: "keepalive_requests 2; location / { return 200 $connection; }",
   });
   await using conn = new HTTPSConnection("localhost", nginx.tlsPort, { context });
   const seen = [];
-  for (let i = 0; i < 5; i++) seen.push((await get(conn, "/")).text);
+  for (let i = 0; i < 5; i++) seen.push((await getStatusAndText(conn, "/")).text);
   const [a, b, c] = new Set(seen);
   assertEquals(seen, [a, a, b, b, c]);
 });
 
-test("a connection that the server closed while idle is replaced", async () => {
+test("request() replaces a connection that the server closed while it was idle", async () => {
   await using nginx = await startNginx({
     tls: true,
     server: "keepalive_timeout 50ms; location / { return 200 $connection; }",
   });
   await using conn = new HTTPSConnection("localhost", nginx.tlsPort, { context });
-  const first = await get(conn, "/");
+  const first = await getStatusAndText(conn, "/");
   await until("nginx to close", async () => await nginx.connections() === 0);
-  const second = await get(conn, "/");
+  const second = await getStatusAndText(conn, "/");
   assertEquals(second.status, 200);
   assert(first.text !== second.text);
 });
 
-test("a large file arrives whole by readinto", async () => {
+test("readinto() reads a large file whole", async () => {
   const file = pattern(8 << 20);
   await using nginx = await startNginx({ tls: true, files: { big: file } });
   await using conn = new HTTPSConnection("localhost", nginx.tlsPort, { context });
@@ -162,7 +156,7 @@ test("a large file arrives whole by readinto", async () => {
   assertEquals(await sha256(whole), await sha256(file));
 });
 
-test("gzip goes through DecompressionStream", async () => {
+test("pipeThrough() takes a DecompressionStream when the answer is gzip", async () => {
   const text = "the same again and again\n".repeat(1000);
   await using nginx = await startNginx({
     tls: true,
@@ -177,7 +171,7 @@ test("gzip goes through DecompressionStream", async () => {
   assertEquals(await new Response(res.pipeThrough(new DecompressionStream("gzip"))).text(), text);
 });
 
-test("a body without length ends with the connection", async () => {
+test("read() ends with the connection when a body has no length", async () => {
   const text = "the same again and again\n".repeat(1000);
   await using nginx = await startNginx({
     tls: true,
@@ -190,10 +184,10 @@ test("a body without length ends with the connection", async () => {
   const res = await conn.getresponse();
   assert(res.will_close);
   assertEquals(await new Response(res.pipeThrough(new DecompressionStream("gzip"))).text(), text);
-  assertEquals((await get(conn, "/a.txt")).text, text);
+  assertEquals((await getStatusAndText(conn, "/a.txt")).text, text);
 });
 
-test("a large PUT is stored", async () => {
+test("request() stores a large file by PUT", async () => {
   const file = pattern(8 << 20);
   await using nginx = await startNginx({
     tls: true,
@@ -205,7 +199,7 @@ test("a large PUT is stored", async () => {
   assertEquals(await sha256(await Deno.readFile(`${nginx.root}/copy`)), await sha256(file));
 });
 
-test("a stream is sent chunked and comes back chunked", async () => {
+test("request() sends a stream chunked, and it comes back chunked", async () => {
   const pieces = Array.from({ length: 40 }, (_, i) => pattern(i * 100));
   await using upstream = await startDenoServe(mirror);
   await using nginx = await startNginx({
@@ -222,7 +216,7 @@ test("a stream is sent chunked and comes back chunked", async () => {
   assertEquals(await res.read(), concat(pieces));
 });
 
-test("POST reaches an upstream and its echo comes back", async () => {
+test("request() sends a POST to an upstream, and its echo comes back", async () => {
   await using upstream = await startDenoServe(echo);
   await using nginx = await startNginx({
     tls: true,
@@ -234,7 +228,7 @@ test("POST reaches an upstream and its echo comes back", async () => {
   assertEquals([answer.method, answer.path, answer.body], ["POST", "/form", "a=b"]);
 });
 
-test("413 for a large body is an answer, the next request works", async () => {
+test("getresponse() gives a 413 for a large body, and the next request works", async () => {
   await using nginx = await startNginx({
     tls: true,
     files: { "a.txt": "a" },
@@ -245,7 +239,7 @@ test("413 for a large body is an answer, the next request works", async () => {
   const res = await conn.getresponse();
   assertEquals(res.status, 413);
   assertStringIncludes(utf8(await res.read()), "413");
-  assertEquals((await get(conn, "/a.txt")).text, "a");
+  assertEquals((await getStatusAndText(conn, "/a.txt")).text, "a");
 });
 
 test("source_address is what the server sees", async () => {
@@ -257,7 +251,7 @@ test("source_address is what the server sees", async () => {
     context,
     source_address: ["127.0.0.5", 0],
   });
-  assertEquals((await get(conn, "/")).text, "127.0.0.5 localhost http/1.1");
+  assertEquals((await getStatusAndText(conn, "/")).text, "127.0.0.5 localhost http/1.1");
 });
 
 test("source_address does not weaken the checks", async () => {
@@ -272,7 +266,7 @@ test("source_address does not weaken the checks", async () => {
 
 // Client certificates
 
-test("a client certificate is shown when asked for", async () => {
+test("connect() shows a client certificate when it is asked for one", async () => {
   await using nginx = await startNginx({ tls: true, mtls: true, server: REPORT });
   await using conn = new HTTPSConnection("localhost", nginx.tlsPort, {
     context: { ...context, ...CLIENT },
@@ -282,7 +276,7 @@ test("a client certificate is shown when asked for", async () => {
   assertStringIncludes(subject, "CN=http-client test client");
 });
 
-test("a client certificate works by TLS 1.2 too", async () => {
+test("connect() shows a client certificate over TLS 1.2", async () => {
   await using nginx = await startNginx({
     tls: true,
     mtls: true,
@@ -296,7 +290,7 @@ test("a client certificate works by TLS 1.2 too", async () => {
   assertEquals([protocol, verify], ["TLSv1.2", "SUCCESS"]);
 });
 
-test("a client certificate works together with source_address", async () => {
+test("connect() shows a client certificate when there is a source_address", async () => {
   await using nginx = await startNginx({
     tls: true,
     mtls: true,
@@ -306,10 +300,10 @@ test("a client certificate works together with source_address", async () => {
     context: { ...context, ...CLIENT },
     source_address: ["127.0.0.5", 0],
   });
-  assertEquals((await get(conn, "/")).text, "127.0.0.5 SUCCESS");
+  assertEquals((await getStatusAndText(conn, "/")).text, "127.0.0.5 SUCCESS");
 });
 
-test("a client certificate works together with server_hostname", async () => {
+test("connect() shows a client certificate when there is a server_hostname", async () => {
   await using nginx = await startNginx({ tls: WRONG_NAME, mtls: true, server: REPORT });
   await using conn = new HTTPSConnection("127.0.0.1", nginx.tlsPort, {
     context: { ...context, ...CLIENT, server_hostname: "other.example.test" },
@@ -318,20 +312,20 @@ test("a client certificate works together with server_hostname", async () => {
   assertEquals([verify, sni], ["SUCCESS", "other.example.test"]);
 });
 
-test("a missing client certificate is nginx's 400", async () => {
+test("getresponse() gives a 400 when there is no client certificate", async () => {
   await using nginx = await startNginx({ tls: true, mtls: true });
   await using conn = new HTTPSConnection("localhost", nginx.tlsPort, { context });
-  const { status, text } = await get(conn, "/");
+  const { status, text } = await getStatusAndText(conn, "/");
   assertEquals(status, 400);
   assertStringIncludes(text, "No required SSL certificate was sent");
 });
 
-test("a client certificate of an unknown CA is nginx's 400", async () => {
+test("getresponse() gives a 400 when the client certificate is of an unknown CA", async () => {
   await using nginx = await startNginx({ tls: true, mtls: true });
   await using conn = new HTTPSConnection("localhost", nginx.tlsPort, {
     context: { ...context, ...UNKNOWN_CLIENT },
   });
-  const { status, text } = await get(conn, "/");
+  const { status, text } = await getStatusAndText(conn, "/");
   assertEquals(status, 400);
   assertStringIncludes(text, "The SSL certificate error");
 });
@@ -347,7 +341,7 @@ const REFUSED: [string, KeyPair, RegExp, RegExp][] = [
 ];
 
 for (const [what, pair, reason, otherReason] of REFUSED) {
-  test(`${what} is refused before anything is sent`, async () => {
+  test(`connect() refuses ${what} before anything is sent`, async () => {
     await using nginx = await startNginx({ tls: pair });
     await using conn = new HTTPSConnection("localhost", nginx.tlsPort, { context });
     const error = await assertRejects(() => conn.request("GET", "/"), Deno.errors.InvalidData);
@@ -358,7 +352,7 @@ for (const [what, pair, reason, otherReason] of REFUSED) {
     await until("nginx to see the end", async () => await nginx.connections() === 0);
   });
 
-  test(`${what} is refused with a client certificate, too`, async () => {
+  test(`connect() refuses ${what} when there is a client certificate`, async () => {
     await using nginx = await startNginx({ tls: pair });
     await using conn = new HTTPSConnection("localhost", nginx.tlsPort, {
       context: { ...context, ...CLIENT },
@@ -370,14 +364,14 @@ for (const [what, pair, reason, otherReason] of REFUSED) {
   });
 }
 
-test("the system's authorities do not know the test CA", async () => {
+test("connect() refuses the test CA's certificate when only the system's authorities are trusted", async () => {
   await using nginx = await startNginx({ tls: true });
   await using conn = new HTTPSConnection("localhost", nginx.tlsPort);
   const error = await assertRejects(() => conn.request("GET", "/"), Deno.errors.InvalidData);
   assertMatch(messages(error), /UnknownIssuer|unknown (issuer|CA)/i);
 });
 
-test("another CA than the server's does not help", async () => {
+test("connect() refuses the certificate when the caller trusts another CA", async () => {
   await using nginx = await startNginx({ tls: true });
   await using conn = new HTTPSConnection("localhost", nginx.tlsPort, {
     context: { caCerts: [UNKNOWN_CA] },
@@ -385,17 +379,17 @@ test("another CA than the server's does not help", async () => {
   await assertRejects(() => conn.request("GET", "/"), Deno.errors.InvalidData);
 });
 
-test("HTTPS to a plain HTTP port is a clear error", async () => {
+test("connect() says so when the port speaks plain HTTP", async () => {
   await using nginx = await startNginx();
   await using conn = new HTTPSConnection("localhost", nginx.port, { context });
   const error = await assertRejects(() => conn.request("GET", "/"), Deno.errors.InvalidData);
   assertMatch(messages(error), /InvalidContentType|plain HTTP|not TLS/i);
 });
 
-test("plain HTTP to a TLS port is nginx's 400", async () => {
+test("getresponse() gives a 400 when plain HTTP is sent to a TLS port", async () => {
   await using nginx = await startNginx({ tls: true });
   await using conn = new HTTPConnection("127.0.0.1", nginx.tlsPort);
-  const { status, text } = await get(conn, "/");
+  const { status, text } = await getStatusAndText(conn, "/");
   assertEquals(status, 400);
   assertStringIncludes(text, "The plain HTTP request was sent to HTTPS port");
 });
