@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { HTTPConnection, RemoteDisconnected } from "../../mod.ts";
+import { interopTest } from "../helpers/interop.ts";
 import { has } from "../servers/available.ts";
-import { watched } from "../servers/child.ts";
 import { pattern, utf8 } from "../servers/data.ts";
 import { type NodeServer, startDenoNodeHttp, startNode } from "../servers/node_http.ts";
 import { concat } from "../servers/raw.ts";
@@ -71,32 +71,28 @@ const SERVERS: [string, boolean, () => Promise<NodeServer>][] = [
 
 for (const [server, ready, start] of SERVERS) {
   const test = (name: string, fn: (conn: HTTPConnection) => Promise<void>): void => {
-    Deno.test({
-      name: `interop ${server}: ${name}`,
-      ignore: !ready,
-      fn: watched(async () => {
-        await using running = await start();
-        await using conn = new HTTPConnection("127.0.0.1", running.port);
-        await fn(conn);
-      }),
+    interopTest(server, ready)(name, async () => {
+      await using running = await start();
+      await using conn = new HTTPConnection("127.0.0.1", running.port);
+      await fn(conn);
     });
   };
 
-  test("a body with a length", async (conn) => {
+  test("read() gives a body with a length", async (conn) => {
     await conn.request("GET", "/length");
     const res = await conn.getresponse();
     assertEquals([res.status, res.length, res.will_close], [200, 5, false]);
     assertEquals(utf8(await res.read()), "hello");
   });
 
-  test("the reason and the case of header fields", async (conn) => {
+  test("getheaders() keeps the case of header fields, and reason is the server's", async (conn) => {
     await conn.request("GET", "/length");
     const res = await conn.getresponse();
     assertEquals(res.reason, "Fine");
     assertEquals(res.getheaders()[1], ["X-CaSe", "kept"]);
   });
 
-  test("a chunked body, and the connection stays", async (conn) => {
+  test("read() gives a chunked body, and the connection stays", async (conn) => {
     const expected = Array.from({ length: 100 }, (_, i) => `piece ${i}\n`).join("");
     await conn.request("GET", "/chunked");
     const { sock } = conn;
@@ -109,13 +105,13 @@ for (const [server, ready, start] of SERVERS) {
     assert(sock !== null && conn.sock === sock);
   });
 
-  test("the lines of a chunked body", async (conn) => {
+  test("lines() gives the lines of a chunked body", async (conn) => {
     await conn.request("GET", "/chunked");
     const res = await conn.getresponse();
     assertEquals((await res.readlines()).length, 100);
   });
 
-  test("trailers do not disturb the next answer", async (conn) => {
+  test("request() is not disturbed by the trailers of the answer before", async (conn) => {
     await conn.request("GET", "/trailers");
     const { sock } = conn;
     assertEquals(utf8(await (await conn.getresponse()).read()), "with trailers");
@@ -124,14 +120,14 @@ for (const [server, ready, start] of SERVERS) {
     assert(sock !== null && conn.sock === sock);
   });
 
-  test("repeated header fields", async (conn) => {
+  test("getheaders() keeps repeated header fields", async (conn) => {
     await conn.request("GET", "/cookies");
     const res = await conn.getresponse();
     assertEquals(res.headers.get_all("set-cookie"), ["a=1", "b=2"]);
     assertEquals(utf8(await res.read()), "cookies");
   });
 
-  test("204, then HEAD, then GET, on one connection", async (conn) => {
+  test("read() reads a 204, a HEAD and a GET in turn on one connection", async (conn) => {
     const lengths = [];
     for (const [method, path] of [["GET", "/none"], ["HEAD", "/length"], ["GET", "/length"]]) {
       await conn.request(method, path);
@@ -141,7 +137,7 @@ for (const [server, ready, start] of SERVERS) {
     assertEquals(lengths, [[204, 0], [200, 0], [200, 5]]);
   });
 
-  test("Connection: close is followed by a new connection", async (conn) => {
+  test("request() makes a new connection after Connection: close", async (conn) => {
     for (let i = 0; i < 3; i++) {
       await conn.request("GET", "/close");
       const res = await conn.getresponse();
@@ -150,35 +146,35 @@ for (const [server, ready, start] of SERVERS) {
     }
   });
 
-  test("a body until the end of the connection", async (conn) => {
+  test("read() ends with the connection when a body has no length", async (conn) => {
     await conn.request("GET", "/until-close");
     const res = await conn.getresponse();
     assertEquals([res.chunked, res.length, res.will_close], [false, null, true]);
     assertEquals(utf8(await res.read()), "all of it");
   });
 
-  test("103 and 102 are not the answer", async (conn) => {
+  test("getresponse() skips 103 and 102", async (conn) => {
     await conn.request("GET", "/hints");
     const res = await conn.getresponse();
     assertEquals(res.status, 200);
     assertEquals(utf8(await res.read()), "after the hints");
   });
 
-  test("404 is an answer", async (conn) => {
+  test("getresponse() gives a 404", async (conn) => {
     await conn.request("GET", "/parrot.spam");
     const res = await conn.getresponse();
     assertEquals([res.status, res.reason], [404, "Not Found"]);
     assertEquals(utf8(await res.read()), "nothing here");
   });
 
-  test("a server that closes without an answer is RemoteDisconnected, then it works", async (conn) => {
+  test("getresponse() throws RemoteDisconnected when the server closes, and then it works", async (conn) => {
     await conn.request("GET", "/drop");
     await assertRejects(() => conn.getresponse(), RemoteDisconnected);
     await conn.request("GET", "/length");
     assertEquals(utf8(await (await conn.getresponse()).read()), "hello");
   });
 
-  test("order and case of request header fields", async (conn) => {
+  test("putheader() keeps the order and case of request header fields", async (conn) => {
     await conn.request("GET", "/echo", null, [
       ["X-Zebra", "1"],
       ["x-lower", "2"],
@@ -192,21 +188,21 @@ for (const [server, ready, start] of SERVERS) {
     ]);
   });
 
-  test("a POST with a length", async (conn) => {
+  test("request() sends a POST with a length", async (conn) => {
     await conn.request("POST", "/echo", pattern(1000));
     const seen = await (await conn.getresponse()).json() as Seen;
     assertEquals([seen.method, seen.version], ["POST", "1.1"]);
     assertEquals(seen.body, String.fromCharCode(...pattern(1000)));
   });
 
-  test("a chunked POST", async (conn) => {
+  test("request() sends a chunked POST", async (conn) => {
     const pieces = Array.from({ length: 20 }, (_, i) => pattern(i * 10));
     await conn.request("POST", "/echo", ReadableStream.from(pieces));
     const seen = await (await conn.getresponse()).json() as Seen;
     assertEquals(seen.body, String.fromCharCode(...concat(pieces)));
   });
 
-  test("Expect: 100-continue", async (conn) => {
+  test("request() waits for 100 Continue when expect_continue is set", async (conn) => {
     await conn.request("POST", "/echo", "go on", { Expect: "100-continue" });
     const res = await conn.getresponse();
     assertEquals(res.status, 200);
