@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { HTTPConnection, IncompleteRead, RemoteDisconnected } from "../../mod.ts";
+import { interopTest } from "../helpers/interop.ts";
 import { has } from "../servers/available.ts";
-import { watched } from "../servers/child.ts";
 import { pattern, sha256, utf8 } from "../servers/data.ts";
 import { startPythonFiles, startPythonScript } from "../servers/python_http.ts";
 
@@ -14,13 +14,11 @@ interface Seen {
   client: string;
 }
 
-function test(name: string, fn: () => Promise<void>): void {
-  Deno.test({ name: `interop python: ${name}`, ignore: !has.python, fn: watched(fn) });
-}
+const test = interopTest("Python", has.python);
 
 // `python3 -m http.server`
 
-test("http.server as HTTP/1.0 gives a file and closes", async () => {
+test("read() gives a file of http.server, which closes when it speaks HTTP/1.0", async () => {
   const file = pattern(300_000);
   await using server = await startPythonFiles({ "a.bin": file, "a.html": "<p>hello</p>\n" });
   await using conn = new HTTPConnection("127.0.0.1", server.port);
@@ -35,7 +33,7 @@ test("http.server as HTTP/1.0 gives a file and closes", async () => {
   assertEquals(utf8(await next.read()), "<p>hello</p>\n");
 });
 
-test("http.server as HTTP/1.1 keeps the connection", async () => {
+test("request() keeps the connection to http.server when it speaks HTTP/1.1", async () => {
   await using server = await startPythonFiles({ "a.html": "<p>hello</p>\n" }, "HTTP/1.1");
   await using conn = new HTTPConnection("127.0.0.1", server.port);
   await conn.connect();
@@ -49,7 +47,7 @@ test("http.server as HTTP/1.1 keeps the connection", async () => {
   assert(sock !== null && conn.sock === sock);
 });
 
-test("http.server answers HEAD without a body", async () => {
+test("read() gives nothing for HEAD to http.server", async () => {
   await using server = await startPythonFiles({ "a.html": "<p>hello</p>\n" });
   await using conn = new HTTPConnection("127.0.0.1", server.port);
   await conn.request("HEAD", "/a.html");
@@ -58,7 +56,7 @@ test("http.server answers HEAD without a body", async () => {
   assertEquals((await res.read()).length, 0);
 });
 
-test("http.server answers 404 with a page", async () => {
+test("getresponse() gives the 404 page of http.server", async () => {
   await using server = await startPythonFiles({});
   await using conn = new HTTPConnection("127.0.0.1", server.port);
   await conn.request("GET", "/parrot.spam");
@@ -67,7 +65,7 @@ test("http.server answers 404 with a page", async () => {
   assert(utf8(await res.read()).includes("Error code: 404"));
 });
 
-test("http.server answers 501 to a method that it does not know", async () => {
+test("getresponse() gives the 501 of http.server for a method that it does not know", async () => {
   await using server = await startPythonFiles({});
   await using conn = new HTTPConnection("127.0.0.1", server.port);
   await conn.request("POST", "/", "a=b");
@@ -76,7 +74,7 @@ test("http.server answers 501 to a method that it does not know", async () => {
   assert(utf8(await res.read()).includes("Error code: 501"));
 });
 
-test("http.server answers 304 without a body", async () => {
+test("read() gives nothing for a 304 of http.server", async () => {
   await using server = await startPythonFiles({ "a.html": "<p>hello</p>\n" }, "HTTP/1.1");
   await using conn = new HTTPConnection("127.0.0.1", server.port);
   await conn.request("GET", "/a.html");
@@ -94,7 +92,7 @@ test("http.server answers 304 without a body", async () => {
 
 // A handler on http.server
 
-test("order, case and repetition of header fields arrive", async () => {
+test("putheader() keeps the order, case and repetition of header fields", async () => {
   await using server = await startPythonScript();
   await using conn = new HTTPConnection("127.0.0.1", server.port);
   await conn.request("GET", "/echo", null, [["X-b", "1"], ["x-A", "2"], ["X-b", "3"]]);
@@ -108,7 +106,7 @@ test("order, case and repetition of header fields arrive", async () => {
   ]);
 });
 
-test("a POST of a form", async () => {
+test("request() sends a form by POST", async () => {
   await using server = await startPythonScript();
   await using conn = new HTTPConnection("127.0.0.1", server.port);
   const form = new URLSearchParams({ "@number": "12524", "@type": "issue", "@action": "show" });
@@ -124,7 +122,7 @@ test("a POST of a form", async () => {
   );
 });
 
-test("each item of an iterable is a chunk, an empty one is left out", async () => {
+test("request() sends a chunk for each item of an iterable, and none for an empty one", async () => {
   await using server = await startPythonScript();
   await using conn = new HTTPConnection("127.0.0.1", server.port);
   await conn.request("POST", "/echo", ["one", "", "three", new Uint8Array(20)]);
@@ -133,7 +131,7 @@ test("each item of an iterable is a chunk, an empty one is left out", async () =
   assertEquals(seen.body, "onethree" + "\0".repeat(20));
 });
 
-test("a putheader with several values is one field", async () => {
+test("putheader() sends one field when it is given several values", async () => {
   await using server = await startPythonScript();
   await using conn = new HTTPConnection("127.0.0.1", server.port);
   conn.putrequest("GET", "/echo");
@@ -144,7 +142,7 @@ test("a putheader with several values is one field", async () => {
   assertEquals(value?.split(/\r\n\t/), ["one", "2", "three"]);
 });
 
-test("chunks with an extension", async () => {
+test("read() gives a body whose chunks have extensions", async () => {
   await using server = await startPythonScript();
   await using conn = new HTTPConnection("127.0.0.1", server.port);
   await conn.request("GET", "/chunked?n=500");
@@ -154,7 +152,7 @@ test("chunks with an extension", async () => {
   assertEquals(utf8(await res.read()), expected);
 });
 
-test("trailers do not disturb the next answer", async () => {
+test("request() is not disturbed by the trailers of the answer before", async () => {
   await using server = await startPythonScript();
   await using conn = new HTTPConnection("127.0.0.1", server.port);
   const seen = new Set();
@@ -168,7 +166,7 @@ test("trailers do not disturb the next answer", async () => {
   assertEquals(seen.size, 1);
 });
 
-test("a body without length ends with the connection", async () => {
+test("read() ends with the connection when a body has no length", async () => {
   await using server = await startPythonScript();
   await using conn = new HTTPConnection("127.0.0.1", server.port);
   for (let i = 0; i < 2; i++) {
@@ -180,7 +178,7 @@ test("a body without length ends with the connection", async () => {
   }
 });
 
-test("HTTP/1.0 closes after each answer", async () => {
+test("request() makes a connection each time when the server speaks HTTP/1.0", async () => {
   await using server = await startPythonScript("HTTP/1.0");
   await using conn = new HTTPConnection("127.0.0.1", server.port);
   for (let i = 0; i < 2; i++) {
@@ -192,7 +190,7 @@ test("HTTP/1.0 closes after each answer", async () => {
   }
 });
 
-test("statuses with and without a body on one connection", async () => {
+test("read() reads statuses with and without a body on one connection", async () => {
   await using server = await startPythonScript();
   await using conn = new HTTPConnection("127.0.0.1", server.port);
   const seen = [];
@@ -211,7 +209,7 @@ test("statuses with and without a body on one connection", async () => {
   ]);
 });
 
-test("103 and 102 are not the answer", async () => {
+test("getresponse() skips 103 and 102", async () => {
   await using server = await startPythonScript();
   await using conn = new HTTPConnection("127.0.0.1", server.port);
   await conn.request("GET", "/hints");
@@ -220,7 +218,7 @@ test("103 and 102 are not the answer", async () => {
   assertEquals(utf8(await res.read()), "after the hints");
 });
 
-test("reason and header values are ISO-8859-1", async () => {
+test("getheader() and reason give ISO-8859-1", async () => {
   await using server = await startPythonScript();
   await using conn = new HTTPConnection("127.0.0.1", server.port);
   await conn.request("GET", "/latin1");
@@ -228,7 +226,7 @@ test("reason and header values are ISO-8859-1", async () => {
   assertEquals([res.reason, res.getheader("X-City")], ["Sch\xf6n", "M\xfcnchen"]);
 });
 
-test("a header value of one's own is sent as ISO-8859-1", async () => {
+test("putheader() sends a value as ISO-8859-1", async () => {
   await using server = await startPythonScript();
   await using conn = new HTTPConnection("127.0.0.1", server.port);
   await conn.request("GET", "/echo", null, { "X-City": "M\xfcnchen" });
@@ -236,7 +234,7 @@ test("a header value of one's own is sent as ISO-8859-1", async () => {
   assertEquals(seen.headers.find(([name]) => name === "X-City")?.[1], "M\xfcnchen");
 });
 
-test("a body shorter than its length is IncompleteRead, the next request works", async () => {
+test("read() throws IncompleteRead when a body is short, and the next request works", async () => {
   await using server = await startPythonScript();
   await using conn = new HTTPConnection("127.0.0.1", server.port);
   await conn.request("GET", "/short");
@@ -247,7 +245,7 @@ test("a body shorter than its length is IncompleteRead, the next request works",
   assertEquals(utf8(await (await conn.getresponse()).read()), "status 200");
 });
 
-test("a server that closes without an answer is RemoteDisconnected, the next request works", async () => {
+test("getresponse() throws RemoteDisconnected when the server closes, and the next request works", async () => {
   await using server = await startPythonScript();
   await using conn = new HTTPConnection("127.0.0.1", server.port);
   await conn.request("GET", "/drop");
