@@ -6,8 +6,10 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { HTTPConnection, HTTPMessage, HTTPSConnection, TunnelError } from "../../mod.ts";
+import { interopTest } from "../helpers/interop.ts";
+import { getStatusAndText } from "../helpers/exchanges.ts";
 import { has, squidBasicAuth } from "../servers/available.ts";
-import { freePorts, until, watched } from "../servers/child.ts";
+import { freePorts, until } from "../servers/child.ts";
 import { type Echo, echo, messages, pattern, sha256, utf8 } from "../servers/data.ts";
 import { startDenoServe } from "../servers/deno_serve.ts";
 import { startNginx } from "../servers/nginx.ts";
@@ -17,19 +19,15 @@ import { CA, CLIENT, WRONG_NAME } from "../tls/mod.ts";
 
 const context = { caCerts: [CA] };
 
-async function get(conn: HTTPConnection, path: string): Promise<{ status: number; text: string }> {
-  await conn.request("GET", path);
-  const res = await conn.getresponse();
-  return { status: res.status, text: utf8(await res.read()) };
-}
+const declare = interopTest("squid", has.squid);
 
 function test(name: string, fn: () => Promise<void>, ready = has.nginx): void {
-  Deno.test({ name: `interop squid: ${name}`, ignore: !has.squid || !ready, fn: watched(fn) });
+  declare(name, fn, ready);
 }
 
 // Tunnels
 
-test("a tunnel to HTTPS checks the certificate with one's own CA", async () => {
+test("set_tunnel() reaches an HTTPS server, whose certificate is checked", async () => {
   await using proxy = await startSquid();
   await using nginx = await startNginx({
     tls: true,
@@ -37,7 +35,7 @@ test("a tunnel to HTTPS checks the certificate with one's own CA", async () => {
   });
   await using conn = new HTTPSConnection("127.0.0.1", proxy.port, { context });
   conn.set_tunnel("localhost", nginx.tlsPort);
-  const { status, text } = await get(conn, "/path");
+  const { status, text } = await getStatusAndText(conn, "/path");
   assertEquals(status, 200);
   assertEquals(text, `localhost http/1.1 localhost:${nginx.tlsPort} GET /path HTTP/1.1`);
   conn.close();
@@ -49,17 +47,20 @@ test("a tunnel to HTTPS checks the certificate with one's own CA", async () => {
   assertStringIncludes(line, `CONNECT localhost:${nginx.tlsPort}`);
 });
 
-test("a tunnel to plain HTTP works", async () => {
+test("set_tunnel() reaches a plain HTTP server", async () => {
   await using proxy = await startSquid();
   await using nginx = await startNginx({
     server: "location / { return 200 '$http_host $request'; }",
   });
   await using conn = new HTTPConnection("127.0.0.1", proxy.port);
   conn.set_tunnel("localhost", nginx.port);
-  assertEquals((await get(conn, "/a")).text, `localhost:${nginx.port} GET /a HTTP/1.1`);
+  assertEquals(
+    (await getStatusAndText(conn, "/a")).text,
+    `localhost:${nginx.port} GET /a HTTP/1.1`,
+  );
 });
 
-test("a tunnel to an IPv6 address works", async () => {
+test("set_tunnel() reaches an IPv6 address", async () => {
   await using proxy = await startSquid();
   await using nginx = await startNginx({
     ipv6: true,
@@ -67,10 +68,10 @@ test("a tunnel to an IPv6 address works", async () => {
   });
   await using conn = new HTTPConnection("127.0.0.1", proxy.port);
   conn.set_tunnel("::1", nginx.port);
-  assertEquals((await get(conn, "/")).text, `[::1]:${nginx.port} ::1`);
+  assertEquals((await getStatusAndText(conn, "/")).text, `[::1]:${nginx.port} ::1`);
 });
 
-test("one tunnel serves many requests", async () => {
+test("request() uses one tunnel for many requests", async () => {
   await using proxy = await startSquid();
   await using nginx = await startNginx({
     tls: true,
@@ -79,11 +80,11 @@ test("one tunnel serves many requests", async () => {
   await using conn = new HTTPSConnection("127.0.0.1", proxy.port, { context });
   conn.set_tunnel("localhost", nginx.tlsPort);
   const seen = new Set();
-  for (let i = 0; i < 5; i++) seen.add((await get(conn, "/")).text);
+  for (let i = 0; i < 5; i++) seen.add((await getStatusAndText(conn, "/")).text);
   assertEquals(seen.size, 1);
 });
 
-test("a new connection makes a new tunnel", async () => {
+test("request() makes a new tunnel when the connection is a new one", async () => {
   await using proxy = await startSquid();
   await using nginx = await startNginx({
     tls: true,
@@ -92,7 +93,7 @@ test("a new connection makes a new tunnel", async () => {
   await using conn = new HTTPSConnection("127.0.0.1", proxy.port, { context });
   conn.set_tunnel("localhost", nginx.tlsPort);
   const seen = new Set();
-  for (let i = 0; i < 3; i++) seen.add((await get(conn, "/")).text);
+  for (let i = 0; i < 3; i++) seen.add((await getStatusAndText(conn, "/")).text);
   assertEquals(seen.size, 3);
   conn.close();
   await until(
@@ -101,7 +102,7 @@ test("a new connection makes a new tunnel", async () => {
   );
 });
 
-test("a large file comes whole through the tunnel", async () => {
+test("read() gives a large file whole through the tunnel", async () => {
   const file = pattern(8 << 20);
   await using proxy = await startSquid();
   await using nginx = await startNginx({ tls: true, files: { big: file } });
@@ -113,7 +114,7 @@ test("a large file comes whole through the tunnel", async () => {
   assertEquals(await sha256(concat(pieces)), await sha256(file));
 });
 
-test("a large PUT goes whole through the tunnel", async () => {
+test("request() sends a large PUT whole through the tunnel", async () => {
   const file = pattern(4 << 20);
   await using proxy = await startSquid();
   await using nginx = await startNginx({
@@ -127,7 +128,7 @@ test("a large PUT goes whole through the tunnel", async () => {
   assertEquals(await sha256(await Deno.readFile(`${nginx.root}/copy`)), await sha256(file));
 });
 
-test("the proxy's header fields are null before CONNECT and a message after it", async () => {
+test("get_proxy_response_headers() gives null before CONNECT and a message after it", async () => {
   await using proxy = await startSquid();
   await using nginx = await startNginx({ tls: true });
   await using conn = new HTTPSConnection("127.0.0.1", proxy.port, { context });
@@ -140,7 +141,7 @@ test("the proxy's header fields are null before CONNECT and a message after it",
   assertEquals([...headers.keys()], []);
 });
 
-test("the certificate is checked against the tunnel's host, not the proxy's", async () => {
+test("connect() checks the certificate for the tunnel's host, not for the proxy's", async () => {
   await using proxy = await startSquid();
   await using nginx = await startNginx({ tls: WRONG_NAME });
   await using conn = new HTTPSConnection("127.0.0.1", proxy.port, { context });
@@ -150,7 +151,7 @@ test("the certificate is checked against the tunnel's host, not the proxy's", as
   assertEquals(await nginx.access(), []);
 });
 
-test("server_hostname is checked instead of the tunnel's host", async () => {
+test("connect() checks server_hostname instead of the tunnel's host", async () => {
   await using proxy = await startSquid();
   await using nginx = await startNginx({
     tls: WRONG_NAME,
@@ -160,10 +161,10 @@ test("server_hostname is checked instead of the tunnel's host", async () => {
     context: { ...context, server_hostname: "other.example.test" },
   });
   conn.set_tunnel("localhost", nginx.tlsPort);
-  assertEquals((await get(conn, "/")).text, "other.example.test");
+  assertEquals((await getStatusAndText(conn, "/")).text, "other.example.test");
 });
 
-test("a client certificate reaches the server through the tunnel", async () => {
+test("connect() shows a client certificate through the tunnel", async () => {
   await using proxy = await startSquid();
   await using nginx = await startNginx({
     tls: true,
@@ -174,7 +175,7 @@ test("a client certificate reaches the server through the tunnel", async () => {
     context: { ...context, ...CLIENT },
   });
   conn.set_tunnel("localhost", nginx.tlsPort);
-  const { text } = await get(conn, "/");
+  const { text } = await getStatusAndText(conn, "/");
   assertMatch(text, /^SUCCESS CN=http-client test client/);
 });
 
@@ -188,13 +189,13 @@ test("source_address is what the proxy sees", async () => {
     source_address: ["127.0.0.5", 0],
   });
   conn.set_tunnel("localhost", nginx.tlsPort);
-  assertEquals((await get(conn, "/")).text, "ok");
+  assertEquals((await getStatusAndText(conn, "/")).text, "ok");
 });
 
 // Refusals
 
 test(
-  "a tunnel that the proxy denies is a TunnelError with status, reason and headers",
+  "connect() throws a TunnelError with status, reason and headers when the proxy denies it",
   async () => {
     await using proxy = await startSquid({ rules: "http_access deny CONNECT" });
     await using conn = new HTTPSConnection("127.0.0.1", proxy.port, { context });
@@ -207,7 +208,7 @@ test(
   true,
 );
 
-test("a target that does not answer is a TunnelError 503", async () => {
+test("connect() throws a TunnelError 503 when the target does not answer", async () => {
   const [port] = freePorts(1);
   await using proxy = await startSquid();
   await using conn = new HTTPConnection("127.0.0.1", proxy.port);
@@ -217,20 +218,24 @@ test("a target that does not answer is a TunnelError 503", async () => {
   assertMatch(error.headers.get("X-Squid-Error") ?? "", /^ERR_CONNECT_FAIL/);
 }, true);
 
-test("a missing login is a TunnelError 407 with its challenge", async () => {
-  await using proxy = await startSquid({ auth: true });
-  await using conn = new HTTPSConnection("127.0.0.1", proxy.port, { context });
-  conn.set_tunnel("localhost", 443);
-  const error = await assertRejects(() => conn.request("GET", "/"), TunnelError);
-  assertEquals([error.status, error.reason], [407, "Proxy Authentication Required"]);
-  assertEquals(error.headers.get("Proxy-Authenticate"), 'Basic realm="test proxy"');
-  assertEquals(
-    conn.get_proxy_response_headers()?.get("Proxy-Authenticate"),
-    'Basic realm="test proxy"',
-  );
-}, squidBasicAuth !== undefined);
+test(
+  "connect() throws a TunnelError 407 with its challenge when the login is missing",
+  async () => {
+    await using proxy = await startSquid({ auth: true });
+    await using conn = new HTTPSConnection("127.0.0.1", proxy.port, { context });
+    conn.set_tunnel("localhost", 443);
+    const error = await assertRejects(() => conn.request("GET", "/"), TunnelError);
+    assertEquals([error.status, error.reason], [407, "Proxy Authentication Required"]);
+    assertEquals(error.headers.get("Proxy-Authenticate"), 'Basic realm="test proxy"');
+    assertEquals(
+      conn.get_proxy_response_headers()?.get("Proxy-Authenticate"),
+      'Basic realm="test proxy"',
+    );
+  },
+  squidBasicAuth !== undefined,
+);
 
-test("after a refusal the same object can log in", async () => {
+test("set_tunnel() can log in after a refusal", async () => {
   await using proxy = await startSquid({ auth: true });
   await using nginx = await startNginx({
     tls: true,
@@ -241,12 +246,12 @@ test("after a refusal the same object can log in", async () => {
   await assertRejects(() => conn.request("GET", "/"), TunnelError);
   conn.set_tunnel("localhost", nginx.tlsPort, { "Proxy-Authorization": GOOD_LOGIN });
   // The login is for the proxy's eyes only.
-  assertEquals((await get(conn, "/")).text, "login: .");
+  assertEquals((await getStatusAndText(conn, "/")).text, "login: .");
 }, has.nginx && squidBasicAuth !== undefined);
 
 // Without a tunnel
 
-test("GET in absolute form goes through the proxy", async () => {
+test("request() goes through the proxy when the target is in absolute form", async () => {
   await using proxy = await startSquid();
   await using nginx = await startNginx({
     server: "location / { return 200 '$http_host $request_uri'; }",
@@ -258,19 +263,19 @@ test("GET in absolute form goes through the proxy", async () => {
   assertMatch(res.getheader("Via") ?? "", /squid\.example\.test/);
 });
 
-test("one connection to the proxy serves several origins", async () => {
+test("request() reaches several origins on one connection to the proxy", async () => {
   await using proxy = await startSquid();
   await using one = await startNginx({ server: "location / { return 200 one; }" });
   await using two = await startNginx({ server: "location / { return 200 two; }" });
   await using conn = new HTTPConnection("127.0.0.1", proxy.port);
   await conn.connect();
   const sock = conn.sock;
-  assertEquals((await get(conn, `http://localhost:${one.port}/`)).text, "one");
-  assertEquals((await get(conn, `http://localhost:${two.port}/`)).text, "two");
+  assertEquals((await getStatusAndText(conn, `http://localhost:${one.port}/`)).text, "one");
+  assertEquals((await getStatusAndText(conn, `http://localhost:${two.port}/`)).text, "two");
   assert(sock !== null && conn.sock === sock);
 });
 
-test("HEAD in absolute form has no body", async () => {
+test("read() gives nothing for HEAD in absolute form", async () => {
   await using proxy = await startSquid();
   await using nginx = await startNginx({ files: { "a.txt": "hello" } });
   await using conn = new HTTPConnection("127.0.0.1", proxy.port);
@@ -278,10 +283,13 @@ test("HEAD in absolute form has no body", async () => {
   const res = await conn.getresponse();
   assertEquals(res.getheader("Content-Length"), "5");
   assertEquals((await res.read()).length, 0);
-  assertEquals((await get(conn, `http://localhost:${nginx.port}/a.txt`)).text, "hello");
+  assertEquals(
+    (await getStatusAndText(conn, `http://localhost:${nginx.port}/a.txt`)).text,
+    "hello",
+  );
 });
 
-test("POST in absolute form brings its body", async () => {
+test("request() sends the body of a POST in absolute form", async () => {
   await using proxy = await startSquid();
   await using upstream = await startDenoServe(echo);
   await using conn = new HTTPConnection("127.0.0.1", proxy.port);
@@ -290,7 +298,7 @@ test("POST in absolute form brings its body", async () => {
   assertEquals([answer.method, answer.path, answer.body], ["POST", "/form", "a=b"]);
 }, true);
 
-test("a chunked answer comes whole through the proxy", async () => {
+test("read() gives a chunked answer whole through the proxy", async () => {
   const pieces = Array.from({ length: 30 }, (_, i) => pattern(i * 500));
   await using proxy = await startSquid();
   await using upstream = await startDenoServe(() => new Response(ReadableStream.from(pieces)));
@@ -299,8 +307,8 @@ test("a chunked answer comes whole through the proxy", async () => {
   assertEquals(await (await conn.getresponse()).read(), concat(pieces));
 }, true);
 
-test("a denied request in absolute form is an answer", async () => {
+test("getresponse() gives the answer when a request in absolute form is denied", async () => {
   await using proxy = await startSquid({ rules: "http_access deny all" });
   await using conn = new HTTPConnection("127.0.0.1", proxy.port);
-  assertEquals((await get(conn, "http://localhost/")).status, 403);
+  assertEquals((await getStatusAndText(conn, "http://localhost/")).status, 403);
 }, true);
