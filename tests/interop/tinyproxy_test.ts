@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { HTTPConnection, HTTPSConnection, TunnelError } from "../../mod.ts";
+import { interopTest } from "../helpers/interop.ts";
 import { has } from "../servers/available.ts";
-import { freePorts, watched } from "../servers/child.ts";
+import { freePorts } from "../servers/child.ts";
 import { pattern, sha256, utf8 } from "../servers/data.ts";
 import { startNginx } from "../servers/nginx.ts";
 import { startTinyproxy } from "../servers/tinyproxy.ts";
@@ -9,15 +10,13 @@ import { CA } from "../tls/mod.ts";
 
 const context = { caCerts: [CA] };
 
+const declare = interopTest("tinyproxy", has.tinyproxy);
+
 function test(name: string, fn: () => Promise<void>, ready = has.nginx): void {
-  Deno.test({
-    name: `interop tinyproxy: ${name}`,
-    ignore: !has.tinyproxy || !ready,
-    fn: watched(fn),
-  });
+  declare(name, fn, ready);
 }
 
-test("a tunnel to HTTPS works with a proxy that answers as HTTP/1.0", async () => {
+test("set_tunnel() reaches an HTTPS server when the proxy answers as HTTP/1.0", async () => {
   const file = pattern(1 << 20);
   await using proxy = await startTinyproxy();
   await using nginx = await startNginx({ tls: true, files: { big: file } });
@@ -32,7 +31,7 @@ test("a tunnel to HTTPS works with a proxy that answers as HTTP/1.0", async () =
   assertEquals(proxy.log().match(/CONNECT localhost/g)?.length, 1);
 });
 
-test("the proxy's header fields can be read", async () => {
+test("get_proxy_response_headers() gives the proxy's header fields", async () => {
   await using proxy = await startTinyproxy();
   await using nginx = await startNginx({ tls: true });
   await using conn = new HTTPSConnection("127.0.0.1", proxy.port, { context });
@@ -41,7 +40,7 @@ test("the proxy's header fields can be read", async () => {
   assertMatch(conn.get_proxy_response_headers()?.get("Proxy-Agent") ?? "", /^tinyproxy\//);
 });
 
-test("a missing login is a TunnelError 407 with its challenge, then the login works", async () => {
+test("connect() throws a TunnelError 407 with its challenge, and works with a login", async () => {
   await using proxy = await startTinyproxy({ lines: "BasicAuth user secret" });
   await using nginx = await startNginx({ tls: true, server: "location / { return 200 ok; }" });
   await using conn = new HTTPSConnection("127.0.0.1", proxy.port, { context });
@@ -56,7 +55,7 @@ test("a missing login is a TunnelError 407 with its challenge, then the login wo
   assertEquals(utf8(await (await conn.getresponse()).read()), "ok");
 });
 
-test("a port that the proxy does not allow is a TunnelError 403", async () => {
+test("connect() throws a TunnelError 403 when the proxy does not allow the port", async () => {
   await using proxy = await startTinyproxy({ lines: "ConnectPort 443" });
   await using conn = new HTTPSConnection("127.0.0.1", proxy.port, { context });
   conn.set_tunnel("localhost", 444);
@@ -64,7 +63,7 @@ test("a port that the proxy does not allow is a TunnelError 403", async () => {
   assertEquals(error.status, 403);
 }, true);
 
-test("a target that does not answer is a TunnelError 500", async () => {
+test("connect() throws a TunnelError 500 when the target does not answer", async () => {
   const [port] = freePorts(1);
   await using proxy = await startTinyproxy();
   await using conn = new HTTPSConnection("127.0.0.1", proxy.port, { context });
@@ -73,7 +72,7 @@ test("a target that does not answer is a TunnelError 500", async () => {
   assertEquals([error.status, error.reason], [500, "Unable to connect"]);
 }, true);
 
-test("GET in absolute form goes through the proxy", async () => {
+test("request() goes through the proxy when the target is in absolute form", async () => {
   await using proxy = await startTinyproxy();
   await using nginx = await startNginx({ files: { "a.txt": "hello" } });
   await using conn = new HTTPConnection("127.0.0.1", proxy.port);
