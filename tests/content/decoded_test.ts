@@ -13,6 +13,7 @@ import {
   IncompleteRead,
 } from "../../mod.ts";
 import { FakeTransport, over } from "../helpers/fake_transport.ts";
+import { soon } from "../helpers/waiting.ts";
 import { bytes, concat } from "../servers/raw.ts";
 
 const TEXT = "alpha, beta, gamma. ".repeat(500);
@@ -78,15 +79,6 @@ async function respond(
   return { conn, response: await conn.getresponse(), fake };
 }
 
-/** Fails a test that would wait for ever. */
-async function soon<T>(promise: Promise<T>): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error("Waited in vain")), 1000);
-  });
-  return await Promise.race([promise, late]).finally(() => clearTimeout(timer));
-}
-
 /** The whole content. */
 async function contentOf(
   response: HTTPResponse,
@@ -110,28 +102,28 @@ function assertSame(actual: Uint8Array, expected: Uint8Array): void {
 // What is decoded
 
 for (const [name, field, code] of CODINGS) {
-  Deno.test(`decoded: ${name}`, async () => {
+  Deno.test(`decoded() decodes ${name}`, async () => {
     assertSame(await decode(field, code(CONTENT)), CONTENT);
   });
 
-  Deno.test(`decoded: ${name}, byte by byte`, async () => {
+  Deno.test(`decoded() decodes ${name} when it comes byte by byte`, async () => {
     assertSame(await decode(field, code(CONTENT), { size: 1 }), CONTENT);
   });
 
-  Deno.test(`decoded: ${name}, chunked`, async () => {
+  Deno.test(`decoded() decodes ${name} when it comes chunked`, async () => {
     assertSame(await decode(field, code(NOISE), { size: 777, chunked: true }), NOISE);
   });
 
-  Deno.test(`decoded: ${name}, of nothing`, async () => {
+  Deno.test(`decoded() gives nothing when nothing was coded as ${name}`, async () => {
     assertSame(await decode(field, code(new Uint8Array())), new Uint8Array());
   });
 
-  Deno.test(`decoded: ${name}, a body without a byte has no content`, async () => {
+  Deno.test(`decoded() gives nothing for ${name} when the body is empty`, async () => {
     assertSame(await decode(field, new Uint8Array()), new Uint8Array());
   });
 
   for (const cut of [1, 5, 0.5]) {
-    Deno.test(`decoded: ${name}, without its last ${cut < 1 ? "half" : cut}: no short content`, async () => {
+    Deno.test(`decoded() throws when ${name} lacks its last ${cut < 1 ? "half" : `bytes (${cut})`}`, async () => {
       const whole = code(NOISE);
       const body = whole.slice(0, cut < 1 ? whole.length / 2 : -cut);
       const { conn, response } = await respond(field, body);
@@ -140,33 +132,33 @@ for (const [name, field, code] of CODINGS) {
     });
   }
 
-  Deno.test(`decoded: ${name}, of which only the first byte came`, async () => {
+  Deno.test(`decoded() throws when only the first byte of ${name} came`, async () => {
     const { conn, response } = await respond(field, code(CONTENT).slice(0, 1));
     using _ = conn;
     await assertRejects(() => contentOf(response), HTTPException);
   });
 
-  Deno.test(`decoded: ${name}, nonsense`, async () => {
+  Deno.test(`decoded() throws when ${name} is nonsense`, async () => {
     const { conn, response } = await respond(field, bytes("\xff nonsense".repeat(100)));
     using _ = conn;
     await assertRejects(() => contentOf(response), HTTPException);
   });
 
-  Deno.test(`decoded: ${name}, cut by the connection: IncompleteRead`, async () => {
+  Deno.test(`decoded() throws IncompleteRead when the connection cuts ${name}`, async () => {
     const body = code(NOISE);
     const { conn, response } = await respond(field, body.slice(0, -10), { length: body.length });
     using _ = conn;
     await assertRejects(() => contentOf(response), IncompleteRead);
   });
 
-  Deno.test(`decoded: ${name}, exactly the limit`, async () => {
+  Deno.test(`decoded() gives ${name} of exactly maxDecodedBytes`, async () => {
     const { conn, response } = await respond(field, code(CONTENT));
     using _ = conn;
     const { length } = await contentOf(response, { maxDecodedBytes: CONTENT.length });
     assertEquals(length, CONTENT.length);
   });
 
-  Deno.test(`decoded: ${name}, exactly the limit, where the body is longer than that`, async () => {
+  Deno.test(`decoded() gives ${name} of exactly maxDecodedBytes when the body is longer than that`, async () => {
     const body = code(NOISE);
     assert(body.length > NOISE.length);
     const { conn, response } = await respond(field, body);
@@ -174,7 +166,7 @@ for (const [name, field, code] of CODINGS) {
     assertSame(await contentOf(response, { maxDecodedBytes: NOISE.length }), NOISE);
   });
 
-  Deno.test(`decoded: ${name}, a bomb is given up soon, not when it is all decoded`, async () => {
+  Deno.test(`decoded() gives up a bomb of ${name} at the limit, not when it is all decoded`, async () => {
     const { conn, response } = await respond(field, code(ZEROS));
     using _ = conn;
     let got = 0;
@@ -185,7 +177,7 @@ for (const [name, field, code] of CODINGS) {
     assert(got <= limit);
   });
 
-  Deno.test(`decoded: ${name}, a byte over the limit`, async () => {
+  Deno.test(`decoded() throws when ${name} is a byte over maxDecodedBytes`, async () => {
     const { conn, response } = await respond(field, code(CONTENT));
     using _ = conn;
     await assertRejects(
@@ -195,7 +187,7 @@ for (const [name, field, code] of CODINGS) {
   });
 }
 
-Deno.test("decoded: gzip of several members", async () => {
+Deno.test("decoded() decodes gzip of several members", async () => {
   assertSame(
     await decode("gzip", concat([gzip(CONTENT), gzip(NOISE), gzip(CONTENT)])),
     concat([
@@ -206,19 +198,19 @@ Deno.test("decoded: gzip of several members", async () => {
   );
 });
 
-Deno.test("decoded: gzip of several members, byte by byte", async () => {
+Deno.test("decoded() decodes gzip of several members when it comes byte by byte", async () => {
   const body = concat([gzip(CONTENT), gzip(CONTENT)]);
   assertSame(await decode("gzip", body, { size: 1 }), concat([CONTENT, CONTENT]));
 });
 
-Deno.test("decoded: gzip of several members, the last one cut", async () => {
+Deno.test("decoded() throws when the last of several gzip members is cut", async () => {
   const body = concat([gzip(CONTENT), gzip(NOISE).slice(0, -9)]);
   const { conn, response } = await respond("gzip", body);
   using _ = conn;
   await assertRejects(() => contentOf(response), HTTPException);
 });
 
-Deno.test("decoded: gzip with a wrong checksum", async () => {
+Deno.test("decoded() throws when the checksum of gzip is wrong", async () => {
   const body = gzip(CONTENT).slice();
   body[body.length - 6] ^= 1;
   const { conn, response } = await respond("gzip", body);
@@ -226,7 +218,7 @@ Deno.test("decoded: gzip with a wrong checksum", async () => {
   await assertRejects(() => contentOf(response), HTTPException);
 });
 
-Deno.test("decoded: zstd of several frames", async () => {
+Deno.test("decoded() decodes zstd of several frames", async () => {
   assertSame(
     await decode("zstd", concat([zstd(CONTENT), zstd(NOISE)])),
     concat([CONTENT, NOISE]),
@@ -234,7 +226,7 @@ Deno.test("decoded: zstd of several frames", async () => {
 });
 
 for (const level of [0, 1, 9]) {
-  Deno.test(`decoded: raw deflate at level ${level}`, async () => {
+  Deno.test(`decoded() decodes raw deflate at level ${level}`, async () => {
     for (const content of [CONTENT, NOISE, bytes("a"), bytes("")]) {
       const body = zlib.deflateRawSync(content, { level });
       assertSame(await decode("deflate", body), content);
@@ -242,40 +234,40 @@ for (const level of [0, 1, 9]) {
   });
 }
 
-Deno.test("decoded: raw deflate of each first byte is not taken for zlib's form", async () => {
+Deno.test("decoded() never takes raw deflate for zlib's form, whatever its first byte", async () => {
   for (let first = 0; first < 256; first++) {
     const content = new Uint8Array([first, ...CONTENT.subarray(0, 50)]);
     assertSame(await decode("deflate", raw(content)), content);
   }
 });
 
-Deno.test("decoded: without a coding it is the body", async () => {
+Deno.test("decoded() gives the body when there is no coding", async () => {
   assertSame(await decode(null, CONTENT), CONTENT);
 });
 
-Deno.test("decoded: identity is the body", async () => {
+Deno.test("decoded() gives the body when the coding is identity", async () => {
   assertSame(await decode("identity", CONTENT), CONTENT);
 });
 
-Deno.test("decoded: the names of codings have no case", async () => {
+Deno.test("decoded() ignores the case of a coding's name", async () => {
   assertSame(await decode("GZip", gzip(CONTENT)), CONTENT);
 });
 
 // Several codings
 
-Deno.test("decoded: two codings, undone from the last to the first", async () => {
+Deno.test("decoded() undoes two codings from the last to the first", async () => {
   assertSame(await decode("gzip, br", br(gzip(CONTENT))), CONTENT);
 });
 
-Deno.test("decoded: two codings in two field lines", async () => {
+Deno.test("decoded() undoes two codings that stand in two field lines", async () => {
   assertSame(await decode("deflate\r\nContent-Encoding: zstd", zstd(deflate(CONTENT))), CONTENT);
 });
 
-Deno.test("decoded: blanks and empty members in the list", async () => {
+Deno.test("decoded() ignores blanks and empty members in the list of codings", async () => {
   assertSame(await decode("gzip ,, \tbr,", br(gzip(CONTENT))), CONTENT);
 });
 
-Deno.test("decoded: five codings", async () => {
+Deno.test("decoded() undoes five codings", async () => {
   const body = [gzip, br, deflate, zstd, gzip].reduce(
     (content, code) => code(content),
     CONTENT as Uint8Array,
@@ -283,27 +275,27 @@ Deno.test("decoded: five codings", async () => {
   assertSame(await decode("gzip, br, deflate, zstd, gzip", body), CONTENT);
 });
 
-Deno.test("decoded: six codings are refused, and the body is still there", async () => {
+Deno.test("decoded() refuses six codings, and the body is still there", async () => {
   const { conn, response } = await respond(Array(6).fill("gzip").join(","), bytes("body"));
   using _ = conn;
   assertThrows(() => response.decoded(), HTTPException);
   assertEquals(await response.text(), "body");
 });
 
-Deno.test("decoded: an unknown coding is refused, and the body is still there", async () => {
+Deno.test("decoded() refuses an unknown coding, and the body is still there", async () => {
   const { conn, response } = await respond("gzip, compress", bytes("body"));
   using _ = conn;
   assertThrows(() => response.decoded(), HTTPException, "compress");
   assertEquals(await response.text(), "body");
 });
 
-Deno.test("decoded: two codings, the inner one cut", async () => {
+Deno.test("decoded() throws when the inner one of two codings is cut", async () => {
   const { conn, response } = await respond("gzip, br", br(gzip(NOISE).slice(0, -9)));
   using _ = conn;
   await assertRejects(() => contentOf(response), HTTPException);
 });
 
-Deno.test("decoded: the limit is for each of the codings", async () => {
+Deno.test("decoded() holds each of several codings to maxDecodedBytes", async () => {
   // Inside is a gzip of nothing much, outside one of 10 MB.
   const inner = gzip(bytes("small"));
   const padded = concat([inner, ...Array(500_000).fill(gzip(new Uint8Array()).slice())]);
@@ -328,7 +320,7 @@ for (
     ["a dictionary", frame(0x23, 1, 2, 3, 4, 0)],
   ] satisfies [string, Uint8Array][]
 ) {
-  Deno.test(`decoded: a zstd frame that claims ${name} does no harm`, async () => {
+  Deno.test(`decoded() is not harmed by a zstd frame that claims ${name}`, async () => {
     const { conn, response } = await respond("zstd", body);
     using _ = conn;
     try {
@@ -339,20 +331,20 @@ for (
   });
 }
 
-Deno.test("decoded: zstd frames that are to be skipped", async () => {
+Deno.test("decoded() skips zstd frames that are to be skipped", async () => {
   const skipped = new Uint8Array([0x5f, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3]);
   const body = concat([skipped, zstd(CONTENT), skipped]);
   assertSame(await decode("zstd", body), CONTENT);
 });
 
-Deno.test("decoded: a zstd frame that is to be skipped, of more bytes than there are", async () => {
+Deno.test("decoded() throws when a zstd frame to be skipped is longer than the body", async () => {
   const skipped = new Uint8Array([0x50, 0x2a, 0x4d, 0x18, 0xff, 0xff, 0xff, 0xff, 1, 2, 3]);
   const { conn, response } = await respond("zstd", concat([zstd(CONTENT), skipped]));
   using _ = conn;
   await assertRejects(() => contentOf(response), HTTPException);
 });
 
-Deno.test("decoded: 30,000 empty zstd frames do not take long", async () => {
+Deno.test("decoded() takes 30,000 empty zstd frames", async () => {
   const empty = zstd(new Uint8Array());
   const body = new Uint8Array(empty.length * 30_000);
   for (let at = 0; at < body.length; at += empty.length) body.set(empty, at);
@@ -360,7 +352,7 @@ Deno.test("decoded: 30,000 empty zstd frames do not take long", async () => {
 });
 
 for (const limit of [NaN, -1, "5"]) {
-  Deno.test(`decoded: ${limit} (${typeof limit}) is no limit`, async () => {
+  Deno.test(`decoded() throws a TypeError when maxDecodedBytes is ${limit} (${typeof limit})`, async () => {
     const { conn, response } = await respond("gzip", gzip(CONTENT));
     using _ = conn;
     assertThrows(() => response.decoded({ maxDecodedBytes: limit as number }), TypeError);
@@ -369,13 +361,13 @@ for (const limit of [NaN, -1, "5"]) {
 
 // As a stream
 
-Deno.test("decoded: a ReadableStream that web calls take", async () => {
+Deno.test("decoded() gives a ReadableStream that web calls take", async () => {
   const { conn, response } = await respond("gzip", gzip(CONTENT));
   using _ = conn;
   assertEquals(await new Response(response.decoded() as BodyInit).text(), TEXT);
 });
 
-Deno.test("decoded: content comes while the body comes", async () => {
+Deno.test("decoded() gives content while the body still comes", async () => {
   const fake = new FakeTransport();
   fake.arrive("HTTP/1.1 200 OK\r\nContent-Encoding: deflate\r\nTransfer-Encoding: chunked\r\n\r\n");
   using conn = new HTTPConnection("example.com", over(fake));
@@ -396,7 +388,7 @@ Deno.test("decoded: content comes while the body comes", async () => {
   await reader.cancel();
 });
 
-Deno.test("decoded: the pieces are of their own memory", async () => {
+Deno.test("decoded() gives pieces in memory of their own", async () => {
   const { conn, response } = await respond("gzip", gzip(NOISE));
   using _ = conn;
   const pieces = [];
@@ -407,7 +399,7 @@ Deno.test("decoded: the pieces are of their own memory", async () => {
   assertSame(concat(pieces), NOISE);
 });
 
-Deno.test("decoded: cancelled, the connection is closed", async () => {
+Deno.test("decoded() closes the connection when its stream is cancelled", async () => {
   const { conn, response, fake } = await respond("gzip", gzip(LARGE), { size: 1000 });
   using _ = conn;
   const stream = response.decoded();
@@ -417,21 +409,21 @@ Deno.test("decoded: cancelled, the connection is closed", async () => {
   assertEquals(fake.closes, 1);
 });
 
-Deno.test("decoded: cancelled before anything was read, the connection is closed", async () => {
+Deno.test("decoded() closes the connection when its stream is cancelled before a read", async () => {
   const { conn, response, fake } = await respond("gzip", gzip(NOISE));
   using _ = conn;
   await response.decoded().cancel();
   assertEquals(fake.closes, 1);
 });
 
-Deno.test("decoded: a loop that is left closes the connection", async () => {
+Deno.test("decoded() closes the connection when a loop over it is left", async () => {
   const { conn, response, fake } = await respond("br", br(LARGE), { size: 1000 });
   using _ = conn;
   for await (const _ of response.decoded()) break;
   assertEquals(fake.closes, 1);
 });
 
-Deno.test("decoded: read to its end, the connection serves on", async () => {
+Deno.test("decoded() leaves the connection reusable when it is read to its end", async () => {
   for (const [, field, code] of CODINGS) {
     const body = code(CONTENT);
     const fake = new FakeTransport();
@@ -447,21 +439,21 @@ Deno.test("decoded: read to its end, the connection serves on", async () => {
   }
 });
 
-Deno.test("decoded: the trailers are there after it", async () => {
+Deno.test("decoded() leaves the trailers on the response", async () => {
   const { conn, response } = await respond("gzip", gzip(CONTENT), { size: 99, chunked: true });
   using _ = conn;
   await contentOf(response);
   assertEquals(response.trailers?.items(), [["X-Sum", "1"]]);
 });
 
-Deno.test("decoded: the answer to HEAD has no content", async () => {
+Deno.test("decoded() gives nothing when the request was HEAD", async () => {
   assertSame(
     await decode("gzip", new Uint8Array(), { method: "HEAD", length: 100 }),
     new Uint8Array(),
   );
 });
 
-Deno.test("decoded: the body is not touched by reading the fields", async () => {
+Deno.test("decoded() is never applied when the body is read as it is", async () => {
   const body = gzip(CONTENT);
   const { conn, response } = await respond("gzip", body);
   using _ = conn;
@@ -469,7 +461,7 @@ Deno.test("decoded: the body is not touched by reading the fields", async () => 
   assertSame(await response.read(), body);
 });
 
-Deno.test("decoded: not of a response whose stream is locked", async () => {
+Deno.test("decoded() throws a TypeError when the response's stream is locked", async () => {
   const { conn, response } = await respond("gzip", gzip(CONTENT));
   using _ = conn;
   const reader = response.getReader();
@@ -477,7 +469,7 @@ Deno.test("decoded: not of a response whose stream is locked", async () => {
   reader.releaseLock();
 });
 
-Deno.test("decoded: a deadline comes out as it is", async () => {
+Deno.test("decoded() throws the TimedOut of a deadline as it is", async () => {
   const body = gzip(NOISE);
   const fake = new FakeTransport();
   fake.arrive(
@@ -493,7 +485,7 @@ Deno.test("decoded: a deadline comes out as it is", async () => {
   await assertRejects(() => contentOf(response), Deno.errors.TimedOut);
 });
 
-Deno.test("decoded: maxBodyBytes is for the body as sent", async () => {
+Deno.test("decoded() leaves maxBodyBytes to count the body as sent", async () => {
   const body = gzip(CONTENT);
   const fake = new FakeTransport();
   fake.arrive(
