@@ -21,55 +21,16 @@ import {
   type TLSContext,
   type TraceEvent,
 } from "../../mod.ts";
+import { getText } from "../helpers/exchanges.ts";
 import { FakeTransport, ok, over } from "../helpers/fake_transport.ts";
+import { relayTo, tunnelTo } from "../helpers/relay.ts";
+import { soon } from "../helpers/waiting.ts";
 import { type Peer, type RawServer, type Script, startRaw } from "../servers/raw.ts";
 import { startRawTls } from "../servers/raw_tls.ts";
 import { CA, CLIENT, type KeyPair, LOCALHOST, UNKNOWN_ISSUER, WRONG_NAME } from "../tls/mod.ts";
 
 /** A deadline that passes while a server is silent. */
 const SHORT = 0.03;
-
-/** Fails a test that would wait for ever. */
-async function soon<T>(promise: Promise<T>): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error("Waited in vain")), 1000);
-  });
-  return await Promise.race([promise, late]).finally(() => clearTimeout(timer));
-}
-
-async function exchange(conn: HTTPConnection): Promise<string> {
-  await conn.request("GET", "/");
-  return await (await conn.getresponse()).text();
-}
-
-function get(conn: HTTPConnection): Promise<string> {
-  return soon(exchange(conn));
-}
-
-/** Passes everything on to a port, both ways, after `before`. */
-function relayTo(port: number, before: (peer: Peer) => Promise<void>): Script {
-  return async (peer) => {
-    await before(peer);
-    using up = await Deno.connect({ hostname: "127.0.0.1", port });
-    const back = (async () => {
-      const p = new Uint8Array(65536);
-      try {
-        for (let n; (n = await up.read(p)) !== null;) await peer.send(p.subarray(0, n));
-        await peer.closeWrite();
-      } catch {
-        // Either side went away.
-      }
-    })();
-    try {
-      for (let piece; (piece = await peer.read()) !== null;) await up.write(piece);
-      await up.closeWrite();
-    } catch {
-      up.close(); // Either side went away.
-    }
-    await back;
-  };
-}
 
 /** A way to the server at a port of 127.0.0.1, whose name is `localhost`. */
 interface Way {
@@ -107,10 +68,7 @@ function tunnelled(name: string, of: (port: number) => HTTPConnectionOptions): W
     name,
     async open(port, stack) {
       const proxy = stack.use(
-        await startRaw(relayTo(port, async (peer) => {
-          await peer.readHead();
-          await peer.send("HTTP/1.1 200 Yes\r\n\r\n");
-        })),
+        await startRaw(tunnelTo(port)),
       );
       return (tls, options) => {
         const conn = connection(tls, "127.0.0.1", proxy.port, { ...of(proxy.port), ...options });
@@ -133,7 +91,7 @@ const WAYS: Way[] = [
     name: "a unix socket",
     async open(port, stack) {
       const unix = stack.use(
-        await startRaw(relayTo(port, () => Promise.resolve()), { unix: true }),
+        await startRaw(relayTo(port), { unix: true }),
       );
       return (tls, options) =>
         connection(tls, "localhost", port, { socketPath: unix.path, ...options });
@@ -170,7 +128,7 @@ async function reach(
 /** A test for each way. */
 function each(name: string, test: (way: Way, stack: AsyncDisposableStack) => Promise<void>): void {
   for (const way of WAYS) {
-    Deno.test(`route: ${name}, by ${way.name}`, async () => {
+    Deno.test(`${name} (${way.name})`, async () => {
       await using stack = new AsyncDisposableStack();
       await test(way, stack);
     });
@@ -179,71 +137,71 @@ function each(name: string, test: (way: Way, stack: AsyncDisposableStack) => Pro
 
 // Options of any connection
 
-each("a request arrives, and Host is what it says", async (way, stack) => {
+each("request() arrives, with Host as the caller gave it", async (way, stack) => {
   const { conn, server } = await reach(way, stack, answer, {});
-  assertEquals(await get(conn), "ok");
+  assertEquals(await soon(getText(conn)), "ok");
   assertStringIncludes(server.requests[0], `\r\nHost: localhost:${server.port}\r\n`);
 });
 
-each("timeout", async (way, stack) => {
+each("timeout ends a wait for the head", async (way, stack) => {
   const { conn } = await reach(way, stack, async (peer) => void await peer.eof(), {
     timeout: SHORT,
   });
-  await assertRejects(() => get(conn), Deno.errors.TimedOut, "timeout");
+  await assertRejects(() => soon(getText(conn)), Deno.errors.TimedOut, "timeout");
 });
 
 for (const kind of ["head", "total"] as const) {
-  each(`deadlines.${kind}`, async (way, stack) => {
+  each(`deadlines.${kind} ends a wait for the head`, async (way, stack) => {
     const options = { deadlines: { [kind]: SHORT } };
     const { conn } = await reach(way, stack, async (peer) => void await peer.eof(), options);
-    await assertRejects(() => get(conn), Deno.errors.TimedOut, `${kind} deadline`);
+    await assertRejects(() => soon(getText(conn)), Deno.errors.TimedOut, `${kind} deadline`);
   });
 }
 
-each("deadlines.bodyIdle", async (way, stack) => {
+each("deadlines.bodyIdle ends a wait for the body", async (way, stack) => {
   const options = { deadlines: { bodyIdle: SHORT } };
   const { conn } = await reach(way, stack, async (peer) => {
     await peer.readHead();
     await peer.send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nsome");
     await peer.eof();
   }, options);
-  await assertRejects(() => get(conn), Deno.errors.TimedOut, "bodyIdle deadline");
+  await assertRejects(() => soon(getText(conn)), Deno.errors.TimedOut, "bodyIdle deadline");
 });
 
-each("onInformational", async (way, stack) => {
+each("onInformational is called for early hints", async (way, stack) => {
   const shown: number[] = [];
   const { conn } = await reach(way, stack, async (peer) => {
     await peer.readHead();
     await peer.send("HTTP/1.1 103 Early Hints\r\n\r\n" + ok());
   }, { onInformational: (status) => shown.push(status) });
-  assertEquals(await get(conn), "ok");
+  assertEquals(await soon(getText(conn)), "ok");
   assertEquals(shown, [103]);
 });
 
-each("trace", async (way, stack) => {
+each("trace shows the connection from its start to its end", async (way, stack) => {
   const types: TraceEvent["type"][] = [];
   const { conn } = await reach(way, stack, answer, { trace: ({ type }) => types.push(type) });
-  assertEquals(await get(conn), "ok");
+  assertEquals(await soon(getText(conn)), "ok");
   conn.close();
   assertEquals(types[0], "connectStart");
   assertEquals(types.includes("tunnelled"), way.name.includes("tunnel"));
   assertEquals(types.at(-1), "close");
 });
 
-each("a limit", async (way, stack) => {
+each("maxLineBytes refuses a longer line", async (way, stack) => {
   const { conn } = await reach(way, stack, async (peer) => {
     await peer.readHead();
     await peer.send(ok("ok", `A: ${"x".repeat(100)}\r\n`));
   }, { maxLineBytes: 99 });
-  await assertRejects(() => get(conn), LineTooLong);
+  await assertRejects(() => soon(getText(conn)), LineTooLong);
 });
 
-each("maxBodyBytes", async (way, stack) => {
+each("maxBodyBytes refuses a longer body", async (way, stack) => {
   const { conn } = await reach(way, stack, answer, { maxBodyBytes: 1 });
-  await assertRejects(() => get(conn), HTTPException);
+  await assertRejects(() => soon(getText(conn)), HTTPException);
 });
 
-each("blocksize", async (way, stack) => {
+each("blocksize is the size of the chunks that are sent", async (way, stack) => {
   const { conn, server } = await reach(way, stack, async (peer) => {
     const { chunks } = await peer.readRequest();
     await peer.send(ok(JSON.stringify(chunks)));
@@ -263,49 +221,49 @@ each("blocksize", async (way, stack) => {
 
 // TLS
 
-each("caCerts: without the CA it is refused", async (way, stack) => {
+each("caCerts refuses a server whose CA is not among them", async (way, stack) => {
   const { conn } = await reach(way, stack, answer, {}, LOCALHOST);
-  await assertRejects(() => get(conn), Deno.errors.InvalidData, "not trusted");
+  await assertRejects(() => soon(getText(conn)), Deno.errors.InvalidData, "not trusted");
 });
 
-each("caCerts: with the CA it works", async (way, stack) => {
+each("caCerts accepts a server whose CA is among them", async (way, stack) => {
   const { conn } = await reach(way, stack, answer, { context: { caCerts: [CA] } }, LOCALHOST);
-  assertEquals(await get(conn), "ok");
+  assertEquals(await soon(getText(conn)), "ok");
 });
 
-each("a certificate for another name is refused", async (way, stack) => {
+each("connect() refuses a certificate for another name", async (way, stack) => {
   const { conn } = await reach(way, stack, answer, { context: { caCerts: [CA] } }, WRONG_NAME);
-  await assertRejects(() => get(conn), Deno.errors.InvalidData, "another name");
+  await assertRejects(() => soon(getText(conn)), Deno.errors.InvalidData, "another name");
 });
 
-each("check_hostname: false", async (way, stack) => {
+each("check_hostname accepts a certificate for another name when false", async (way, stack) => {
   const context = { caCerts: [CA], check_hostname: false };
   const { conn } = await reach(way, stack, answer, { context }, WRONG_NAME);
-  assertEquals(await get(conn), "ok");
+  assertEquals(await soon(getText(conn)), "ok");
 });
 
-each("check_hostname: false still asks for a trusted issuer", async (way, stack) => {
+each("check_hostname does not accept an unknown issuer when false", async (way, stack) => {
   const context = { caCerts: [CA], check_hostname: false };
   const { conn } = await reach(way, stack, answer, { context }, UNKNOWN_ISSUER);
-  await assertRejects(() => get(conn), Deno.errors.InvalidData, "not trusted");
+  await assertRejects(() => soon(getText(conn)), Deno.errors.InvalidData, "not trusted");
 });
 
-each("verify_mode: CERT_NONE", async (way, stack) => {
+each("verify_mode accepts any certificate when CERT_NONE", async (way, stack) => {
   const context = { verify_mode: "CERT_NONE" as const };
   const { conn } = await reach(way, stack, answer, { context }, UNKNOWN_ISSUER);
-  assertEquals(await get(conn), "ok");
+  assertEquals(await soon(getText(conn)), "ok");
 });
 
-each("server_hostname: it is what the certificate must be for", async (way, stack) => {
+each("server_hostname is the name that the certificate must have", async (way, stack) => {
   const context = { caCerts: [CA], server_hostname: "other.example.test" };
   const { conn } = await reach(way, stack, answer, { context }, WRONG_NAME);
-  assertEquals(await get(conn), "ok");
+  assertEquals(await soon(getText(conn)), "ok");
 });
 
-each("server_hostname: the host's certificate is refused then", async (way, stack) => {
+each("server_hostname refuses a certificate for the host", async (way, stack) => {
   const context = { caCerts: [CA], server_hostname: "other.example.test" };
   const { conn } = await reach(way, stack, answer, { context }, LOCALHOST);
-  await assertRejects(() => get(conn), Deno.errors.InvalidData, "another name");
+  await assertRejects(() => soon(getText(conn)), Deno.errors.InvalidData, "another name");
 });
 
 /** What the client says first: the names of SNI and ALPN stand in it as they are. */
@@ -317,96 +275,93 @@ async function helloOf(
   const server = stack.use(await startRaw(async (peer) => void await peer.read()));
   const connect = await way.open(server.port, stack);
   const conn = stack.use(connect(true, { context }));
-  await assertRejects(() => get(conn));
+  await assertRejects(() => soon(getText(conn)));
   return server.peers[0].text;
 }
 
-each("SNI is the host", async (way, stack) => {
+each("connect() sends the host by SNI", async (way, stack) => {
   assertStringIncludes(await helloOf(way, stack, { caCerts: [CA] }), "localhost");
 });
 
-each("server_hostname is what SNI says", async (way, stack) => {
+each("server_hostname is sent by SNI", async (way, stack) => {
   const hello = await helloOf(way, stack, { server_hostname: "other.example.test" });
   assertStringIncludes(hello, "other.example.test");
   assert(!hello.includes("localhost"));
 });
 
-each("server_hostname goes with a client certificate", async (way, stack) => {
+each("server_hostname is sent by SNI when there is a client certificate", async (way, stack) => {
   const hello = await helloOf(way, stack, { ...CLIENT, server_hostname: "other.example.test" });
   assertStringIncludes(hello, "other.example.test");
 });
 
-each("ALPN is http/1.1", async (way, stack) => {
+each("connect() offers http/1.1 by ALPN", async (way, stack) => {
   assertStringIncludes(await helloOf(way, stack, {}), "\x08http/1.1");
 });
 
-each("alpnProtocols", async (way, stack) => {
+each("alpnProtocols are offered by ALPN", async (way, stack) => {
   const hello = await helloOf(way, stack, { alpnProtocols: ["x-one", "x-two"] });
   assertStringIncludes(hello, "\x05x-one\x05x-two");
   assert(!hello.includes("http/1.1"));
 });
 
-each("alpnProtocols with a client certificate", async (way, stack) => {
+each("alpnProtocols are offered by ALPN when there is a client certificate", async (way, stack) => {
   const hello = await helloOf(way, stack, { ...CLIENT, alpnProtocols: ["x-one"] });
   assertStringIncludes(hello, "\x05x-one");
 });
 
-each("deadlines.tls", async (way, stack) => {
+each("deadlines.tls ends a handshake", async (way, stack) => {
   const server = stack.use(await startRaw(async (peer) => void await peer.eof()));
   const connect = await way.open(server.port, stack);
   const conn = stack.use(connect(true, { deadlines: { tls: SHORT } }));
-  await assertRejects(() => get(conn), Deno.errors.TimedOut, "tls deadline");
+  await assertRejects(() => soon(getText(conn)), Deno.errors.TimedOut, "tls deadline");
 });
 
 // source_address
 
-Deno.test("route: source_address is where the connection comes from", async () => {
+Deno.test("source_address is where the connection comes from", async () => {
   await using server = await startRaw(answer);
   using conn = new HTTPConnection("127.0.0.1", server.port, { source_address: ["127.0.0.5", 0] });
-  assertEquals(await get(conn), "ok");
+  assertEquals(await soon(getText(conn)), "ok");
   assertEquals(server.peers[0].remote?.hostname, "127.0.0.5");
 });
 
-Deno.test("route: source_address with a port of its own", async () => {
+Deno.test("source_address is where the connection comes from when it has a port", async () => {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr;
   await using server = await startRaw(answer);
   using conn = new HTTPConnection("127.0.0.1", server.port, {
     source_address: ["127.0.0.6", port],
   });
-  assertEquals(await get(conn), "ok");
+  assertEquals(await soon(getText(conn)), "ok");
   const { hostname, port: from } = server.peers[0].remote!;
   assertEquals([hostname, from], ["127.0.0.6", port]);
 });
 
-Deno.test("route: source_address under TLS", async () => {
+Deno.test("source_address is where a TLS connection comes from", async () => {
   await using server = await startRawTls(answer);
   using conn = new HTTPSConnection("localhost", server.port, {
     address: "127.0.0.1",
     source_address: ["127.0.0.5", 0],
     context: { caCerts: [CA] },
   });
-  assertEquals(await get(conn), "ok");
+  assertEquals(await soon(getText(conn)), "ok");
   assertEquals(server.peers[0].remote?.hostname, "127.0.0.5");
 });
 
-Deno.test("route: source_address to a proxy", async () => {
+Deno.test("source_address is where the connection to a proxy comes from", async () => {
   await using server = await startRaw(answer);
-  await using proxy = await startRaw(relayTo(server.port, async (peer) => {
-    await peer.readHead();
-    await peer.send("HTTP/1.1 200 Yes\r\n\r\n");
-  }));
+  await using proxy = await startRaw(tunnelTo(server.port));
   using conn = new HTTPConnection("127.0.0.1", proxy.port, { source_address: ["127.0.0.5", 0] });
   conn.set_tunnel("localhost", server.port);
-  assertEquals(await get(conn), "ok");
+  assertEquals(await soon(getText(conn)), "ok");
   assertEquals(proxy.peers[0].remote?.hostname, "127.0.0.5");
 });
 
-Deno.test("route: source_address that is set later", async () => {
+Deno.test("source_address is where the connection comes from when it is set later", async () => {
   await using server = await startRaw(answer);
   using conn = new HTTPConnection("127.0.0.1", server.port);
   conn.source_address = ["127.0.0.5", 0];
-  assertEquals(await get(conn), "ok");
+  assertEquals(await soon(getText(conn)), "ok");
   assertEquals(server.peers[0].remote?.hostname, "127.0.0.5");
 });
 
@@ -416,38 +371,38 @@ for (
     ["a unix socket", { socketPath: "/nowhere/at/all" }],
   ] satisfies [string, HTTPConnectionOptions][]
 ) {
-  Deno.test(`route: source_address that is set later is refused with ${name}`, async () => {
+  Deno.test(`source_address throws a TypeError at the next request when it is set beside ${name}`, async () => {
     using conn = new HTTPConnection("example.com", options);
     conn.source_address = ["127.0.0.5", 0];
-    await assertRejects(() => get(conn), TypeError);
+    await assertRejects(() => soon(getText(conn)), TypeError);
   });
 }
 
 // address
 
-Deno.test("route: address is where to connect to, Host is the host", async () => {
+Deno.test("address is where to connect to, and Host is the host", async () => {
   await using server = await startRaw(answer);
   using conn = new HTTPConnection("example.com", server.port, { address: "127.0.0.1" });
-  assertEquals(await get(conn), "ok");
+  assertEquals(await soon(getText(conn)), "ok");
   assertStringIncludes(server.requests[0], `\r\nHost: example.com:${server.port}\r\n`);
 });
 
-Deno.test("route: address with a port of its own", async () => {
+Deno.test("address is where to connect to when it has a port", async () => {
   await using server = await startRaw(answer);
   using conn = new HTTPConnection("example.com", { address: `127.0.0.1:${server.port}` });
-  assertEquals(await get(conn), "ok");
+  assertEquals(await soon(getText(conn)), "ok");
   assertStringIncludes(server.requests[0], "\r\nHost: example.com\r\n");
 });
 
 for (const address of ["::1", "[::1]"]) {
-  Deno.test(`route: address ${address}`, async () => {
+  Deno.test(`address accepts ${address}`, async () => {
     await using server = await startRaw(answer, { hostname: "::1" });
     using conn = new HTTPConnection("example.com", server.port, { address });
-    assertEquals(await get(conn), "ok");
+    assertEquals(await soon(getText(conn)), "ok");
   });
 }
 
-Deno.test("route: address, server_hostname and Host are three", async () => {
+Deno.test("address, server_hostname and Host are independent of each other", async () => {
   await using server = await startRawTls(answer, { pair: WRONG_NAME });
   using conn = new HTTPSConnection("example.com", server.port, {
     address: "127.0.0.1",
@@ -458,15 +413,12 @@ Deno.test("route: address, server_hostname and Host are three", async () => {
   assertStringIncludes(server.requests[0], "\r\nHost: third.example\r\n");
 });
 
-Deno.test("route: address of a proxy", async () => {
+Deno.test("address is where the proxy is", async () => {
   await using server = await startRaw(answer);
-  await using proxy = await startRaw(relayTo(server.port, async (peer) => {
-    await peer.readHead();
-    await peer.send("HTTP/1.1 200 Yes\r\n\r\n");
-  }));
+  await using proxy = await startRaw(tunnelTo(server.port));
   using conn = new HTTPConnection("proxy.example", proxy.port, { address: "127.0.0.1" });
   conn.set_tunnel("origin.example", 80);
-  assertEquals(await get(conn), "ok");
+  assertEquals(await soon(getText(conn)), "ok");
   assertEquals(
     proxy.requests[0],
     "CONNECT origin.example:80 HTTP/1.1\r\nHost: origin.example:80\r\n\r\n",
@@ -476,14 +428,14 @@ Deno.test("route: address of a proxy", async () => {
 
 // socketPath
 
-Deno.test("route: socketPath, and Host is the host", async () => {
+Deno.test("socketPath reaches a unix socket, and Host is the host", async () => {
   await using server = await startRaw(answer, { unix: true });
   using conn = new HTTPConnection("docker.example", { socketPath: server.path });
-  assertEquals(await get(conn), "ok");
+  assertEquals(await soon(getText(conn)), "ok");
   assertStringIncludes(server.requests[0], "\r\nHost: docker.example\r\n");
 });
 
-Deno.test("route: a tunnel over a unix socket", async () => {
+Deno.test("set_tunnel() makes a tunnel over a unix socket", async () => {
   await using proxy = await startRaw(async (peer) => {
     await peer.readHead();
     await peer.send("HTTP/1.1 200 Yes\r\n\r\n");
@@ -491,56 +443,47 @@ Deno.test("route: a tunnel over a unix socket", async () => {
   }, { unix: true });
   using conn = new HTTPConnection("proxy.example", { socketPath: proxy.path });
   conn.set_tunnel("origin.example", 81);
-  assertEquals(await get(conn), "ok");
+  assertEquals(await soon(getText(conn)), "ok");
   assertStringIncludes(proxy.requests[0], "CONNECT origin.example:81 ");
   assertStringIncludes(proxy.requests[1], "\r\nHost: origin.example:81\r\n");
 });
 
 // TLS in TLS
 
-Deno.test("route: TLS in TLS: an HTTPS proxy, and an HTTPS origin through it", async () => {
+Deno.test("set_tunnel() reaches an HTTPS server through an HTTPS proxy", async () => {
   await using server = await startRawTls(answer);
-  await using proxy = await startRawTls(relayTo(server.port, async (peer) => {
-    await peer.readHead();
-    await peer.send("HTTP/1.1 200 Yes\r\n\r\n");
-  }));
+  await using proxy = await startRawTls(tunnelTo(server.port));
   const { port } = proxy;
   using conn = new HTTPSConnection("proxy.example", port, {
     transport: () => Deno.connectTls({ hostname: "localhost", port, caCerts: [CA] }),
     context: { caCerts: [CA] },
   });
   conn.set_tunnel("localhost", server.port);
-  assertEquals(await get(conn), "ok");
-  assertEquals(await get(conn), "ok");
+  assertEquals(await soon(getText(conn)), "ok");
+  assertEquals(await soon(getText(conn)), "ok");
   assertEquals(server.accepted, 1);
 });
 
-Deno.test("route: TLS in TLS: the origin's certificate is verified", async () => {
+Deno.test("set_tunnel() checks the server's certificate through an HTTPS proxy", async () => {
   await using server = await startRawTls(answer, { pair: WRONG_NAME });
-  await using proxy = await startRawTls(relayTo(server.port, async (peer) => {
-    await peer.readHead();
-    await peer.send("HTTP/1.1 200 Yes\r\n\r\n");
-  }));
+  await using proxy = await startRawTls(tunnelTo(server.port));
   const { port } = proxy;
   using conn = new HTTPSConnection("proxy.example", port, {
     transport: () => Deno.connectTls({ hostname: "localhost", port, caCerts: [CA] }),
     context: { caCerts: [CA] },
   });
   conn.set_tunnel("localhost", server.port);
-  await assertRejects(() => get(conn), Deno.errors.InvalidData, "another name");
+  await assertRejects(() => soon(getText(conn)), Deno.errors.InvalidData, "another name");
 });
 
-Deno.test("route: a large answer and a large body through TLS in TLS", async () => {
+Deno.test("request() and read() carry large bodies through an HTTPS proxy", async () => {
   const size = 300_000;
   await using server = await startRawTls(async (peer) => {
     const { body } = await peer.readRequest();
     await peer.send(ok("x".repeat(body.length)));
     await peer.eof();
   });
-  await using proxy = await startRawTls(relayTo(server.port, async (peer) => {
-    await peer.readHead();
-    await peer.send("HTTP/1.1 200 Yes\r\n\r\n");
-  }));
+  await using proxy = await startRawTls(tunnelTo(server.port));
   const { port } = proxy;
   using conn = new HTTPSConnection("proxy.example", port, {
     transport: () => Deno.connectTls({ hostname: "localhost", port, caCerts: [CA] }),
@@ -565,12 +508,12 @@ const NOT_TOGETHER: [string, HTTPSConnectionOptions][] = [
 ];
 
 for (const [name, options] of NOT_TOGETHER) {
-  Deno.test(`route: ${name} is refused at once`, () => {
+  Deno.test(`HTTPSConnection() throws a TypeError when given ${name}`, () => {
     assertThrows(() => new HTTPSConnection("example.com", options), TypeError);
   });
 }
 
-Deno.test("route: a context without TLS is refused at once", () => {
+Deno.test("HTTPConnection() throws a TypeError when given a context", () => {
   const options = { context: {} } as HTTPConnectionOptions;
   assertThrows(() => new HTTPConnection("example.com", options), TypeError);
 });
@@ -583,27 +526,27 @@ const BAD_CONTEXTS: [string, TLSContext][] = [
 ];
 
 for (const [name, context] of BAD_CONTEXTS) {
-  Deno.test(`route: ${name} throws, and nothing is sent`, async () => {
+  Deno.test(`connect() throws and sends nothing when the context has ${name}`, async () => {
     await using server = await startRawTls(answer);
     await assertRejects(async () => {
       using conn = new HTTPSConnection("localhost", server.port, {
         context: { ...context, caCerts: [CA] },
       });
-      await get(conn);
+      await soon(getText(conn));
     });
     assertEquals(server.requests, []);
   });
 }
 
-Deno.test("route: a connection that is made keeps its way until it ends", async () => {
+Deno.test("port takes effect with the next connection when it is set", async () => {
   await using first = await startRaw(answer);
   await using second = await startRaw(answer);
   using conn = new HTTPConnection("127.0.0.1", first.port);
-  assertEquals(await get(conn), "ok");
+  assertEquals(await soon(getText(conn)), "ok");
   conn.port = second.port;
-  assertEquals(await get(conn), "ok");
+  assertEquals(await soon(getText(conn)), "ok");
   assertEquals([first.requests.length, second.requests.length], [2, 0]);
   conn.close();
-  assertEquals(await get(conn), "ok");
+  assertEquals(await soon(getText(conn)), "ok");
   assertEquals([first.requests.length, second.requests.length], [2, 1]);
 });
