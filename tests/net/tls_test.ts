@@ -25,7 +25,9 @@ import {
   type TLSContext,
   TunnelError,
 } from "../../mod.ts";
+import { getText, postText } from "../helpers/exchanges.ts";
 import { FakeTransport, ok, over } from "../helpers/fake_transport.ts";
+import { relay, tunnelTo } from "../helpers/relay.ts";
 import { messages } from "../servers/data.ts";
 import { type Peer, startRaw } from "../servers/raw.ts";
 import { type RawTlsOptions, startRawTls } from "../servers/raw_tls.ts";
@@ -64,11 +66,6 @@ async function serve(peer: Peer): Promise<void> {
     const { target } = await peer.readRequest();
     await peer.send(ok(`connection ${peer.index}${target}`));
   }
-}
-
-async function fetchText(conn: HTTPConnection, method = "GET", body?: string): Promise<string> {
-  await conn.request(method, "/", body);
-  return await (await conn.getresponse()).text();
 }
 
 const hasIPv6 = (() => {
@@ -120,56 +117,39 @@ async function startNodeTls(options: tls.TlsOptions = {}, pair: KeyPair = LOCALH
   };
 }
 
-/** Takes bytes from a client to a port of this machine, and back, until either side ends. */
-async function pipe(peer: Peer, port: number): Promise<void> {
-  using origin = await Deno.connect({ port });
-  const up = async () => {
-    for (let piece; (piece = await peer.read()) !== null;) {
-      for (let at = 0; at < piece.length;) at += await origin.write(piece.subarray(at));
-    }
-  };
-  const down = async () => {
-    const buffer = new Uint8Array(65536);
-    for (let count; (count = await origin.read(buffer)) !== null;) {
-      await peer.send(buffer.subarray(0, count));
-    }
-  };
-  await Promise.race([up(), down()].map((way) => way.catch(() => {})));
-}
-
 // It works
 
-each("HTTPS with one's own CA", async (options) => {
+each("request() works over TLS when the caller trusts the server's CA", async (options) => {
   await using server = await startRawTls(serve);
   using conn = new HTTPSConnection("localhost", server.port, {
     context: TRUST,
     ...options(server.port),
   });
-  assertEquals(await fetchText(conn), "connection 0/");
+  assertEquals(await getText(conn), "connection 0/");
   assertStringIncludes(server.requests[0], `\r\nHost: localhost:${server.port}\r\n`);
 });
 
-each("HTTPS by address", async (options) => {
+each("request() works over TLS when the host is an address", async (options) => {
   await using server = await startRawTls(serve);
   using conn = new HTTPSConnection("127.0.0.1", server.port, {
     context: TRUST,
     ...options(server.port),
   });
-  assertEquals(await fetchText(conn), "connection 0/");
+  assertEquals(await getText(conn), "connection 0/");
 });
 
 Deno.test({
-  name: "HTTPS by an IPv6 address",
+  name: "request() works over TLS when the host is an IPv6 address",
   ignore: !hasIPv6,
   fn: async () => {
     await using server = await startRawTls(serve, { hostname: "::1" });
     using conn = new HTTPSConnection(`[::1]:${server.port}`, { context: TRUST });
-    assertEquals(await fetchText(conn), "connection 0/");
+    assertEquals(await getText(conn), "connection 0/");
     assertStringIncludes(server.requests[0], `\r\nHost: [::1]:${server.port}\r\n`);
   },
 });
 
-Deno.test("the default port is left out of Host: 443, not 80", async () => {
+Deno.test("request() leaves port 443 out of Host, not port 80", async () => {
   for (const [port, host] of [[443, "example.com"], [80, "example.com:80"]] as const) {
     const conn = new HTTPSConnection("example.com", port);
     const plain = new FakeTransport();
@@ -180,48 +160,54 @@ Deno.test("the default port is left out of Host: 443, not 80", async () => {
   }
 });
 
-each("one handshake serves many requests", async (options) => {
+each("request() uses one handshake for many requests", async (options) => {
   await using server = await startRawTls(serve);
   using conn = new HTTPSConnection("localhost", server.port, {
     context: TRUST,
     ...options(server.port),
   });
-  for (let i = 0; i < 5; i++) assertEquals(await fetchText(conn, "POST", "a"), "connection 0/");
+  for (let i = 0; i < 5; i++) assertEquals(await postText(conn, "a"), "connection 0/");
   assertEquals(server.accepted, 1);
 });
 
-each("a POST arrives in one piece, on a fresh and on a reused connection", async (options) => {
-  const counts: number[] = [];
-  await using server = await startRawTls(async (peer) => {
-    for (;;) {
-      const before = peer.reads.length;
-      await peer.readRequest();
-      counts.push(peer.reads.length - before);
-      await peer.send(ok());
-    }
-  });
-  using conn = new HTTPSConnection("localhost", server.port, {
-    context: TRUST,
-    ...options(server.port),
-  });
-  for (let i = 0; i < 3; i++) await fetchText(conn, "POST", "a small body");
-  assertEquals(counts, [1, 1, 1]);
-});
+each(
+  "request() sends a POST in one piece on a fresh and on a reused connection",
+  async (options) => {
+    const counts: number[] = [];
+    await using server = await startRawTls(async (peer) => {
+      for (;;) {
+        const before = peer.reads.length;
+        await peer.readRequest();
+        counts.push(peer.reads.length - before);
+        await peer.send(ok());
+      }
+    });
+    using conn = new HTTPSConnection("localhost", server.port, {
+      context: TRUST,
+      ...options(server.port),
+    });
+    for (let i = 0; i < 3; i++) await postText(conn, "a small body");
+    assertEquals(counts, [1, 1, 1]);
+  },
+);
 
-each("a connection that the server closed while idle is replaced", async (options) => {
-  await using server = await startRawTls(async (peer) => {
-    await peer.readRequest();
-    await peer.send(ok(`connection ${peer.index}`));
-  });
-  using conn = new HTTPSConnection("localhost", server.port, {
-    context: TRUST,
-    ...options(server.port),
-  });
-  assertEquals(await fetchText(conn, "POST", "a"), "connection 0");
-  await server.idle();
-  assertEquals(await fetchText(conn, "POST", "a"), "connection 1");
-  assertEquals(server.requests.length, 2);
-});
+each(
+  "request() replaces a connection that the server closed while it was idle",
+  async (options) => {
+    await using server = await startRawTls(async (peer) => {
+      await peer.readRequest();
+      await peer.send(ok(`connection ${peer.index}`));
+    });
+    using conn = new HTTPSConnection("localhost", server.port, {
+      context: TRUST,
+      ...options(server.port),
+    });
+    assertEquals(await postText(conn, "a"), "connection 0");
+    await server.idle();
+    assertEquals(await postText(conn, "a"), "connection 1");
+    assertEquals(server.requests.length, 2);
+  },
+);
 
 Deno.test("source_address is what the server sees", async () => {
   await using server = await startRawTls(serve);
@@ -229,11 +215,11 @@ Deno.test("source_address is what the server sees", async () => {
     context: TRUST,
     source_address: ["127.0.0.5", 0],
   });
-  await fetchText(conn);
+  await getText(conn);
   assertEquals(server.peers[0].remote?.hostname, "127.0.0.5");
 });
 
-each("a large body goes up and comes down", async (options) => {
+each("request() and text() carry a large body", async (options) => {
   await using server = await startRawTls(async (peer) => {
     const { body } = await peer.readRequest();
     await peer.send(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n`, body);
@@ -244,7 +230,7 @@ each("a large body goes up and comes down", async (options) => {
     ...options(server.port),
   });
   const body = "0123456789abcdef".repeat(1 << 14);
-  assertEquals(await fetchText(conn, "POST", body) === body, true);
+  assertEquals(await postText(conn, body) === body, true);
 });
 
 // What is refused
@@ -257,7 +243,7 @@ interface Refusal {
 }
 
 const REFUSALS: Refusal[] = [
-  { title: "no CA of one's own", server: {}, context: {}, says: /issuer is not trusted/ },
+  { title: "no CA of the caller's", server: {}, context: {}, says: /issuer is not trusted/ },
   {
     title: "another CA than the server's",
     server: {},
@@ -284,13 +270,13 @@ const REFUSALS: Refusal[] = [
     says: /has expired|not trusted/,
   },
   {
-    title: "a name that the certificate has not, by server_hostname",
+    title: "another server_hostname than the certificate's",
     server: {},
     context: { ...TRUST, server_hostname: "other.example.test" },
     says: /another name/,
   },
   {
-    title: "check_hostname off does not trust an unknown CA",
+    title: "an unknown CA and check_hostname is false",
     server: { pair: UNKNOWN_ISSUER },
     context: { ...TRUST, check_hostname: false },
     says: /issuer is not trusted/,
@@ -298,7 +284,7 @@ const REFUSALS: Refusal[] = [
 ];
 
 for (const { title, server: options, context, says } of REFUSALS) {
-  each(`refused: ${title}`, async (way) => {
+  each(`request() throws InvalidData when there is ${title}`, async (way) => {
     await using server = await startRawTls(serve, options);
     using conn = new HTTPSConnection("localhost", server.port, { context, ...way(server.port) });
     const error = await assertRejects(() => conn.request("GET", "/"), Deno.errors.InvalidData);
@@ -309,13 +295,13 @@ for (const { title, server: options, context, says } of REFUSALS) {
   });
 }
 
-Deno.test("an expired certificate is said to have expired", async () => {
+Deno.test("connect() says that a certificate has expired", async () => {
   await using server = await startRawTls(serve, { pair: EXPIRED });
   using conn = new HTTPSConnection("localhost", server.port, { context: TRUST });
   await assertRejects(() => conn.connect(), Deno.errors.InvalidData, "has expired");
 });
 
-each("a plain HTTP server on the port is said to speak no TLS", async (options) => {
+each("request() says that the server speaks no TLS when it speaks plain HTTP", async (options) => {
   await using server = await startRaw(async (peer) => {
     await peer.read();
     await peer.send("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
@@ -330,18 +316,24 @@ each("a plain HTTP server on the port is said to speak no TLS", async (options) 
   assertInstanceOf(error.cause, Error);
 });
 
-each("a server that closes in the handshake is an error, and the next request works", async (o) => {
-  await using plain = await startRaw(async (peer) => void await peer.read());
-  await using server = await startRawTls(serve);
-  using conn = new HTTPSConnection("localhost", plain.port, { context: TRUST, ...o(plain.port) });
-  const error = await assertRejects(() => conn.request("GET", "/"), Error);
-  assert(!(error instanceof Deno.errors.InvalidData), messages(error));
-  assertEquals(conn.sock, null);
-  using next = new HTTPSConnection("localhost", server.port, { context: TRUST, ...o(server.port) });
-  assertEquals(await fetchText(next), "connection 0/");
-});
+each(
+  "request() throws when the server closes within the handshake, and the next one works",
+  async (o) => {
+    await using plain = await startRaw(async (peer) => void await peer.read());
+    await using server = await startRawTls(serve);
+    using conn = new HTTPSConnection("localhost", plain.port, { context: TRUST, ...o(plain.port) });
+    const error = await assertRejects(() => conn.request("GET", "/"), Error);
+    assert(!(error instanceof Deno.errors.InvalidData), messages(error));
+    assertEquals(conn.sock, null);
+    using next = new HTTPSConnection("localhost", server.port, {
+      context: TRUST,
+      ...o(server.port),
+    });
+    assertEquals(await getText(next), "connection 0/");
+  },
+);
 
-Deno.test("after a refusal the same object connects again, and is refused again", async () => {
+Deno.test("request() connects again after a refusal, and is refused again", async () => {
   await using server = await startRawTls(serve, { pair: WRONG_NAME });
   using conn = new HTTPSConnection("localhost", server.port, { context: TRUST });
   await assertRejects(() => conn.request("GET", "/"), Deno.errors.InvalidData);
@@ -349,22 +341,22 @@ Deno.test("after a refusal the same object connects again, and is refused again"
   assertEquals(server.accepted, 2);
 });
 
-Deno.test("plain HTTP to a TLS port is an error", async () => {
+Deno.test("request() throws when plain HTTP is sent to a TLS port", async () => {
   await using server = await startRawTls(serve);
   using conn = new HTTPConnection("localhost", server.port);
-  await assertRejects(() => fetchText(conn), Error);
+  await assertRejects(() => getText(conn), Error);
   assertEquals(conn.sock, null);
 });
 
 // Switched off on purpose
 
-each("check_hostname off takes a certificate for another name", async (options) => {
+each("check_hostname accepts a certificate for another name when false", async (options) => {
   await using server = await startRawTls(serve, { pair: WRONG_NAME });
   using conn = new HTTPSConnection("localhost", server.port, {
     context: { ...TRUST, check_hostname: false },
     ...options(server.port),
   });
-  assertEquals(await fetchText(conn), "connection 0/");
+  assertEquals(await getText(conn), "connection 0/");
 });
 
 for (
@@ -374,45 +366,45 @@ for (
     ["for another name", WRONG_NAME],
   ] as [string, KeyPair][]
 ) {
-  each(`verify_mode CERT_NONE takes a certificate ${title}`, async (options) => {
+  each(`verify_mode accepts a certificate ${title} when CERT_NONE`, async (options) => {
     await using server = await startRawTls(serve, { pair });
     using conn = new HTTPSConnection("localhost", server.port, {
       context: { verify_mode: "CERT_NONE" },
       ...options(server.port),
     });
-    assertEquals(await fetchText(conn), "connection 0/");
+    assertEquals(await getText(conn), "connection 0/");
   });
 }
 
 // Names and protocols
 
-each("the host is the server name, and http/1.1 is offered", async (options) => {
+each("connect() sends the host by SNI, and offers http/1.1", async (options) => {
   await using server = await startNodeTls({ ALPNProtocols: ["h2", "http/1.1"] });
   using conn = new HTTPSConnection("localhost", server.port, {
     context: TRUST,
     ...options(server.port),
   });
-  assertEquals(await fetchText(conn), "node");
+  assertEquals(await getText(conn), "node");
   assertEquals(server.seen, [{ name: "localhost", alpn: "http/1.1", client: undefined }]);
 });
 
-each("other protocols can be offered", async (options) => {
+each("alpnProtocols are offered by ALPN", async (options) => {
   await using server = await startNodeTls({ ALPNProtocols: ["h2", "http/1.1", "own"] });
   using conn = new HTTPSConnection("localhost", server.port, {
     context: { ...TRUST, alpnProtocols: ["own"] },
     ...options(server.port),
   });
-  assertEquals(await fetchText(conn), "node");
+  assertEquals(await getText(conn), "node");
   assertEquals(server.seen[0].alpn, "own");
 });
 
-each("an address is no server name", async (options) => {
+each("connect() sends no SNI when the host is an address", async (options) => {
   await using server = await startNodeTls();
   using conn = new HTTPSConnection("127.0.0.1", server.port, {
     context: TRUST,
     ...options(server.port),
   });
-  assertEquals(await fetchText(conn), "node");
+  assertEquals(await getText(conn), "node");
   assertEquals(server.seen[0].name, undefined);
 });
 
@@ -422,7 +414,7 @@ each("server_hostname is sent and checked instead of the host", async (options) 
     context: { ...TRUST, server_hostname: "other.example.test" },
     ...options(server.port),
   });
-  assertEquals(await fetchText(conn), "node");
+  assertEquals(await getText(conn), "node");
   assertEquals(server.seen[0].name, "other.example.test");
 });
 
@@ -431,29 +423,29 @@ Deno.test("server_hostname does not change Host", async () => {
   using conn = new HTTPSConnection("127.0.0.1", server.port, {
     context: { ...TRUST, server_hostname: "other.example.test" },
   });
-  await fetchText(conn);
+  await getText(conn);
   assertStringIncludes(server.requests[0], `\r\nHost: 127.0.0.1:${server.port}\r\n`);
 });
 
-Deno.test("address is where to connect to: the host is still the server name", async () => {
+Deno.test("address leaves the host as the server's name", async () => {
   await using server = await startNodeTls({}, WRONG_NAME);
   using conn = new HTTPSConnection("other.example.test", server.port, {
     address: "127.0.0.1",
     context: TRUST,
   });
-  assertEquals(await fetchText(conn), "node");
+  assertEquals(await getText(conn), "node");
   assertEquals(server.seen[0].name, "other.example.test");
 });
 
 for (const source of [null, ["127.0.0.5", 0]] as ([string, number] | null)[]) {
-  Deno.test(`a host outside of US-ASCII is sent as its ASCII form, source_address ${source}`, async () => {
+  Deno.test(`connect() sends a host outside of US-ASCII in its ASCII form, source_address ${source}`, async () => {
     await using server = await startNodeTls();
     using conn = new HTTPSConnection("b\xfccher.example", server.port, {
       address: "127.0.0.1",
       source_address: source,
       context: { ...TRUST, check_hostname: false },
     });
-    assertEquals(await fetchText(conn), "node");
+    assertEquals(await getText(conn), "node");
     assertEquals(server.seen[0].name, "xn--bcher-kva.example");
   });
 }
@@ -462,30 +454,30 @@ for (const source of [null, ["127.0.0.5", 0]] as ([string, number] | null)[]) {
 
 const ASKS: tls.TlsOptions = { ca: CA, requestCert: true };
 
-each("a client certificate is shown when asked for", async (options) => {
+each("connect() shows a client certificate when it is asked for one", async (options) => {
   await using server = await startNodeTls(ASKS);
   using conn = new HTTPSConnection("localhost", server.port, {
     context: { ...TRUST, ...CLIENT },
     ...options(server.port),
   });
-  assertEquals(await fetchText(conn), "node");
+  assertEquals(await getText(conn), "node");
   assertEquals(server.seen, [
     { name: "localhost", alpn: undefined, client: "http-client test client" },
   ]);
 });
 
-Deno.test("a client certificate goes with server_hostname and http/1.1", async () => {
+Deno.test("connect() shows a client certificate together with server_hostname and ALPN", async () => {
   await using server = await startNodeTls({ ...ASKS, ALPNProtocols: ["http/1.1"] }, WRONG_NAME);
   using conn = new HTTPSConnection("127.0.0.1", server.port, {
     context: { ...TRUST, ...CLIENT, server_hostname: "other.example.test" },
   });
-  assertEquals(await fetchText(conn), "node");
+  assertEquals(await getText(conn), "node");
   assertEquals(server.seen, [
     { name: "other.example.test", alpn: "http/1.1", client: "http-client test client" },
   ]);
 });
 
-Deno.test("a client certificate does not weaken the checks", async () => {
+Deno.test("connect() refuses an unknown issuer when there is a client certificate", async () => {
   await using server = await startNodeTls(ASKS, UNKNOWN_ISSUER);
   using conn = new HTTPSConnection("localhost", server.port, {
     context: { ...TRUST, ...CLIENT },
@@ -494,13 +486,13 @@ Deno.test("a client certificate does not weaken the checks", async () => {
 });
 
 for (const [title, context] of [["no", {}], ["an unknown", UNKNOWN_CLIENT]] as const) {
-  Deno.test(`a server that wants a client certificate and gets ${title} one is an error`, async () => {
+  Deno.test(`request() throws when the server wants a client certificate and gets ${title} one`, async () => {
     await using server = await startNodeTls({ ...ASKS, rejectUnauthorized: true });
     using conn = new HTTPSConnection("localhost", server.port, {
       context: { ...TRUST, ...context },
       timeout: 10,
     });
-    const error = await assertRejects(() => fetchText(conn), Error);
+    const error = await assertRejects(() => getText(conn), Error);
     assertEquals(error instanceof Deno.errors.TimedOut, false);
     assertEquals(conn.sock, null);
   });
@@ -513,7 +505,7 @@ const BAD_CONTEXTS: [title: string, context: TLSContext][] = [
 ];
 
 for (const [title, context] of BAD_CONTEXTS) {
-  Deno.test(`a context with ${title} is refused`, () => {
+  Deno.test(`HTTPSConnection() throws a TypeError when the context has ${title}`, () => {
     assertThrows(() => new HTTPSConnection("localhost", { context }), TypeError);
   });
 }
@@ -524,7 +516,7 @@ for (
     ["of another certificate", { cert: CLIENT.cert, key: LOCALHOST.key }],
   ] as const
 ) {
-  Deno.test(`a client key ${title} is an error, and leaves nothing`, async () => {
+  Deno.test(`connect() throws and leaves nothing when the client's key is one ${title}`, async () => {
     await using server = await startNodeTls(ASKS);
     using conn = new HTTPSConnection("localhost", server.port, {
       context: { ...TRUST, ...pair },
@@ -538,50 +530,56 @@ for (
 
 // The end of a body
 
-each("a body until the end may end without close_notify, as in CPython", async (options) => {
-  const cut = Promise.withResolvers<void>();
-  await using server = await startRawTls(async (peer) => {
-    await peer.readHead();
-    await peer.send("HTTP/1.1 200 OK\r\n\r\nbody");
-    await peer.eof();
-  });
-  await using cutter = await startRaw(async (peer) => {
-    await Promise.race([pipe(peer, server.port), cut.promise]);
-  });
-  using conn = new HTTPSConnection("localhost", cutter.port, {
-    context: TRUST,
-    ...options(cutter.port),
-  });
-  await conn.request("GET", "/");
-  const response = await conn.getresponse();
-  assertEquals((await response.read(2)).length, 2);
-  cut.resolve();
-  assertEquals(new TextDecoder().decode(await response.read()), "dy");
-});
+each(
+  "read() gives a body that ends without close_notify as whole, as CPython does",
+  async (options) => {
+    const cut = Promise.withResolvers<void>();
+    await using server = await startRawTls(async (peer) => {
+      await peer.readHead();
+      await peer.send("HTTP/1.1 200 OK\r\n\r\nbody");
+      await peer.eof();
+    });
+    await using cutter = await startRaw(async (peer) => {
+      await Promise.race([relay(peer, server.port), cut.promise]);
+    });
+    using conn = new HTTPSConnection("localhost", cutter.port, {
+      context: TRUST,
+      ...options(cutter.port),
+    });
+    await conn.request("GET", "/");
+    const response = await conn.getresponse();
+    assertEquals((await response.read(2)).length, 2);
+    cut.resolve();
+    assertEquals(new TextDecoder().decode(await response.read()), "dy");
+  },
+);
 
-each("a body with a length does not end without close_notify", async (options) => {
-  const cut = Promise.withResolvers<void>();
-  await using server = await startRawTls(async (peer) => {
-    await peer.readHead();
-    await peer.send("HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nbody");
-    await peer.eof();
-  });
-  await using cutter = await startRaw(async (peer) => {
-    await Promise.race([pipe(peer, server.port), cut.promise]);
-  });
-  using conn = new HTTPSConnection("localhost", cutter.port, {
-    context: TRUST,
-    ...options(cutter.port),
-  });
-  await conn.request("GET", "/");
-  const response = await conn.getresponse();
-  assertEquals((await response.read(2)).length, 2);
-  cut.resolve();
-  const error = await assertRejects(() => response.read(), IncompleteRead);
-  assertEquals(new TextDecoder().decode(error.partial), "dy");
-});
+each(
+  "read() throws IncompleteRead when a body with a length ends without close_notify",
+  async (options) => {
+    const cut = Promise.withResolvers<void>();
+    await using server = await startRawTls(async (peer) => {
+      await peer.readHead();
+      await peer.send("HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nbody");
+      await peer.eof();
+    });
+    await using cutter = await startRaw(async (peer) => {
+      await Promise.race([relay(peer, server.port), cut.promise]);
+    });
+    using conn = new HTTPSConnection("localhost", cutter.port, {
+      context: TRUST,
+      ...options(cutter.port),
+    });
+    await conn.request("GET", "/");
+    const response = await conn.getresponse();
+    assertEquals((await response.read(2)).length, 2);
+    cut.resolve();
+    const error = await assertRejects(() => response.read(), IncompleteRead);
+    assertEquals(new TextDecoder().decode(error.partial), "dy");
+  },
+);
 
-each("a body until the end ends with close_notify too", async (options) => {
+each("text() gives a body until close that ends with close_notify", async (options) => {
   await using server = await startRawTls(async (peer) => {
     await peer.readHead();
     await peer.send("HTTP/1.1 200 OK\r\n\r\nbody");
@@ -590,12 +588,12 @@ each("a body until the end ends with close_notify too", async (options) => {
     context: TRUST,
     ...options(server.port),
   });
-  assertEquals(await fetchText(conn), "body");
+  assertEquals(await getText(conn), "body");
 });
 
 // close()
 
-each("close in the handshake throws and leaves nothing", async (options) => {
+each("close() ends a handshake and leaves nothing", async (options) => {
   const greeted = Promise.withResolvers<void>();
   await using silent = await startRaw(async (peer) => {
     await peer.read();
@@ -615,7 +613,7 @@ each("close in the handshake throws and leaves nothing", async (options) => {
   if (conn.source_address !== null) await silent.idle();
 });
 
-each("close while a body is read throws and leaves nothing", async (options) => {
+each("close() ends a read of the body and leaves nothing", async (options) => {
   await using server = await startRawTls(async (peer) => {
     await peer.readHead();
     await peer.send("HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nbody");
@@ -635,75 +633,66 @@ each("close while a body is read throws and leaves nothing", async (options) => 
 
 // Tunnels
 
-/** A proxy that answers CONNECT, and leads to `port` whatever it was asked for. */
-async function startProxy(port: number, answer = "HTTP/1.1 200 Connection established\r\n\r\n") {
-  return await startRaw(async (peer) => {
-    await peer.readHead();
-    await peer.send(answer);
-    await pipe(peer, port);
-  });
-}
-
 const PROXY_WAYS: [way: string, options: HTTPSConnectionOptions][] = [
   ["Deno's TLS", {}],
   ["Node's TLS", { source_address: ["127.0.0.5", 0] }],
 ];
 
 for (const [way, options] of PROXY_WAYS) {
-  Deno.test(`a tunnel to HTTPS works, for many requests (${way})`, async () => {
+  Deno.test(`set_tunnel() reaches an HTTPS server for many requests (${way})`, async () => {
     await using server = await startRawTls(serve);
-    await using proxy = await startProxy(server.port);
+    await using proxy = await startRaw(tunnelTo(server.port));
     using conn = new HTTPSConnection("127.0.0.1", proxy.port, { context: TRUST, ...options });
     conn.set_tunnel("localhost", 444);
-    for (let i = 0; i < 3; i++) assertEquals(await fetchText(conn), "connection 0/");
+    for (let i = 0; i < 3; i++) assertEquals(await getText(conn), "connection 0/");
     assertEquals([proxy.accepted, proxy.requests], [1, [
       "CONNECT localhost:444 HTTP/1.1\r\nHost: localhost:444\r\n\r\n",
     ]]);
     assertStringIncludes(server.requests[0], "\r\nHost: localhost:444\r\n");
   });
 
-  Deno.test(`through a tunnel, the tunnel's host is the server name (${way})`, async () => {
+  Deno.test(`set_tunnel() makes the tunnel's host the server's name (${way})`, async () => {
     await using server = await startNodeTls({}, WRONG_NAME);
-    await using proxy = await startProxy(server.port);
+    await using proxy = await startRaw(tunnelTo(server.port));
     using conn = new HTTPSConnection("127.0.0.1", proxy.port, { context: TRUST, ...options });
     conn.set_tunnel("other.example.test");
-    assertEquals(await fetchText(conn), "node");
+    assertEquals(await getText(conn), "node");
     assertEquals(server.seen[0].name, "other.example.test");
   });
 
-  Deno.test(`through a tunnel, the certificate is not checked for the proxy's name (${way})`, async () => {
+  Deno.test(`set_tunnel() does not accept a certificate for the proxy's name (${way})`, async () => {
     await using server = await startRawTls(serve);
-    await using proxy = await startProxy(server.port);
+    await using proxy = await startRaw(tunnelTo(server.port));
     using conn = new HTTPSConnection("localhost", proxy.port, { context: TRUST, ...options });
     conn.set_tunnel("other.example.test");
     await assertRejects(() => conn.request("GET", "/"), Deno.errors.InvalidData, "another name");
   });
 
-  Deno.test(`through a tunnel, server_hostname is checked instead (${way})`, async () => {
+  Deno.test(`set_tunnel() checks server_hostname instead of the tunnel's host (${way})`, async () => {
     await using server = await startNodeTls({}, WRONG_NAME);
-    await using proxy = await startProxy(server.port);
+    await using proxy = await startRaw(tunnelTo(server.port));
     using conn = new HTTPSConnection("127.0.0.1", proxy.port, {
       context: { ...TRUST, server_hostname: "other.example.test" },
       ...options,
     });
     conn.set_tunnel("10.0.0.1", 443);
-    assertEquals(await fetchText(conn), "node");
+    assertEquals(await getText(conn), "node");
     assertEquals(server.seen[0].name, "other.example.test");
   });
 
-  Deno.test(`a client certificate goes through a tunnel (${way})`, async () => {
+  Deno.test(`set_tunnel() shows a client certificate through the tunnel (${way})`, async () => {
     await using server = await startNodeTls(ASKS);
-    await using proxy = await startProxy(server.port);
+    await using proxy = await startRaw(tunnelTo(server.port));
     using conn = new HTTPSConnection("127.0.0.1", proxy.port, {
       context: { ...TRUST, ...CLIENT },
       ...options,
     });
     conn.set_tunnel("localhost");
-    assertEquals(await fetchText(conn), "node");
+    assertEquals(await getText(conn), "node");
     assertEquals(server.seen[0].client, "http-client test client");
   });
 
-  Deno.test(`a refused tunnel is a TunnelError, before any TLS (${way})`, async () => {
+  Deno.test(`request() throws a TunnelError before any TLS when the tunnel is refused (${way})`, async () => {
     const after: Promise<Uint8Array>[] = [];
     await using proxy = await startRaw(async (peer) => {
       await peer.readHead();
@@ -722,7 +711,7 @@ for (const [way, options] of PROXY_WAYS) {
     assertEquals([(await after[0]).length, conn.sock], [0, null]);
   });
 
-  Deno.test(`a proxy that speaks ahead of TLS is refused (${way})`, async () => {
+  Deno.test(`request() throws a ProtocolError when the proxy sends bytes ahead of TLS (${way})`, async () => {
     await using proxy = await startRaw(async (peer) => {
       await peer.readHead();
       await peer.send("HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 200 OK\r\n\r\n");
@@ -735,7 +724,7 @@ for (const [way, options] of PROXY_WAYS) {
   });
 }
 
-Deno.test("the default port of a tunnel from HTTPSConnection is 443", async () => {
+Deno.test("set_tunnel() asks for port 443 by default", async () => {
   const transport = new FakeTransport(["HTTP/1.1 403 Forbidden\r\n\r\n"]);
   using conn = new HTTPSConnection("proxy", over(transport));
   conn.set_tunnel("origin");
@@ -745,27 +734,29 @@ Deno.test("the default port of a tunnel from HTTPSConnection is 443", async () =
   ]);
 });
 
-Deno.test("through a tunnel to port 443, Host has no port", async () => {
+Deno.test("set_tunnel() leaves port 443 out of Host", async () => {
   await using server = await startRawTls(serve);
-  await using proxy = await startProxy(server.port);
+  await using proxy = await startRaw(tunnelTo(server.port));
   using conn = new HTTPSConnection("127.0.0.1", proxy.port, { context: TRUST });
   conn.set_tunnel("localhost", 443, { "Proxy-Authorization": "Basic x" });
-  await fetchText(conn);
+  await getText(conn);
   assertStringIncludes(proxy.requests[0], "\r\nProxy-Authorization: Basic x\r\n");
   assertStringIncludes(server.requests[0], "\r\nHost: localhost\r\n");
   assertEquals(server.requests[0].includes("Proxy-Authorization"), false);
 });
 
-Deno.test("get_proxy_response_headers stays after the tunnel is secured", async () => {
+Deno.test("get_proxy_response_headers() gives the fields after the tunnel was secured", async () => {
   await using server = await startRawTls(serve);
-  await using proxy = await startProxy(server.port, "HTTP/1.1 200 OK\r\nVia: proxy\r\n\r\n");
+  await using proxy = await startRaw(
+    tunnelTo(server.port, "HTTP/1.1 200 OK\r\nVia: proxy\r\n\r\n"),
+  );
   using conn = new HTTPSConnection("127.0.0.1", proxy.port, { context: TRUST });
   conn.set_tunnel("localhost");
-  await fetchText(conn);
+  await getText(conn);
   assertEquals(conn.get_proxy_response_headers()?.items(), [["Via", "proxy"]]);
 });
 
-Deno.test("a TLS error is no HTTPException: it is the socket's", async () => {
+Deno.test("connect() throws an error of the socket's, not an HTTPException, when TLS fails", async () => {
   await using server = await startRawTls(serve, { pair: WRONG_NAME });
   using conn = new HTTPSConnection("localhost", server.port, { context: TRUST });
   const error = await assertRejects(() => conn.connect(), Error);
@@ -802,11 +793,11 @@ async function onPlatform(
 
 const REFUSAL = new Deno.errors.PermissionDenied("plain connections to port 443 are not allowed");
 
-Deno.test("where port 443 allows TLS only, TLS is done in one step", async () => {
+Deno.test("connect() does TLS in one step when port 443 allows TLS only", async () => {
   await using server = await startRawTls(serve);
   const calls = await onPlatform(REFUSAL, server.port, async () => {
     using conn = new HTTPSConnection("localhost", { context: TRUST });
-    assertEquals([await fetchText(conn), await fetchText(conn)], [
+    assertEquals([await getText(conn), await getText(conn)], [
       "connection 0/",
       "connection 0/",
     ]);
@@ -814,7 +805,7 @@ Deno.test("where port 443 allows TLS only, TLS is done in one step", async () =>
   assertEquals(calls, 1);
 });
 
-Deno.test("where port 443 allows TLS only, certificates are checked as ever", async () => {
+Deno.test("connect() checks the certificate when port 443 allows TLS only", async () => {
   await using server = await startRawTls(serve, { pair: WRONG_NAME });
   await onPlatform(REFUSAL, server.port, async () => {
     using conn = new HTTPSConnection("localhost", { context: TRUST });
@@ -822,18 +813,19 @@ Deno.test("where port 443 allows TLS only, certificates are checked as ever", as
   });
 });
 
-Deno.test("where port 443 allows TLS only, the timeout of connecting ends with that", async () => {
-  const timeout = 0.1;
+Deno.test("timeout of connecting ends with the handshake when port 443 allows TLS only", async () => {
+  // Enough for a handshake on a busy machine.
+  const timeout = 0.5;
   await using server = await startRawTls(serve);
   await onPlatform(REFUSAL, server.port, async () => {
     using conn = new HTTPSConnection("localhost", { context: TRUST, timeout });
     await conn.connect();
     await new Promise((resolve) => setTimeout(resolve, timeout * 1000 + 50));
-    assertEquals(await fetchText(conn), "connection 0/");
+    assertEquals(await getText(conn), "connection 0/");
   });
 });
 
-Deno.test("where port 443 allows TLS only, server_hostname apart from the host is refused", async () => {
+Deno.test("connect() refuses another server_hostname when port 443 allows TLS only", async () => {
   await using server = await startRawTls(serve);
   const calls = await onPlatform(REFUSAL, server.port, async () => {
     const context = { ...TRUST, server_hostname: "other.example.test" };
@@ -843,19 +835,19 @@ Deno.test("where port 443 allows TLS only, server_hostname apart from the host i
   assertEquals(calls, 0);
 });
 
-Deno.test("where port 443 allows TLS only, check_hostname off is heeded or refused", async () => {
+Deno.test("check_hostname is heeded or refused when port 443 allows TLS only", async () => {
   await using server = await startRawTls(serve, { pair: WRONG_NAME });
   await onPlatform(REFUSAL, server.port, async () => {
     using conn = new HTTPSConnection("localhost", { context: { ...TRUST, check_hostname: false } });
     try {
-      assertEquals(await fetchText(conn), "connection 0/");
+      assertEquals(await getText(conn), "connection 0/");
     } catch (error) {
       assertInstanceOf(error, TypeError);
     }
   });
 });
 
-Deno.test("where port 443 allows TLS only, plain HTTP to it is refused", async () => {
+Deno.test("connect() refuses plain HTTP when port 443 allows TLS only", async () => {
   await using server = await startRawTls(serve);
   const calls = await onPlatform(REFUSAL, server.port, async () => {
     using conn = new HTTPConnection("localhost", 443);
@@ -864,7 +856,7 @@ Deno.test("where port 443 allows TLS only, plain HTTP to it is refused", async (
   assertEquals(calls, 0);
 });
 
-Deno.test("a host that refuses the connection to port 443 is not asked again", async () => {
+Deno.test("connect() does not ask again when port 443 refuses the connection", async () => {
   const refused = new Deno.errors.ConnectionRefused("refused");
   const calls = await onPlatform(refused, 1, async () => {
     using conn = new HTTPSConnection("localhost", { context: TRUST });
@@ -874,7 +866,7 @@ Deno.test("a host that refuses the connection to port 443 is not asked again", a
 });
 
 for (const trouble of [new TypeError("mine"), new Deno.errors.PermissionDenied("mine")]) {
-  Deno.test(`a transport that fails with ${trouble.name} is not gone round`, async () => {
+  Deno.test(`connect() throws what transport() is rejected with when that is a ${trouble.name}`, async () => {
     const calls = await onPlatform(REFUSAL, 1, async () => {
       using conn = new HTTPSConnection("localhost", { transport: () => Promise.reject(trouble) });
       assertEquals(await assertRejects(() => conn.connect()), trouble);
@@ -883,7 +875,7 @@ for (const trouble of [new TypeError("mine"), new Deno.errors.PermissionDenied("
   });
 }
 
-Deno.test("a source_address that cannot be used is not gone round", async () => {
+Deno.test("connect() does not go another way when the source_address cannot be used", async () => {
   const calls = await onPlatform(REFUSAL, 1, async () => {
     using conn = new HTTPSConnection("127.0.0.1", { source_address: ["not an address", 0] });
     await assertRejects(() => conn.connect());
