@@ -5,6 +5,7 @@
  */
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import {
+  BadStatusLine,
   type ExchangeDetails,
   HTTPConnection,
   HTTPResponse,
@@ -12,26 +13,10 @@ import {
   RemoteDisconnected,
   type Transport,
 } from "../../mod.ts";
+import { getText, postText } from "../helpers/exchanges.ts";
 import { FakeTransport, ok, over } from "../helpers/fake_transport.ts";
+import { microtasks, soon, turns } from "../helpers/waiting.ts";
 import { bytes, latin1 } from "../servers/raw.ts";
-
-/** Fails a test that would wait for ever. */
-async function soon<T>(promise: Promise<T>): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error("Waited in vain")), 1000);
-  });
-  return await Promise.race([promise, late]).finally(() => clearTimeout(timer));
-}
-
-async function exchange(conn: HTTPConnection, body: string | null = null): Promise<string> {
-  await conn.request(body === null ? "GET" : "POST", "/", body);
-  return await (await conn.getresponse()).text();
-}
-
-function get(conn: HTTPConnection): Promise<string> {
-  return soon(exchange(conn));
-}
 
 /** The three methods and no more: a server in memory that answers each write. */
 function minimal(answers: string[]): Transport & { closes: number } {
@@ -65,16 +50,16 @@ function minimal(answers: string[]): Transport & { closes: number } {
   };
 }
 
-Deno.test("transport: read, write and close are enough", async () => {
+Deno.test("HTTPConnection works over a transport with read(), write() and close() alone", async () => {
   const transport = minimal([ok(), ok("second")]);
   using conn = new HTTPConnection("example.com", over(transport));
-  assertEquals(await get(conn), "ok");
-  assertEquals(await get(conn), "second");
+  assertEquals(await soon(getText(conn)), "ok");
+  assertEquals(await soon(getText(conn)), "second");
   conn.close();
   assertEquals(transport.closes, 1);
 });
 
-Deno.test("transport: one is opened for each connection", async () => {
+Deno.test("transport() is called once for each connection", async () => {
   let opened = 0;
   using conn = new HTTPConnection("example.com", {
     transport() {
@@ -82,12 +67,12 @@ Deno.test("transport: one is opened for each connection", async () => {
       return Promise.resolve(new FakeTransport([], { answers: [ok(), ok()] }));
     },
   });
-  assertEquals([await get(conn), await get(conn), opened], ["ok", "ok", 1]);
+  assertEquals([await soon(getText(conn)), await soon(getText(conn)), opened], ["ok", "ok", 1]);
   conn.close();
-  assertEquals([await get(conn), opened], ["ok", 2]);
+  assertEquals([await soon(getText(conn)), opened], ["ok", 2]);
 });
 
-Deno.test("transport: it is not opened before it is needed", () => {
+Deno.test("HTTPConnection() does not call transport() before a connection is needed", () => {
   let opened = 0;
   using _ = new HTTPConnection("example.com", {
     transport() {
@@ -98,7 +83,7 @@ Deno.test("transport: it is not opened before it is needed", () => {
   assertEquals(opened, 0);
 });
 
-Deno.test("transport: requests at the same time do not open two", async () => {
+Deno.test("transport() is called once when two calls need a connection at the same time", async () => {
   let opened = 0;
   using conn = new HTTPConnection("example.com", {
     transport() {
@@ -106,30 +91,30 @@ Deno.test("transport: requests at the same time do not open two", async () => {
       return Promise.resolve(new FakeTransport([], { answers: [ok()] }));
     },
   });
-  await Promise.all([conn.connect(), exchange(conn)]);
+  await Promise.all([conn.connect(), getText(conn)]);
   assertEquals(opened, 1);
 });
 
-Deno.test("transport: a write that is taken byte by byte", async () => {
+Deno.test("request() writes the rest when write() takes one byte at a time", async () => {
   const fake = new FakeTransport([], { most: 1 });
   fake.onWrite = () => {
     if (fake.sent.endsWith("\r\n\r\nbody")) fake.arrive(ok());
   };
   using conn = new HTTPConnection("example.com", over(fake));
-  assertEquals(await soon(exchange(conn, "body")), "ok");
+  assertEquals(await soon(postText(conn, "body")), "ok");
   assert(fake.writes.every((piece) => piece.length === 1));
 });
 
-Deno.test("transport: reads of no byte are not the end", async () => {
+Deno.test("getresponse() reads on when read() gives no bytes", async () => {
   const fake = new FakeTransport([], { answers: [ok()] });
   let reads = 0;
   const read = fake.read.bind(fake);
   fake.read = async (p) => reads++ % 2 === 0 ? (await null, 0) : await read(p);
   using conn = new HTTPConnection("example.com", over(fake));
-  assertEquals(await get(conn), "ok");
+  assertEquals(await soon(getText(conn)), "ok");
 });
 
-Deno.test("transport: there is room for something in each read", async () => {
+Deno.test("text() leaves room for at least one byte in each read()", async () => {
   const sizes: number[] = [];
   const fake = new FakeTransport([ok("x".repeat(300_000))]);
   const read = fake.read.bind(fake);
@@ -138,15 +123,15 @@ Deno.test("transport: there is room for something in each read", async () => {
     return read(p);
   };
   using conn = new HTTPConnection("example.com", over(fake));
-  assertEquals((await get(conn)).length, 300_000);
+  assertEquals((await soon(getText(conn))).length, 300_000);
   assert(Math.min(...sizes) > 0);
 });
 
-Deno.test("transport: what it was given to write is not changed while it writes", async () => {
+Deno.test("request() leaves the bytes alone while write() is pending", async () => {
   const fake = new FakeTransport([], {});
   const late: string[] = [];
   fake.write = async (p) => {
-    for (let i = 0; i < 20; i++) await null;
+    await microtasks(20);
     late.push(latin1(p));
     return p.length;
   };
@@ -162,13 +147,13 @@ Deno.test("transport: what it was given to write is not changed while it writes"
   for (const letter of "abc") assert(wire.includes(letter.repeat(100_000)), letter);
 });
 
-Deno.test("transport: two writes are never out at once", async () => {
+Deno.test("request() never calls write() while another write is pending", async () => {
   const fake = new FakeTransport();
   let out = 0;
   let most = 0;
   fake.write = async (p) => {
     most = Math.max(most, ++out);
-    await new Promise((resolve) => setTimeout(resolve, 0));
+    await turns();
     out--;
     return p.length;
   };
@@ -177,7 +162,7 @@ Deno.test("transport: two writes are never out at once", async () => {
   assertEquals(most, 1);
 });
 
-Deno.test("transport: two reads are never out at once", async () => {
+Deno.test("getresponse() never calls read() while another read is pending", async () => {
   const fake = new FakeTransport([], { answers: [ok("x".repeat(100_000)), ok()] });
   let out = 0;
   let most = 0;
@@ -191,8 +176,8 @@ Deno.test("transport: two reads are never out at once", async () => {
     }
   };
   using conn = new HTTPConnection("example.com", over(fake));
-  await get(conn);
-  assertEquals(await soon(exchange(conn, "x".repeat(300_000))), "ok");
+  await soon(getText(conn));
+  assertEquals(await soon(postText(conn, "x".repeat(300_000))), "ok");
   assertEquals(most, 1);
 });
 
@@ -216,15 +201,15 @@ class Deaf extends FakeTransport {
   }
 }
 
-Deno.test("transport: a deadline ends a read that close() does not end", async () => {
+Deno.test("getresponse() throws TimedOut at its deadline when close() does not end a pending read", async () => {
   using conn = new HTTPConnection("example.com", {
     ...over(new Deaf()),
     deadlines: { head: 0.02 },
   });
-  await assertRejects(() => get(conn), Deno.errors.TimedOut);
+  await assertRejects(() => soon(getText(conn)), Deno.errors.TimedOut);
 });
 
-Deno.test("transport: a signal ends a read that close() does not end", async () => {
+Deno.test("getresponse() throws the signal's reason when close() does not end a pending read", async () => {
   using conn = new HTTPConnection("example.com", over(new Deaf()));
   const controller = new AbortController();
   await conn.request("GET", "/", null, {}, { signal: controller.signal });
@@ -233,7 +218,7 @@ Deno.test("transport: a signal ends a read that close() does not end", async () 
   await rejected;
 });
 
-Deno.test("transport: a signal ends a write that close() does not end", async () => {
+Deno.test("request() throws the signal's reason when close() does not end a pending write", async () => {
   using conn = new HTTPConnection("example.com", over(new Deaf().stick()));
   const controller = new AbortController();
   const { signal } = controller;
@@ -246,33 +231,33 @@ Deno.test("transport: a signal ends a write that close() does not end", async ()
   await rejected;
 });
 
-Deno.test("transport: close() of the connection ends a read that the transport's does not end", async () => {
+Deno.test("close() ends getresponse() when the transport's close() does not end a pending read", async () => {
   using conn = new HTTPConnection("example.com", over(new Deaf()));
   await conn.request("GET", "/");
-  const rejected = assertRejects(() => soon(conn.getresponse()));
+  const rejected = assertRejects(() => soon(conn.getresponse()), Deno.errors.Interrupted);
   await null;
   conn.close();
   await rejected;
 });
 
-Deno.test("transport: a deadline ends the body's read that close() does not end", async () => {
+Deno.test("text() throws TimedOut at its deadline when close() does not end a pending read", async () => {
   const deaf = new Deaf([ok("hello").slice(0, -1)]);
   using conn = new HTTPConnection("example.com", { ...over(deaf), deadlines: { bodyIdle: 0.02 } });
-  await assertRejects(() => get(conn), Deno.errors.TimedOut);
+  await assertRejects(() => soon(getText(conn)), Deno.errors.TimedOut);
 });
 
-Deno.test("transport: a read that ends after close() harms nobody", async () => {
+Deno.test("getresponse() swallows the failure of a read that ends after its deadline", async () => {
   let fail = (_: Error) => {};
   const fake = new FakeTransport();
   fake.read = () => new Promise((_, reject) => fail = reject);
   using conn = new HTTPConnection("example.com", { ...over(fake), deadlines: { head: 0.02 } });
-  await assertRejects(() => get(conn), Deno.errors.TimedOut);
+  await assertRejects(() => soon(getText(conn)), Deno.errors.TimedOut);
   // A rejection that nobody handles would end the tests.
   fail(new Error("late"));
-  await new Promise((resolve) => setTimeout(resolve, 0));
+  await turns();
 });
 
-Deno.test("transport: bytes that come after a deadline are not in the next answer", async () => {
+Deno.test("getresponse() ignores bytes that come to the last connection after its deadline", async () => {
   let arrive = () => {};
   const first = new FakeTransport();
   first.read = (p) =>
@@ -285,9 +270,10 @@ Deno.test("transport: bytes that come after a deadline are not in the next answe
   const second = new FakeTransport([]);
   using conn = new HTTPConnection("example.com", {
     ...over(first, second),
-    deadlines: { head: 0.02 },
+    // Long enough for the answer in memory to the second request.
+    deadlines: { head: 0.2 },
   });
-  await assertRejects(() => get(conn), Deno.errors.TimedOut);
+  await assertRejects(() => soon(getText(conn)), Deno.errors.TimedOut);
   await conn.request("GET", "/");
   arrive();
   await null;
@@ -297,15 +283,19 @@ Deno.test("transport: bytes that come after a deadline are not in the next answe
 
 const ENDINGS: [string, (conn: HTTPConnection) => Promise<unknown>, string][] = [
   ["close()", async (conn) => {
-    await get(conn);
+    await soon(getText(conn));
     conn.close();
     conn.close();
   }, ok()],
   ["a response that closes, and close()", async (conn) => {
-    await get(conn);
+    await soon(getText(conn));
     conn.close();
   }, ok("ok", "Connection: close\r\n")],
-  ["a bad answer", (conn) => assertRejects(() => get(conn)), "NONSENSE\r\n\r\n"],
+  [
+    "a bad answer",
+    (conn) => assertRejects(() => soon(getText(conn)), BadStatusLine),
+    "NONSENSE\r\n\r\n",
+  ],
   ["response.close() and close()", async (conn) => {
     await conn.request("GET", "/");
     (await conn.getresponse()).close();
@@ -322,7 +312,7 @@ const ENDINGS: [string, (conn: HTTPConnection) => Promise<unknown>, string][] = 
 ];
 
 for (const [name, run, answer] of ENDINGS) {
-  Deno.test(`transport: it is closed once: ${name}`, async () => {
+  Deno.test(`HTTPConnection closes its transport once after ${name}`, async () => {
     const fake = new FakeTransport([], { answers: [answer] });
     const conn = new HTTPConnection("example.com", over(fake));
     await run(conn);
@@ -330,18 +320,18 @@ for (const [name, run, answer] of ENDINGS) {
   });
 }
 
-Deno.test("transport: a close() that throws is borne", async () => {
+Deno.test("close() swallows what the transport's close() throws", async () => {
   const fake = new FakeTransport([], { answers: [ok()] });
   fake.close = () => {
     throw new Error("mine");
   };
   const conn = new HTTPConnection("example.com", over(fake));
-  assertEquals(await get(conn), "ok");
+  assertEquals(await soon(getText(conn)), "ok");
   conn.close();
   assertEquals(conn.sock, null);
 });
 
-Deno.test("transport: read after the end is not asked for", async () => {
+Deno.test("text() does not read again after the end", async () => {
   const fake = new FakeTransport(["HTTP/1.1 200 OK\r\n\r\nall"], { ended: true });
   let ends = 0;
   const read = fake.read.bind(fake);
@@ -351,13 +341,13 @@ Deno.test("transport: read after the end is not asked for", async () => {
     return count;
   };
   using conn = new HTTPConnection("example.com", over(fake));
-  assertEquals(await get(conn), "all");
+  assertEquals(await soon(getText(conn)), "all");
   assertEquals(ends, 1);
 });
 
 // Its errors
 
-Deno.test("transport: one that cannot be opened: its error, and the next request tries again", async () => {
+Deno.test("request() throws what transport() is rejected with, and calls it again next time", async () => {
   const reason = new RangeError("mine");
   let opened = 0;
   using conn = new HTTPConnection("example.com", {
@@ -366,69 +356,69 @@ Deno.test("transport: one that cannot be opened: its error, and the next request
       return Promise.resolve(new FakeTransport([], { answers: [ok()] }));
     },
   });
-  assertStrictEquals(await assertRejects(() => get(conn)), reason);
-  assertEquals(await get(conn), "ok");
+  assertStrictEquals(await assertRejects(() => soon(getText(conn))), reason);
+  assertEquals(await soon(getText(conn)), "ok");
 });
 
-Deno.test("transport: one whose opening throws at once", async () => {
+Deno.test("request() throws what transport() throws", async () => {
   const reason = new RangeError("mine");
   using conn = new HTTPConnection("example.com", {
     transport() {
       throw reason;
     },
   });
-  assertStrictEquals(await assertRejects(() => get(conn)), reason);
+  assertStrictEquals(await assertRejects(() => soon(getText(conn))), reason);
 });
 
-Deno.test("transport: a read that throws at once", async () => {
+Deno.test("getresponse() throws what read() throws, with facts", async () => {
   const reason = new RangeError("mine");
   const fake = new FakeTransport();
   fake.read = () => {
     throw reason;
   };
   using conn = new HTTPConnection("example.com", over(fake));
-  assertStrictEquals(await assertRejects(() => get(conn)), reason);
+  assertStrictEquals(await assertRejects(() => soon(getText(conn))), reason);
   assertEquals((reason as ExchangeDetails).phase, "head");
 });
 
-Deno.test("transport: the end before anything is a RemoteDisconnected", async () => {
+Deno.test("getresponse() throws RemoteDisconnected when the end comes before any byte", async () => {
   using conn = new HTTPConnection("example.com", over(new FakeTransport([], { ended: true })));
-  await assertRejects(() => get(conn), RemoteDisconnected);
+  await assertRejects(() => soon(getText(conn)), RemoteDisconnected);
 });
 
-Deno.test("transport: the end within the body is an IncompleteRead", async () => {
+Deno.test("text() throws IncompleteRead when the end comes within the body", async () => {
   const fake = new FakeTransport([ok("hello").slice(0, -1)], { ended: true });
   using conn = new HTTPConnection("example.com", over(fake));
-  const error = await assertRejects(() => get(conn), IncompleteRead);
+  const error = await assertRejects(() => soon(getText(conn)), IncompleteRead);
   assertEquals([latin1(error.partial), error.expected], ["hell", 1]);
 });
 
-Deno.test("transport: UnexpectedEof is an end, as TLS has it", async () => {
+Deno.test("text() takes UnexpectedEof for an end, as TLS reports one", async () => {
   const fake = new FakeTransport(["HTTP/1.1 200 OK\r\n\r\nall"]);
   const read = fake.read.bind(fake);
   let reads = 0;
   fake.read = (p) => reads++ === 0 ? read(p) : Promise.reject(new Deno.errors.UnexpectedEof("x"));
   using conn = new HTTPConnection("example.com", over(fake));
-  assertEquals(await get(conn), "all");
+  assertEquals(await soon(getText(conn)), "all");
 });
 
 // Given another way
 
-Deno.test("transport: `sock` is set", async () => {
+Deno.test("sock uses a transport that is set", async () => {
   const fake = new FakeTransport([], { answers: [ok(), ok()] });
   using conn = new HTTPConnection("example.com");
   conn.sock = fake;
   assertStrictEquals(conn.sock, fake);
-  assertEquals([await get(conn), await get(conn)], ["ok", "ok"]);
+  assertEquals([await soon(getText(conn)), await soon(getText(conn))], ["ok", "ok"]);
 });
 
-Deno.test("transport: deadlines hold for a `sock` that is set", async () => {
+Deno.test("sock is held to the deadlines when it is set", async () => {
   using conn = new HTTPConnection("example.com", { deadlines: { head: 0.02 } });
   conn.sock = new Deaf();
-  await assertRejects(() => get(conn), Deno.errors.TimedOut);
+  await assertRejects(() => soon(getText(conn)), Deno.errors.TimedOut);
 });
 
-Deno.test("transport: `new HTTPResponse()` reads from one", async () => {
+Deno.test("HTTPResponse() reads from a transport", async () => {
   const fake = new FakeTransport([ok()]);
   const response = new HTTPResponse(fake);
   await response.begin();
@@ -473,7 +463,7 @@ function pair(): [Transport, Transport] {
   return [over(back.readable, there.writable), over(there.readable, back.writable)];
 }
 
-Deno.test("transport: over web streams, with a peer in memory", async () => {
+Deno.test("request() and getresponse() work over web streams with a peer in memory", async () => {
   const [client, server] = pair();
   const serve = (async () => {
     const p = new Uint8Array(65536);
@@ -494,7 +484,7 @@ Deno.test("transport: over web streams, with a peer in memory", async () => {
   await soon(serve);
 });
 
-Deno.test("transport: in memory, after 101, both directions", async () => {
+Deno.test("detach() gives both directions after 101, over web streams in memory", async () => {
   const [client, server] = pair();
   const serve = (async () => {
     const p = new Uint8Array(65536);
