@@ -12,8 +12,12 @@ import {
   ImproperConnectionState,
   type Transport,
 } from "../../mod.ts";
-import { FakeTransport, ok, over } from "../helpers/fake_transport.ts";
-import { bytes, latin1, type Peer, type Script, startRaw } from "../servers/raw.ts";
+import { getText } from "../helpers/exchanges.ts";
+import { answering, FakeTransport, ok, over } from "../helpers/fake_transport.ts";
+import { tunnelTo } from "../helpers/relay.ts";
+import { never, turns } from "../helpers/waiting.ts";
+import { delay } from "../servers/child.ts";
+import { bytes, latin1, type Peer, startRaw } from "../servers/raw.ts";
 import { startRawTls } from "../servers/raw_tls.ts";
 import { CA, CLIENT } from "../tls/mod.ts";
 
@@ -25,31 +29,6 @@ async function echo(peer: Peer): Promise<void> {
   await peer.send(SWITCH);
   for (let piece; (piece = await peer.read()) !== null;) await peer.send(piece);
   await peer.send("bye");
-}
-
-/** A proxy: opens the tunnel, and passes everything on to a port, both ways. */
-function relayTo(port: number): Script {
-  return async (peer) => {
-    await peer.readHead();
-    using up = await Deno.connect({ hostname: "127.0.0.1", port });
-    await peer.send("HTTP/1.1 200 Yes\r\n\r\n");
-    const back = (async () => {
-      const p = new Uint8Array(65536);
-      try {
-        for (let n; (n = await up.read(p)) !== null;) await peer.send(p.subarray(0, n));
-        await peer.closeWrite();
-      } catch {
-        // Either side went away.
-      }
-    })();
-    try {
-      for (let piece; (piece = await peer.read()) !== null;) await up.write(piece);
-      await up.closeWrite();
-    } catch {
-      up.close(); // Either side went away.
-    }
-    await back;
-  };
 }
 
 /** Asks for the echo. */
@@ -75,25 +54,25 @@ async function talk({ readable, writable }: Detached): Promise<string> {
 
 // By 101, over each transport
 
-Deno.test("detach: after 101, both directions and the half-close", async () => {
+Deno.test("detach() gives both directions and the half-close after 101", async () => {
   await using server = await startRaw(echo);
   using conn = new HTTPConnection("127.0.0.1", server.port);
   assertEquals(await talk(await switched(conn)), "hello, echo. bye");
 });
 
-Deno.test("detach: after 101, by a source address", async () => {
+Deno.test("detach() gives both directions after 101 (a source address)", async () => {
   await using server = await startRaw(echo);
   using conn = new HTTPConnection("127.0.0.1", server.port, { source_address: ["127.0.0.1", 0] });
   assertEquals(await talk(await switched(conn)), "hello, echo. bye");
 });
 
-Deno.test("detach: after 101, by a unix socket", async () => {
+Deno.test("detach() gives both directions after 101 (a unix socket)", async () => {
   await using server = await startRaw(echo, { unix: true });
   using conn = new HTTPConnection("localhost", { socketPath: server.path });
   assertEquals(await talk(await switched(conn)), "hello, echo. bye");
 });
 
-Deno.test("detach: after 101, by own transport", async () => {
+Deno.test("detach() gives both directions after 101 (own transport)", async () => {
   await using server = await startRaw(echo);
   const { port } = server;
   using conn = new HTTPConnection("example.com", {
@@ -116,7 +95,7 @@ for (
     ["no verification", { verify_mode: "CERT_NONE" as const }],
   ] as const
 ) {
-  Deno.test(`detach: after 101, by ${kind}`, async () => {
+  Deno.test(`detach() gives both directions after 101 (${kind})`, async () => {
     await using server = await startRawTls(echoToMark);
     using conn = new HTTPSConnection("localhost", server.port, {
       context: { ...context, caCerts: [CA] },
@@ -131,8 +110,8 @@ for (
 
 // What was read ahead
 
-Deno.test("detach: bytes behind the head are in `buffered`, and come first in `readable`", async () => {
-  const fake = new FakeTransport([], { answers: [SWITCH + "early "] });
+Deno.test("buffered has the bytes behind the head, and readable begins with them", async () => {
+  const fake = answering(SWITCH + "early ");
   using conn = new HTTPConnection("example.com", over(fake));
   const { buffered, readable } = await switched(conn);
   assertEquals(latin1(buffered), "early ");
@@ -141,17 +120,17 @@ Deno.test("detach: bytes behind the head are in `buffered`, and come first in `r
   assertEquals(await drain(readable), "early late");
 });
 
-Deno.test("detach: without bytes behind the head, `buffered` is empty", async () => {
+Deno.test("buffered is empty when there are no bytes behind the head", async () => {
   using conn = new HTTPConnection(
     "example.com",
-    over(new FakeTransport([], { answers: [SWITCH] })),
+    over(answering(SWITCH)),
   );
   const { buffered, transport } = await switched(conn);
   assertEquals(buffered.length, 0);
   transport.close();
 });
 
-Deno.test("detach: bytes behind the head, more than one buffer of them", async () => {
+Deno.test("readable gives more bytes behind the head than fit one buffer", async () => {
   const large = "0123456789".repeat(20_000);
   await using server = await startRaw(async (peer) => {
     await peer.readHead();
@@ -163,8 +142,8 @@ Deno.test("detach: bytes behind the head, more than one buffer of them", async (
   await writable.close();
 });
 
-Deno.test("detach: the transport reads what is behind `buffered`", async () => {
-  const fake = new FakeTransport([], { answers: [SWITCH + "early "] });
+Deno.test("transport reads on behind buffered", async () => {
+  const fake = answering(SWITCH + "early ");
   using conn = new HTTPConnection("example.com", over(fake));
   const { transport } = await switched(conn);
   fake.arrive("late");
@@ -177,8 +156,8 @@ Deno.test("detach: the transport reads what is behind `buffered`", async () => {
   assertEquals(fake.closes, 1);
 });
 
-Deno.test("detach: `buffered` does not change when another connection reads", async () => {
-  const fake = new FakeTransport([], { answers: [SWITCH + "mine"] });
+Deno.test("buffered does not change when another connection reads", async () => {
+  const fake = answering(SWITCH + "mine");
   using conn = new HTTPConnection("example.com", over(fake));
   const { buffered, transport } = await switched(conn);
   using other = new HTTPConnection("example.com", over(new FakeTransport([ok("x".repeat(9000))])));
@@ -190,8 +169,8 @@ Deno.test("detach: `buffered` does not change when another connection reads", as
 
 // Streams
 
-Deno.test("detach: `readable` gives to a BYOB reader", async () => {
-  const fake = new FakeTransport([], { answers: [SWITCH + "early "] });
+Deno.test("readable gives its bytes to a BYOB reader", async () => {
+  const fake = answering(SWITCH + "early ");
   using conn = new HTTPConnection("example.com", over(fake));
   const { readable, writable } = await switched(conn);
   fake.arrive("rest");
@@ -208,8 +187,8 @@ Deno.test("detach: `readable` gives to a BYOB reader", async () => {
   await writable.close();
 });
 
-Deno.test("detach: nothing is read until `readable` is asked", async () => {
-  const fake = new FakeTransport([], { answers: [SWITCH] });
+Deno.test("readable reads nothing until it is asked", async () => {
+  const fake = answering(SWITCH);
   using conn = new HTTPConnection("example.com", over(fake));
   let reads = 0;
   const { transport } = await switched(conn);
@@ -218,29 +197,29 @@ Deno.test("detach: nothing is read until `readable` is asked", async () => {
     reads++;
     return read(p);
   };
-  await new Promise((resolve) => setTimeout(resolve, 0));
+  await turns();
   assertEquals(reads, 0);
   transport.close();
 });
 
-Deno.test("detach: to cancel `readable` closes the transport", async () => {
-  const fake = new FakeTransport([], { answers: [SWITCH] });
+Deno.test("readable closes the transport when it is cancelled", async () => {
+  const fake = answering(SWITCH);
   using conn = new HTTPConnection("example.com", over(fake));
   const { readable } = await switched(conn);
   await readable.cancel();
   assertEquals(fake.closes, 1);
 });
 
-Deno.test("detach: to abort `writable` closes the transport", async () => {
-  const fake = new FakeTransport([], { answers: [SWITCH] });
+Deno.test("writable closes the transport when it is aborted", async () => {
+  const fake = answering(SWITCH);
   using conn = new HTTPConnection("example.com", over(fake));
   const { writable } = await switched(conn);
   await writable.abort();
   assertEquals(fake.closes, 1);
 });
 
-Deno.test("detach: when both streams are over the transport is closed", async () => {
-  const fake = new FakeTransport([], { answers: [SWITCH] });
+Deno.test("detach() closes the transport when both streams are over", async () => {
+  const fake = answering(SWITCH);
   using conn = new HTTPConnection("example.com", over(fake));
   const { readable, writable } = await switched(conn);
   fake.end();
@@ -249,9 +228,9 @@ Deno.test("detach: when both streams are over the transport is closed", async ()
   assertEquals(fake.closes, 1);
 });
 
-Deno.test("detach: a transport with closeWrite() is ended by that", async () => {
+Deno.test("writable ends with closeWrite() when the transport has that", async () => {
   let ended = 0;
-  const fake = Object.assign(new FakeTransport([], { answers: [SWITCH] }), {
+  const fake = Object.assign(answering(SWITCH), {
     closeWrite() {
       ended++;
       return Promise.resolve();
@@ -267,16 +246,16 @@ Deno.test("detach: a transport with closeWrite() is ended by that", async () => 
   assertEquals(fake.closes, 1);
 });
 
-Deno.test("detach: a transport without closeWrite() is closed in its place", async () => {
-  const fake = new FakeTransport([], { answers: [SWITCH] });
+Deno.test("writable closes a transport without closeWrite() when it ends", async () => {
+  const fake = answering(SWITCH);
   using conn = new HTTPConnection("example.com", over(fake));
   const { writable } = await switched(conn);
   await writable.close();
   assertEquals(fake.closes, 1);
 });
 
-Deno.test("detach: a write that is taken in parts arrives whole", async () => {
-  const fake = new FakeTransport([], { answers: [SWITCH] });
+Deno.test("writable sends the rest when the transport takes a part", async () => {
+  const fake = answering(SWITCH);
   using conn = new HTTPConnection("example.com", over(fake));
   const { writable, transport } = await switched(conn);
   const write = fake.write.bind(fake);
@@ -287,8 +266,8 @@ Deno.test("detach: a write that is taken in parts arrives whole", async () => {
 });
 
 for (const side of ["readable", "writable"] as const) {
-  Deno.test(`detach: where ${side} breaks the transport is closed`, async () => {
-    const fake = new FakeTransport([], { answers: [SWITCH] });
+  Deno.test(`${side} closes the transport when it breaks`, async () => {
+    const fake = answering(SWITCH);
     using conn = new HTTPConnection("example.com", over(fake));
     const detached = await switched(conn);
     const reason = new Deno.errors.ConnectionReset("mine");
@@ -305,7 +284,7 @@ for (const side of ["readable", "writable"] as const) {
   });
 }
 
-Deno.test("detach: a reset leaves no socket open", async () => {
+Deno.test("readable leaves no socket open when the server resets", async () => {
   await using server = await startRaw(async (peer) => {
     await peer.readHead();
     await peer.send(SWITCH);
@@ -320,7 +299,7 @@ Deno.test("detach: a reset leaves no socket open", async () => {
 
 // CONNECT
 
-Deno.test("detach: after CONNECT", async () => {
+Deno.test("detach() gives the tunnel after CONNECT", async () => {
   const fake = new FakeTransport([], { answers: ["HTTP/1.1 200 Yes\r\n\r\nearly "] });
   using conn = new HTTPConnection("proxy.example", over(fake));
   await conn.request("CONNECT", "example.com:443");
@@ -332,7 +311,7 @@ Deno.test("detach: after CONNECT", async () => {
   assertEquals(await drain(readable), "early late");
 });
 
-Deno.test("detach: after any 2xx to CONNECT, whatever framing it has", async () => {
+Deno.test("detach() gives the tunnel after any 2xx to CONNECT, whatever framing it has", async () => {
   const fake = new FakeTransport([], {
     answers: ["HTTP/1.1 204 Yes\r\nContent-Length: 100\r\nConnection: close\r\n\r\nearly"],
   });
@@ -346,7 +325,7 @@ Deno.test("detach: after any 2xx to CONNECT, whatever framing it has", async () 
   transport.close();
 });
 
-Deno.test("detach: not after a CONNECT that was refused", async () => {
+Deno.test("detach() throws ImproperConnectionState when CONNECT was refused", async () => {
   const fake = new FakeTransport([], {
     answers: ["HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno"],
   });
@@ -360,7 +339,7 @@ Deno.test("detach: not after a CONNECT that was refused", async () => {
 
 // Tunnels
 
-Deno.test("detach: a tunnel before its first request", async () => {
+Deno.test("detach() gives a tunnel before its first request", async () => {
   await using proxy = await startRaw(async (peer) => {
     await peer.readHead();
     await peer.send("HTTP/1.1 200 Yes\r\n\r\nearly ");
@@ -382,7 +361,7 @@ for (
     ],
   ] satisfies [string, (port: number) => HTTPConnectionOptions][]
 ) {
-  Deno.test(`detach: a tunnel before its first request, by ${kind}: no byte is lost`, async () => {
+  Deno.test(`detach() loses no byte of a tunnel before its first request (${kind})`, async () => {
     await using proxy = await startRaw(async (peer) => {
       await peer.readHead();
       await peer.send("HTTP/1.1 200 Yes\r\n\r\n");
@@ -392,18 +371,18 @@ for (
     conn.set_tunnel("example.com", 25);
     await conn.connect();
     // The connection may rest for a while.
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await turns(5);
     assertEquals(await talk(conn.detach()), "hello, echo. ");
   });
 }
 
-Deno.test("detach: a tunnel before its first request: bytes that came while it rested", async () => {
+Deno.test("detach() gives bytes that came while a tunnel rested", async () => {
   for (const source_address of [null, ["127.0.0.1", 0] as [string, number]]) {
     const said = Promise.withResolvers<void>();
     await using proxy = await startRaw(async (peer) => {
       await peer.readHead();
       await peer.send("HTTP/1.1 200 Yes\r\n\r\n");
-      await new Promise((resolve) => setTimeout(resolve, 5));
+      await turns(5);
       await peer.send("220 ready ");
       said.resolve();
       for (let piece; (piece = await peer.read()) !== null;) await peer.send(piece);
@@ -412,22 +391,22 @@ Deno.test("detach: a tunnel before its first request: bytes that came while it r
     conn.set_tunnel("example.com", 25);
     await conn.connect();
     await said.promise;
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await turns(5);
     assertEquals(await talk(conn.detach()), "220 ready hello, echo. ");
   }
 });
 
-Deno.test("detach: TLS with a client certificate through a tunnel: no byte is lost", async () => {
+Deno.test("detach() loses no byte of TLS with a client certificate through a tunnel", async () => {
   await using server = await startRawTls(async (peer) => {
     await peer.send("220 ready ", await peer.readUntil("echo. "), "bye");
   });
-  await using proxy = await startRaw(relayTo(server.port));
+  await using proxy = await startRaw(tunnelTo(server.port));
   using conn = new HTTPSConnection("127.0.0.1", proxy.port, {
     context: { caCerts: [CA], ...CLIENT },
   });
   conn.set_tunnel("localhost", 443);
   await conn.connect();
-  await new Promise((resolve) => setTimeout(resolve, 5));
+  await turns(5);
   const { readable, writable } = conn.detach();
   const writer = writable.getWriter();
   await writer.write(bytes("hello, echo. "));
@@ -435,11 +414,11 @@ Deno.test("detach: TLS with a client certificate through a tunnel: no byte is lo
   await writer.close();
 });
 
-Deno.test("detach: TLS through a tunnel before its first request", async () => {
+Deno.test("detach() gives TLS through a tunnel before its first request", async () => {
   await using server = await startRawTls(async (peer) => {
     await peer.send(await peer.readUntil("echo. "), "bye");
   });
-  await using proxy = await startRaw(relayTo(server.port));
+  await using proxy = await startRaw(tunnelTo(server.port));
   using conn = new HTTPSConnection("127.0.0.1", proxy.port, { context: { caCerts: [CA] } });
   conn.set_tunnel("localhost", 443);
   await conn.connect();
@@ -450,13 +429,13 @@ Deno.test("detach: TLS through a tunnel before its first request", async () => {
   await writer.close();
 });
 
-Deno.test("detach: not a tunnel that is not connected", () => {
+Deno.test("detach() throws ImproperConnectionState when a tunnel is not connected", () => {
   using conn = new HTTPConnection("proxy.example", over());
   conn.set_tunnel("example.com", 25);
   assertThrows(() => conn.detach(), ImproperConnectionState);
 });
 
-Deno.test("detach: not a tunnel while a request is in the making", async () => {
+Deno.test("detach() throws ImproperConnectionState when a request is being made in a tunnel", async () => {
   const fake = new FakeTransport(["HTTP/1.1 200 Yes\r\n\r\n"]);
   using conn = new HTTPConnection("proxy.example", over(fake));
   conn.set_tunnel("example.com", 25);
@@ -465,7 +444,7 @@ Deno.test("detach: not a tunnel while a request is in the making", async () => {
   assertThrows(() => conn.detach(), ImproperConnectionState);
 });
 
-Deno.test("detach: not a tunnel after its first request", async () => {
+Deno.test("detach() throws ImproperConnectionState when a tunnel had its first request", async () => {
   const fake = new FakeTransport(["HTTP/1.1 200 Yes\r\n\r\n"]);
   using conn = new HTTPConnection("proxy.example", over(fake));
   conn.set_tunnel("example.com", 25);
@@ -480,28 +459,28 @@ Deno.test("detach: not a tunnel after its first request", async () => {
 
 // When not, and what remains
 
-Deno.test("detach: not a new connection", () => {
+Deno.test("detach() throws ImproperConnectionState when the connection is new", () => {
   using conn = new HTTPConnection("example.com");
   assertThrows(() => conn.detach(), ImproperConnectionState);
 });
 
-Deno.test("detach: not after an answer that is none of these", async () => {
-  using conn = new HTTPConnection("example.com", over(new FakeTransport([], { answers: [ok()] })));
+Deno.test("detach() throws ImproperConnectionState when the answer did not switch", async () => {
+  using conn = new HTTPConnection("example.com", over(answering(ok())));
   await conn.request("GET", "/");
   await (await conn.getresponse()).read();
   assertThrows(() => conn.detach(), ImproperConnectionState);
 });
 
-Deno.test("detach: once", async () => {
-  const fake = new FakeTransport([], { answers: [SWITCH] });
+Deno.test("detach() throws ImproperConnectionState when it is called twice", async () => {
+  const fake = answering(SWITCH);
   using conn = new HTTPConnection("example.com", over(fake));
   const { transport } = await switched(conn);
   assertThrows(() => conn.detach(), ImproperConnectionState);
   transport.close();
 });
 
-Deno.test("detach: close() of the connection and of the response leave what was handed over", async () => {
-  const fake = new FakeTransport([], { answers: [SWITCH] });
+Deno.test("close() leaves what detach() handed over", async () => {
+  const fake = answering(SWITCH);
   using conn = new HTTPConnection("example.com", over(fake));
   await conn.request("GET", "/");
   const response = await conn.getresponse();
@@ -512,8 +491,8 @@ Deno.test("detach: close() of the connection and of the response leave what was 
   transport.close();
 });
 
-Deno.test("detach: close() without it closes the connection that switched", async () => {
-  const fake = new FakeTransport([], { answers: [SWITCH] });
+Deno.test("close() closes the connection that switched when detach() was not called", async () => {
+  const fake = answering(SWITCH);
   const conn = new HTTPConnection("example.com", over(fake));
   await conn.request("GET", "/");
   await conn.getresponse();
@@ -521,47 +500,45 @@ Deno.test("detach: close() without it closes the connection that switched", asyn
   assertEquals(fake.closes, 1);
 });
 
-Deno.test("detach: the connection is then as new", async () => {
-  const first = new FakeTransport([], { answers: [SWITCH] });
-  const second = new FakeTransport([], { answers: [ok()] });
+Deno.test("request() makes a new connection after detach()", async () => {
+  const first = answering(SWITCH);
+  const second = answering(ok());
   using conn = new HTTPConnection("example.com", over(first, second));
   const { transport } = await switched(conn);
   assertEquals(conn.sock, null);
-  await conn.request("GET", "/");
-  assertEquals(await (await conn.getresponse()).text(), "ok");
+  assertEquals(await getText(conn), "ok");
   transport.close();
 });
 
-Deno.test("detach: a request without it makes a new connection, and closes the one that switched", async () => {
-  const first = new FakeTransport([], { answers: [SWITCH] });
-  const second = new FakeTransport([], { answers: [ok()] });
+Deno.test("request() closes the connection that switched when detach() was not called", async () => {
+  const first = answering(SWITCH);
+  const second = answering(ok());
   using conn = new HTTPConnection("example.com", over(first, second));
   await conn.request("GET", "/");
   await conn.getresponse();
-  await conn.request("GET", "/");
-  assertEquals(await (await conn.getresponse()).text(), "ok");
+  assertEquals(await getText(conn), "ok");
   assertEquals([first.closes, first.writes.length], [1, 1]);
 });
 
-Deno.test("detach: deadlines and the timeout end with it", async () => {
-  const fake = new FakeTransport([], { answers: [SWITCH] });
+Deno.test("detach() ends deadlines and the timeout", async () => {
+  const fake = answering(SWITCH);
   using conn = new HTTPConnection("example.com", {
     ...over(fake),
-    timeout: 0.02,
-    deadlines: { head: 0.02, bodyIdle: 0.02, total: 0.02 },
+    timeout: 0.2,
+    deadlines: { head: 0.2, bodyIdle: 0.2, total: 0.2 },
   });
   const { readable, transport } = await switched(conn);
   const reader = readable.getReader();
   const read = reader.read();
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await delay(250);
   fake.arrive("late");
   assertEquals(latin1((await read).value!), "late");
   transport.close();
 });
 
-Deno.test("detach: a signal ends with it", async () => {
+Deno.test("detach() ends the effect of a signal", async () => {
   const controller = new AbortController();
-  const fake = new FakeTransport([], { answers: [SWITCH] });
+  const fake = answering(SWITCH);
   using conn = new HTTPConnection("example.com", over(fake));
   await conn.request("GET", "/", null, {}, { signal: controller.signal });
   await conn.getresponse();
@@ -571,14 +548,14 @@ Deno.test("detach: a signal ends with it", async () => {
   transport.close();
 });
 
-Deno.test("detach: a 101 to a request whose body still goes out", async () => {
+Deno.test("detach() works after a 101 that came while the body went out", async () => {
   const asked = Promise.withResolvers<void>();
   const fake = new FakeTransport();
   using conn = new HTTPConnection("example.com", over(fake));
   async function* body() {
     yield "one";
     asked.resolve();
-    await new Promise(() => {});
+    await never();
   }
   const sent = conn.request("POST", "/", body());
   await asked.promise;
@@ -591,14 +568,13 @@ Deno.test("detach: a 101 to a request whose body still goes out", async () => {
   assertEquals(await drain(readable), "early late");
 });
 
-Deno.test("detach: the transport is of the public kind", async () => {
-  const fake = new FakeTransport([], { answers: [SWITCH] });
+Deno.test("detach() gives a transport that serves another connection", async () => {
+  const fake = answering(SWITCH);
   using conn = new HTTPConnection("example.com", over(fake));
   const transport: Transport = (await switched(conn)).transport;
   assert(typeof transport.read === "function" && typeof transport.write === "function");
   // It serves another connection as well as any transport.
   fake.arrive(ok("again"));
   using other = new HTTPConnection("example.com", over(transport));
-  await other.request("GET", "/");
-  assertEquals(await (await other.getresponse()).text(), "again");
+  assertEquals(await getText(other), "again");
 });
