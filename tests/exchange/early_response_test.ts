@@ -12,7 +12,9 @@ import {
   HTTPSConnection,
   type RequestBody,
 } from "../../mod.ts";
+import { getText } from "../helpers/exchanges.ts";
 import { FakeTransport, ok, over } from "../helpers/fake_transport.ts";
+import { never, soon, turns } from "../helpers/waiting.ts";
 import { TempDir } from "../servers/child.ts";
 import { type Peer, type RawServer, startRaw } from "../servers/raw.ts";
 import { startRawTls } from "../servers/raw_tls.ts";
@@ -24,15 +26,6 @@ const REFUSAL =
 const PIECE = new Uint8Array(65536);
 /** More than sockets hold. */
 const LARGE = 1 << 25;
-
-/** Fails a test that would wait for ever. */
-async function soon<T>(promise: Promise<T>): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error("Waited in vain")), 1000);
-  });
-  return await Promise.race([promise, late]).finally(() => clearTimeout(timer));
-}
 
 /** A body, and whether its source was told that no more is taken; `null` where that cannot be told. */
 interface Source {
@@ -117,7 +110,7 @@ async function refuse(conn: HTTPConnection, { body, cancelled }: Source): Promis
 
 for (const [server, script] of SERVERS) {
   for (const [kind, make] of SOURCES) {
-    Deno.test(`early: a server ${server}: ${kind}`, async () => {
+    Deno.test(`request() delivers the 413 of a server ${server} when its body is ${kind}`, async () => {
       const held = Promise.withResolvers<void>();
       await using raw = await startRaw((peer) => script(peer, held.promise));
       using conn = new HTTPConnection("127.0.0.1", raw.port);
@@ -131,7 +124,7 @@ for (const [server, script] of SERVERS) {
 }
 
 for (const [kind, make] of SOURCES) {
-  Deno.test(`early: a server that resets: ${kind}`, async () => {
+  Deno.test(`request() delivers the 413 of a server that resets when its body is ${kind}`, async () => {
     await using raw = await startRaw(async (peer) => {
       await peer.readHead();
       await peer.send("HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nbig");
@@ -146,7 +139,7 @@ for (const [kind, make] of SOURCES) {
   });
 }
 
-Deno.test("early: a file", async () => {
+Deno.test("request() delivers an early 413 when its body is a file", async () => {
   await using dir = new TempDir("early");
   const path = dir.write("body", "");
   Deno.truncateSync(path, LARGE);
@@ -191,7 +184,7 @@ for (const [kind, start, connect] of TRANSPORTS) {
   for (const [server, script] of SERVERS) {
     // After a failed write Deno's node:tls gives up what it had not decrypted, the answer with it.
     if (kind === "a client certificate" && server.includes("closes")) continue;
-    Deno.test(`early: a server ${server}, by ${kind}`, async () => {
+    Deno.test(`request() delivers the 413 of a server ${server} (${kind})`, async () => {
       const held = Promise.withResolvers<void>();
       await using raw = await start((peer) => script(peer, held.promise));
       using conn = connect(raw);
@@ -206,7 +199,7 @@ for (const [kind, start, connect] of TRANSPORTS) {
 
 // What follows
 
-Deno.test("early: the connection is not used again", async () => {
+Deno.test("request() makes a new connection after an early answer", async () => {
   await using server = await startRaw(async (peer) => {
     await peer.readHead();
     await peer.send(peer.index === 0 ? REFUSAL : ok());
@@ -214,13 +207,12 @@ Deno.test("early: the connection is not used again", async () => {
   });
   using conn = new HTTPConnection("127.0.0.1", server.port);
   await refuse(conn, streamSource());
-  await conn.request("GET", "/");
-  assertEquals(await (await conn.getresponse()).text(), "ok");
+  assertEquals(await getText(conn), "ok");
   assertEquals(server.peers[1].text.startsWith("GET / HTTP/1.1\r\n"), true);
   assertEquals(server.accepted, 2);
 });
 
-Deno.test("early: the connection is closed when the answer is read", async () => {
+Deno.test("text() closes the connection when it has read an early answer", async () => {
   await using server = await startRaw(async (peer) => {
     await peer.readHead();
     await peer.send(REFUSAL);
@@ -231,7 +223,7 @@ Deno.test("early: the connection is closed when the answer is read", async () =>
   await soon(server.idle());
 });
 
-Deno.test("early: an answer that is chunked and has trailers is whole", async () => {
+Deno.test("text() gives an early answer whole when it is chunked and has trailers", async () => {
   await using server = await startRaw(async (peer) => {
     await peer.readHead();
     await peer.send("HTTP/1.1 400 No\r\nTransfer-Encoding: chunked\r\n\r\n");
@@ -245,7 +237,7 @@ Deno.test("early: an answer that is chunked and has trailers is whole", async ()
   assertEquals(response.trailers?.items(), [["Why", "so"]]);
 });
 
-Deno.test("early: an answer whose head comes in parts stops the upload, too", async () => {
+Deno.test("request() stops the upload when the head of an early answer comes in parts", async () => {
   await using server = await startRaw(async (peer) => {
     await peer.readHead();
     await peer.sendSlow("HTTP/1.1 413 No\r\nContent-Length: 0\r\n\r\n");
@@ -256,7 +248,7 @@ Deno.test("early: an answer whose head comes in parts stops the upload, too", as
   assertEquals((await conn.getresponse()).status, 413);
 });
 
-Deno.test("early: an answer that ends with the connection is whole", async () => {
+Deno.test("text() gives an early answer whole when it ends with the connection", async () => {
   await using server = await startRaw(async (peer) => {
     await peer.readHead();
     await peer.send("HTTP/1.0 400 No\r\n\r\nbad");
@@ -268,7 +260,7 @@ Deno.test("early: an answer that ends with the connection is whole", async () =>
   assertEquals(await (await conn.getresponse()).text(), "bad");
 });
 
-Deno.test("early: a malformed answer is thrown by request(), and the connection is closed", async () => {
+Deno.test("request() throws BadStatusLine and closes when an early answer is malformed", async () => {
   await using server = await startRaw(async (peer) => {
     await peer.readHead();
     await peer.send(peer.index === 0 ? "NONSENSE\r\n\r\n" : ok());
@@ -278,11 +270,10 @@ Deno.test("early: a malformed answer is thrown by request(), and the connection 
   const { body, cancelled } = streamSource();
   await assertRejects(() => soon(conn.request("POST", "/", body)), BadStatusLine);
   await soon(cancelled!);
-  await conn.request("GET", "/");
-  assertEquals(await (await conn.getresponse()).text(), "ok");
+  assertEquals(await getText(conn), "ok");
 });
 
-Deno.test("early: 1xx do not stop the upload", async () => {
+Deno.test("request() goes on with the upload after interim responses", async () => {
   const INTERIM = "HTTP/1.1 102 Processing\r\n\r\n";
   await using server = await startRaw(async (peer) => {
     await peer.readHead();
@@ -304,7 +295,7 @@ Deno.test("early: 1xx do not stop the upload", async () => {
   assertEquals(shown, 101);
 });
 
-Deno.test("early: an answer behind interim ones stops the upload", async () => {
+Deno.test("request() stops the upload when an early answer comes behind interim ones", async () => {
   await using server = await startRaw(async (peer) => {
     await peer.readHead();
     await peer.send("HTTP/1.1 100 Continue\r\n\r\n");
@@ -316,7 +307,7 @@ Deno.test("early: an answer behind interim ones stops the upload", async () => {
   await refuse(conn, streamSource());
 });
 
-Deno.test("early: an answer that comes with the last piece leaves the body whole", async () => {
+Deno.test("request() sends the body whole when the answer comes with the last piece", async () => {
   const fake = new FakeTransport();
   using conn = new HTTPConnection("example.com", over(fake));
   async function* body() {
@@ -330,7 +321,7 @@ Deno.test("early: an answer that comes with the last piece leaves the body whole
   assert(fake.writes.join("").includes("3\r\none\r\n3\r\ntwo\r\n"));
 });
 
-Deno.test("early: getresponse() may be called while the body goes out", async () => {
+Deno.test("getresponse() gives an early answer while the body goes out", async () => {
   await using server = await startRaw(async (peer) => {
     await peer.readHead();
     await peer.readBytes(100_000);
@@ -344,7 +335,7 @@ Deno.test("early: getresponse() may be called while the body goes out", async ()
   await soon(sent);
 });
 
-Deno.test("early: send() by hand ends with the answer, too", async () => {
+Deno.test("send() ends when an early answer comes", async () => {
   const held = Promise.withResolvers<void>();
   await using server = await startRaw(async (peer) => {
     await peer.readHead();
@@ -366,11 +357,11 @@ Deno.test("early: send() by hand ends with the answer, too", async () => {
 
 // Sources with troubles of their own
 
-Deno.test("early: a source that never gives a piece is let go", async () => {
+Deno.test("request() leaves a source that never gives a piece", async () => {
   const left = Promise.withResolvers<void>();
   const body = {
     [Symbol.asyncIterator]: () => ({
-      next: () => new Promise<IteratorResult<Uint8Array>>(() => {}),
+      next: () => never<IteratorResult<Uint8Array>>(),
       return() {
         left.resolve();
         return Promise.resolve({ done: true as const, value: undefined });
@@ -392,10 +383,10 @@ for (
       throw new Error("mine");
     }],
     ["rejects", () => Promise.reject(new Error("mine"))],
-    ["never settles", () => new Promise<never>(() => {})],
+    ["never settles", () => never<never>()],
   ] satisfies [string, () => Promise<IteratorResult<Uint8Array>>][]
 ) {
-  Deno.test(`early: a source whose return() ${name}`, async () => {
+  Deno.test(`request() ends when return() of the source ${name}`, async () => {
     const body = {
       [Symbol.asyncIterator]: () => ({
         next: () => Promise.resolve({ done: false, value: PIECE }),
@@ -412,7 +403,7 @@ for (
   });
 }
 
-Deno.test("early: a source that throws ends the exchange with its error", async () => {
+Deno.test("request() throws what its source throws, and closes the connection", async () => {
   const reason = new RangeError("mine");
   function* body() {
     yield PIECE;
@@ -431,8 +422,7 @@ Deno.test("early: a source that throws ends the exchange with its error", async 
   assertEquals((error as ExchangeDetails).phase, "send");
   await soon(server.idle());
   assert(!server.peers[0].text.endsWith("0\r\n\r\n"));
-  await conn.request("GET", "/");
-  assertEquals(await (await conn.getresponse()).text(), "ok");
+  assertEquals(await getText(conn), "ok");
 });
 
 // Bodies of one write
@@ -447,7 +437,7 @@ class Narrow extends FakeTransport {
   override write(p: Uint8Array): Promise<number> {
     if (this.#left === 0) {
       this.arrive(REFUSAL);
-      return new Promise<number>(() => {});
+      return never<number>();
     }
     const piece = p.subarray(0, this.#left);
     this.#left -= piece.length;
@@ -462,18 +452,18 @@ for (
     ["a Blob", new Blob([new Uint8Array(20_000)])],
   ] satisfies [string, RequestBody][]
 ) {
-  Deno.test(`early: a small body of ${name}, of which the transport takes a part`, async () => {
+  Deno.test(`request() delivers an early answer when only a part of ${name} was taken`, async () => {
     using conn = new HTTPConnection("example.com", over(new Narrow(1000)));
     await refuse(conn, { body, cancelled: null });
   });
 }
 
-Deno.test("early: not even the head is taken", async () => {
+Deno.test("request() delivers an early answer when only a part of the head was taken", async () => {
   using conn = new HTTPConnection("example.com", over(new Narrow(10)));
   await refuse(conn, { body: "body", cancelled: null });
 });
 
-Deno.test("early: no error is left behind by a write that an answer has overtaken", async () => {
+Deno.test("request() swallows the failure of a write that an early answer has overtaken", async () => {
   // A rejection that nobody handles would end the tests.
   let fail = (_: Error) => {};
   class Stuck extends FakeTransport {
@@ -487,5 +477,5 @@ Deno.test("early: no error is left behind by a write that an answer has overtake
   using conn = new HTTPConnection("example.com", over(new Stuck()));
   await refuse(conn, { body: Array(10).fill(PIECE), cancelled: null });
   fail(new Deno.errors.BrokenPipe("late"));
-  await new Promise((resolve) => setTimeout(resolve, 0));
+  await turns();
 });
