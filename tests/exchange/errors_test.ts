@@ -26,16 +26,16 @@ import {
   UnknownProtocol,
   UnknownTransferEncoding,
 } from "../../mod.ts";
-import { type FakeOptions, FakeTransport, ok, over } from "../helpers/fake_transport.ts";
+import { getText } from "../helpers/exchanges.ts";
+import { answering, type FakeOptions, FakeTransport, ok, over } from "../helpers/fake_transport.ts";
+import type { ErrorClass } from "../helpers/split.ts";
+import { never, thrown, turns } from "../helpers/waiting.ts";
 import { freePorts } from "../servers/child.ts";
 import { startRaw } from "../servers/raw.ts";
 import { startRawTls } from "../servers/raw_tls.ts";
 import { CA, CLIENT, EXPIRED, UNKNOWN_ISSUER, WRONG_NAME } from "../tls/mod.ts";
 
 const CHUNKED = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
-
-// deno-lint-ignore no-explicit-any -- as `assertRejects` has it
-type Class = new (...args: any[]) => Error;
 
 /** What an error of the exchange tells; a test must name all of it. */
 type Details = Required<ExchangeDetails>;
@@ -57,11 +57,6 @@ function unsent(phase: "connect" | "tls"): Details {
   };
 }
 
-async function get(conn: HTTPConnection): Promise<string> {
-  await conn.request("GET", "/");
-  return await (await conn.getresponse()).text();
-}
-
 const REQUEST = "GET / HTTP/1.1\r\nHost: example.com\r\nAccept-Encoding: identity\r\n\r\n";
 
 /** A server in memory, and the error of a GET. */
@@ -70,7 +65,7 @@ interface Case {
   answer: string;
   options?: HTTPConnectionOptions;
   fake?: FakeOptions;
-  error: Class;
+  error: ErrorClass;
   phase: "head" | "body";
   /** How many bytes of the answer the library has read by then. @default {all} */
   received?: number;
@@ -172,11 +167,11 @@ const CASES: Case[] = [
 ];
 
 for (const { name, answer, options = {}, fake = {}, error, phase } of CASES) {
-  Deno.test(`errors: ${name}`, async () => {
+  Deno.test(`${phase === "head" ? "getresponse()" : "text()"} throws ${error.name} with facts when there is ${name}`, async () => {
     const transport = new FakeTransport([], fake);
     transport.onWrite = () => transport.arrive(answer);
     using conn = new HTTPConnection("example.com", { ...over(transport), ...options });
-    const reason = await assertRejects(() => get(conn), error);
+    const reason = await assertRejects(() => getText(conn), error);
     assertEquals(detailsOf(reason), {
       phase,
       requestBytesSent: REQUEST.length,
@@ -187,12 +182,12 @@ for (const { name, answer, options = {}, fake = {}, error, phase } of CASES) {
     assertEquals(transport.closes, 1);
   });
 
-  Deno.test(`errors: ${name}, and the next request has a new connection`, async () => {
+  Deno.test(`request() makes a new connection after ${name}`, async () => {
     const first = new FakeTransport([], fake);
     first.onWrite = () => first.arrive(answer);
-    const second = new FakeTransport([], { answers: ["HTTP/1.1 204 No\r\n\r\n"] });
+    const second = answering("HTTP/1.1 204 No\r\n\r\n");
     using conn = new HTTPConnection("example.com", { ...over(first, second), ...options });
-    await assertRejects(() => get(conn), error);
+    await assertRejects(() => getText(conn), error);
     await conn.request("GET", "/");
     assertEquals((await conn.getresponse()).status, 204);
   });
@@ -200,7 +195,7 @@ for (const { name, answer, options = {}, fake = {}, error, phase } of CASES) {
 
 // Reused connections: the counts are those of this request
 
-Deno.test("errors: on a reused connection, the counts are of its request only", async () => {
+Deno.test("getresponse() counts only the bytes of its own request when a connection is reused", async () => {
   const answers = [ok("a long answer to the first request"), "HTTP/1.1 200 OK\r\nCont"];
   const transport = new FakeTransport([], { answers });
   using conn = new HTTPConnection("example.com", over(transport));
@@ -218,10 +213,10 @@ Deno.test("errors: on a reused connection, the counts are of its request only", 
   });
 });
 
-Deno.test("errors: on a reused connection without an answer", async () => {
-  const transport = new FakeTransport([], { answers: [ok()] });
+Deno.test("getresponse() says that the connection was reused when there is no answer", async () => {
+  const transport = answering(ok());
   using conn = new HTTPConnection("example.com", over(transport));
-  await get(conn);
+  await getText(conn);
   await conn.request("GET", "/");
   transport.end();
   const error = await assertRejects(() => conn.getresponse(), RemoteDisconnected);
@@ -234,14 +229,14 @@ Deno.test("errors: on a reused connection without an answer", async () => {
   });
 });
 
-Deno.test("errors: an interim response is a response that has begun", async () => {
+Deno.test("getresponse() counts an interim response as a response that has begun", async () => {
   const transport = new FakeTransport(["HTTP/1.1 102 Processing\r\n\r\n"], { ended: true });
   using conn = new HTTPConnection("example.com", over(transport));
-  const error = await assertRejects(() => get(conn), RemoteDisconnected);
+  const error = await assertRejects(() => getText(conn), RemoteDisconnected);
   assertEquals(detailsOf(error).responseBytesReceived, 27);
 });
 
-Deno.test("errors: of a body with a request out behind it, they are those of its own exchange", async () => {
+Deno.test("read() tells the facts of its own exchange when a request is out behind it", async () => {
   const transport = new FakeTransport(["HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n"]);
   using conn = new HTTPConnection("example.com", over(transport));
   await conn.request("GET", "/");
@@ -257,7 +252,7 @@ Deno.test("errors: of a body with a request out behind it, they are those of its
   });
 });
 
-Deno.test("errors: of a body, thrown again with the same details", async () => {
+Deno.test("read() and readline() throw again with the same facts", async () => {
   const transport = new FakeTransport([ok("hello").slice(0, -2)], { ended: true });
   using conn = new HTTPConnection("example.com", over(transport));
   await conn.request("GET", "/");
@@ -271,55 +266,55 @@ Deno.test("errors: of a body, thrown again with the same details", async () => {
 
 // Connecting
 
-Deno.test("errors: a connection that is refused", async () => {
+Deno.test("request() throws ConnectionRefused with facts when the connection is refused", async () => {
   const [port] = freePorts(1);
   using conn = new HTTPConnection("127.0.0.1", port);
-  const error = await assertRejects(() => get(conn), Deno.errors.ConnectionRefused);
+  const error = await assertRejects(() => getText(conn), Deno.errors.ConnectionRefused);
   assertEquals(detailsOf(error), unsent("connect"));
 });
 
-Deno.test("errors: a connection that is refused, from a source address", async () => {
+Deno.test("request() throws ConnectionRefused with facts when it is refused from a source address", async () => {
   const [port] = freePorts(1);
   using conn = new HTTPConnection("127.0.0.1", port, { source_address: ["127.0.0.1", 0] });
-  const error = await assertRejects(() => get(conn), Deno.errors.ConnectionRefused);
+  const error = await assertRejects(() => getText(conn), Deno.errors.ConnectionRefused);
   assertEquals(detailsOf(error), unsent("connect"));
 });
 
-Deno.test("errors: a source address that is not this machine's", async () => {
+Deno.test("request() throws with facts when the source address is not this machine's", async () => {
   const [port] = freePorts(1);
   using conn = new HTTPConnection("127.0.0.1", port, { source_address: ["192.0.2.1", 0] });
-  const error = await assertRejects(() => get(conn));
+  const error = await assertRejects(() => getText(conn));
   assertEquals(detailsOf(error), unsent("connect"));
 });
 
-Deno.test("errors: a unix socket that is not there", async () => {
+Deno.test("request() throws NotFound with facts when there is no unix socket", async () => {
   using conn = new HTTPConnection("localhost", { socketPath: "/nowhere/at/all" });
-  const error = await assertRejects(() => get(conn), Deno.errors.NotFound);
+  const error = await assertRejects(() => getText(conn), Deno.errors.NotFound);
   assertEquals(detailsOf(error), unsent("connect"));
 });
 
 for (
   const [kind, options] of [
     ["", {}],
-    [", from a source address", { source_address: ["127.0.0.1", 0] }],
+    [" (a source address)", { source_address: ["127.0.0.1", 0] }],
   ] satisfies [string, HTTPConnectionOptions][]
 ) {
-  Deno.test(`errors: a name that does not resolve${kind}`, async () => {
+  Deno.test(`request() throws with facts when a name does not resolve${kind}`, async () => {
     // A label may have 63 characters: no resolver is asked.
     using conn = new HTTPConnection(`${"x".repeat(64)}.invalid`, 80, options);
-    const error = await assertRejects(() => get(conn));
+    const error = await assertRejects(() => getText(conn));
     assertEquals(detailsOf(error), unsent("connect"));
   });
 }
 
-Deno.test("errors: own transport that cannot be opened", async () => {
+Deno.test("request() throws what transport() is rejected with, with facts", async () => {
   const reason = new RangeError("mine");
   using conn = new HTTPConnection("example.com", { transport: () => Promise.reject(reason) });
-  assertStrictEquals(await assertRejects(() => get(conn)), reason);
+  assertStrictEquals(await assertRejects(() => getText(conn)), reason);
   assertEquals(detailsOf(reason), unsent("connect"));
 });
 
-Deno.test("errors: connect() tells as much", async () => {
+Deno.test("connect() throws ConnectionRefused with facts", async () => {
   const [port] = freePorts(1);
   using conn = new HTTPConnection("127.0.0.1", port);
   const error = await assertRejects(() => conn.connect(), Deno.errors.ConnectionRefused);
@@ -341,18 +336,18 @@ for (const [kind, { ...context }] of CONTEXTS) {
       ["a certificate that has expired", EXPIRED],
     ] as const
   ) {
-    Deno.test(`errors: ${name}, by ${kind}`, async () => {
+    Deno.test(`request() throws InvalidData with facts when there is ${name} (${kind})`, async () => {
       await using server = await startRawTls(async (peer) => void await peer.eof(), { pair });
       using conn = new HTTPSConnection("localhost", server.port, {
         context: { ...context, caCerts: [CA] },
       });
-      const error = await assertRejects(() => get(conn), Deno.errors.InvalidData);
+      const error = await assertRejects(() => getText(conn), Deno.errors.InvalidData);
       assertEquals(detailsOf(error), unsent("tls"));
       assert(error.cause instanceof Error);
     });
   }
 
-  Deno.test(`errors: a server that does not speak TLS, by ${kind}`, async () => {
+  Deno.test(`request() throws InvalidData with facts when the server does not speak TLS (${kind})`, async () => {
     await using server = await startRaw(async (peer) => {
       await peer.read();
       await peer.send("HTTP/1.1 400 Bad Request\r\n\r\n");
@@ -361,20 +356,20 @@ for (const [kind, { ...context }] of CONTEXTS) {
     using conn = new HTTPSConnection("localhost", server.port, {
       context: { ...context, caCerts: [CA] },
     });
-    const error = await assertRejects(() => get(conn), Deno.errors.InvalidData);
+    const error = await assertRejects(() => getText(conn), Deno.errors.InvalidData);
     assertEquals(detailsOf(error), unsent("tls"));
   });
 
-  Deno.test(`errors: a server that ends the handshake, by ${kind}`, async () => {
+  Deno.test(`request() throws with facts when the server ends the handshake (${kind})`, async () => {
     await using server = await startRaw(async (peer) => void await peer.read());
     using conn = new HTTPSConnection("localhost", server.port, {
       context: { ...context, caCerts: [CA] },
     });
-    const error = await assertRejects(() => get(conn));
+    const error = await assertRejects(() => getText(conn));
     assertEquals(detailsOf(error), unsent("tls"));
   });
 
-  Deno.test(`errors: a server that resets the handshake, by ${kind}`, async () => {
+  Deno.test(`request() throws ConnectionReset with facts when the handshake is reset (${kind})`, async () => {
     await using server = await startRaw(async (peer) => {
       await peer.read();
       peer.reset();
@@ -382,14 +377,14 @@ for (const [kind, { ...context }] of CONTEXTS) {
     using conn = new HTTPSConnection("localhost", server.port, {
       context: { ...context, caCerts: [CA] },
     });
-    const error = await assertRejects(() => get(conn), Deno.errors.ConnectionReset);
+    const error = await assertRejects(() => getText(conn), Deno.errors.ConnectionReset);
     assertEquals(detailsOf(error), unsent("tls"));
   });
 }
 
 // Tunnels
 
-Deno.test("errors: a proxy that refuses", async () => {
+Deno.test("request() throws a TunnelError with facts when the proxy refuses", async () => {
   await using proxy = await startRaw(async (peer) => {
     await peer.readHead();
     await peer.send("HTTP/1.1 407 Login\r\nContent-Length: 0\r\n\r\n");
@@ -397,20 +392,20 @@ Deno.test("errors: a proxy that refuses", async () => {
   });
   using conn = new HTTPConnection("127.0.0.1", proxy.port);
   conn.set_tunnel("example.com", 80);
-  const error = await assertRejects(() => get(conn), TunnelError);
+  const error = await assertRejects(() => getText(conn), TunnelError);
   assertEquals(detailsOf(error), unsent("connect"));
   await proxy.idle();
 });
 
-Deno.test("errors: a proxy that closes", async () => {
+Deno.test("request() throws RemoteDisconnected with facts when the proxy closes", async () => {
   await using proxy = await startRaw(async (peer) => void await peer.readHead());
   using conn = new HTTPConnection("127.0.0.1", proxy.port);
   conn.set_tunnel("example.com", 80);
-  const error = await assertRejects(() => get(conn), RemoteDisconnected);
+  const error = await assertRejects(() => getText(conn), RemoteDisconnected);
   assertEquals(detailsOf(error), unsent("connect"));
 });
 
-Deno.test("errors: a handshake through a tunnel that fails", async () => {
+Deno.test("request() throws with facts when a handshake through a tunnel fails", async () => {
   await using proxy = await startRaw(async (peer) => {
     await peer.readHead();
     await peer.send("HTTP/1.1 200 OK\r\n\r\n");
@@ -418,13 +413,13 @@ Deno.test("errors: a handshake through a tunnel that fails", async () => {
   });
   using conn = new HTTPSConnection("127.0.0.1", proxy.port, { context: { caCerts: [CA] } });
   conn.set_tunnel("localhost", 443);
-  const error = await assertRejects(() => get(conn));
+  const error = await assertRejects(() => getText(conn));
   assertEquals(detailsOf(error), unsent("tls"));
 });
 
 // Sending
 
-Deno.test("errors: a reset while the request goes out", async () => {
+Deno.test("request() throws with facts when the server resets while the body goes out", async () => {
   await using server = await startRaw(async (peer) => {
     await peer.readHead();
     await peer.readBytes(1000);
@@ -446,7 +441,7 @@ Deno.test("errors: a reset while the request goes out", async () => {
   });
 });
 
-Deno.test("errors: a reset after an interim response, while the request goes out", async () => {
+Deno.test("request() throws with facts when the server resets after an interim response", async () => {
   const seen = Promise.withResolvers<void>();
   await using server = await startRaw(async (peer) => {
     await peer.readHead();
@@ -470,7 +465,7 @@ class Treacherous extends FakeTransport {
   }
 }
 
-Deno.test("errors: a write that failed may have reached the server", async () => {
+Deno.test("request() says that a request whose write failed may have arrived", async () => {
   const transport = new Treacherous();
   using conn = new HTTPConnection("example.com", over(transport));
   const error = await assertRejects(() => conn.request("POST", "/", "body"));
@@ -479,23 +474,23 @@ Deno.test("errors: a write that failed may have reached the server", async () =>
   assertEquals({ phase, retrySafe }, { phase: "send", retrySafe: "idempotent-only" });
 });
 
-Deno.test("errors: a write that was cut short by an abort may have reached the server", async () => {
+Deno.test("request() says that a request whose write was aborted may have arrived", async () => {
   class Endless extends FakeTransport {
     override write(p: Uint8Array): Promise<number> {
       super.write(p);
-      return new Promise(() => {});
+      return never();
     }
   }
   using conn = new HTTPConnection("example.com", over(new Endless()));
   const controller = new AbortController();
   const sent = conn.request("POST", "/", "body", {}, { signal: controller.signal });
   const rejected = assertRejects(() => sent, DOMException);
-  await new Promise((resolve) => setTimeout(resolve, 0));
+  await turns();
   controller.abort();
   assertEquals(detailsOf(await rejected).retrySafe, "idempotent-only");
 });
 
-Deno.test("errors: send() tells as much", async () => {
+Deno.test("send() throws the transport's error with facts", async () => {
   let broken = false;
   const reason = new Deno.errors.BrokenPipe("mine");
   class Breaking extends FakeTransport {
@@ -514,7 +509,7 @@ Deno.test("errors: send() tells as much", async () => {
   assert(requestBytesSent > 0);
 });
 
-Deno.test("errors: the transport's own, while a body is read", async () => {
+Deno.test("read() throws the transport's error with facts", async () => {
   const reason = new RangeError("mine");
   class Breaking extends FakeTransport {
     override read(p: Uint8Array): Promise<number | null> {
@@ -530,7 +525,7 @@ Deno.test("errors: the transport's own, while a body is read", async () => {
   assertEquals({ phase, retrySafe }, { phase: "body", retrySafe: "no" });
 });
 
-Deno.test("errors: a reset while a body is read", async () => {
+Deno.test("read() throws ConnectionReset with facts when the server resets", async () => {
   const got = Promise.withResolvers<void>();
   await using server = await startRaw(async (peer) => {
     await peer.readHead();
@@ -548,24 +543,18 @@ Deno.test("errors: a reset while a body is read", async () => {
   assertEquals(detailsOf(error).retrySafe, "no");
 });
 
-Deno.test("errors: a frozen error passes as it is", async () => {
+Deno.test("request() throws a frozen error as it is", async () => {
   const reason = Object.freeze(new RangeError("mine"));
   using conn = new HTTPConnection("example.com", { transport: () => Promise.reject(reason) });
-  assertStrictEquals(await assertRejects(() => get(conn)), reason);
+  assertStrictEquals(await assertRejects(() => getText(conn)), reason);
 });
 
-Deno.test("errors: what is no Error passes as it is", async () => {
+Deno.test("request() throws a reason that is not an Error as it is", async () => {
   using conn = new HTTPConnection("example.com", { transport: () => Promise.reject("mine") });
-  let reason: unknown;
-  try {
-    await get(conn);
-  } catch (error) {
-    reason = error;
-  }
-  assertEquals(reason, "mine");
+  assertEquals(await thrown(getText(conn)), "mine");
 });
 
-Deno.test("errors: those of a stream are the same", async () => {
+Deno.test("Response.text() throws IncompleteRead with facts when it reads a response", async () => {
   const transport = new FakeTransport([ok("hello").slice(0, -1)], { ended: true });
   using conn = new HTTPConnection("example.com", over(transport));
   await conn.request("GET", "/");
@@ -575,7 +564,7 @@ Deno.test("errors: those of a stream are the same", async () => {
   assertEquals(detailsOf(error).phase, "body");
 });
 
-Deno.test("errors: what a bad argument throws says nothing of an exchange", async () => {
+Deno.test("request() throws a TypeError without facts when an argument is bad", async () => {
   using conn = new HTTPConnection("example.com", over(new FakeTransport()));
   const error = await assertRejects(() => conn.request("GE T", "/"), TypeError);
   assertEquals((error as ExchangeDetails).phase, undefined);
@@ -583,17 +572,17 @@ Deno.test("errors: what a bad argument throws says nothing of an exchange", asyn
 
 // One error for two requests must not be told about both.
 
-Deno.test("errors: one that comes from one's own source is told of the last exchange", async () => {
+Deno.test("request() tells the facts of the last exchange when a source throws the same error again", async () => {
   const reason = new RangeError("mine");
   const body = () => ({
     [Symbol.iterator](): Iterator<string> {
       throw reason;
     },
   });
-  const first = new FakeTransport([], { answers: [ok()] });
-  const second = new FakeTransport([], { answers: [ok()] });
+  const first = answering(ok());
+  const second = answering(ok());
   using conn = new HTTPConnection("example.com", over(first, second));
-  await get(conn);
+  await getText(conn);
   await assertRejects(() => conn.request("POST", "/", body()), RangeError);
   assertEquals(detailsOf(reason).connectionReused, true);
   await assertRejects(() => conn.request("POST", "/", body()), RangeError);
