@@ -23,27 +23,15 @@ import {
   type RequestOptions,
   type TLSContext,
 } from "../../mod.ts";
+import { getText } from "../helpers/exchanges.ts";
 import { FakeTransport, ok, over } from "../helpers/fake_transport.ts";
+import { soon, turns } from "../helpers/waiting.ts";
 import { bytes, startRaw } from "../servers/raw.ts";
 import { startRawTls } from "../servers/raw_tls.ts";
 import { CA, CLIENT } from "../tls/mod.ts";
 
 const CONTINUE = "HTTP/1.1 100 Continue\r\n\r\n";
 const FIELDS = "Host: example.com\r\nAccept-Encoding: identity\r\n";
-
-/** Fails a test that would wait for ever. */
-async function soon<T>(promise: Promise<T>): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error("Waited in vain")), 1000);
-  });
-  return await Promise.race([promise, late]).finally(() => clearTimeout(timer));
-}
-
-/** Lets everything happen that is ready to happen. */
-async function settled(): Promise<void> {
-  for (let i = 0; i < 5; i++) await new Promise((resolve) => setTimeout(resolve, 0));
-}
 
 /** A connection to a server in memory that is silent, and a request that expects a 100. */
 function expecting(
@@ -60,10 +48,10 @@ function expecting(
 
 // On the wire
 
-Deno.test("expect: the head goes out alone, with the field; the body after 100", async () => {
+Deno.test("request() sends the head with Expect alone, and the body after 100", async () => {
   const { conn, fake, sent } = expecting();
   using _ = conn;
-  await settled();
+  await turns(5);
   assertEquals(fake.writes, [
     `POST / HTTP/1.1\r\n${FIELDS}Content-Length: 4\r\nExpect: 100-continue\r\n\r\n`,
   ]);
@@ -74,10 +62,10 @@ Deno.test("expect: the head goes out alone, with the field; the body after 100",
   assertEquals(await (await conn.getresponse()).text(), "ok");
 });
 
-Deno.test("expect: a chunked body", async () => {
+Deno.test("request() sends a chunked body after 100", async () => {
   const { conn, fake, sent } = expecting(["one", "two"]);
   using _ = conn;
-  await settled();
+  await turns(5);
   assertEquals(fake.writes.length, 1);
   assertStringIncludes(fake.writes[0], "Transfer-Encoding: chunked\r\nExpect: 100-continue\r\n");
   fake.arrive(CONTINUE);
@@ -85,7 +73,7 @@ Deno.test("expect: a chunked body", async () => {
   assertEquals(fake.writes.slice(1).join(""), "3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n");
 });
 
-Deno.test("expect: a large body", async () => {
+Deno.test("request() sends a large body after 100", async () => {
   await using server = await startRaw(async (peer) => {
     await peer.readHead();
     await peer.send(CONTINUE);
@@ -97,47 +85,47 @@ Deno.test("expect: a large body", async () => {
   assertEquals(await (await conn.getresponse()).text(), "ok");
 });
 
-Deno.test("expect: without a body there is nothing to wait for", async () => {
+Deno.test("request() does not wait for 100 when there is no body", async () => {
   const { conn, fake, sent } = expecting(null);
   using _ = conn;
   await soon(sent);
   assertEquals(fake.writes.join("").includes("Expect"), false);
 });
 
-Deno.test("expect: a field of the user's is sent once", async () => {
+Deno.test("request() sends Expect once when the caller gives the field, too", async () => {
   const fake = new FakeTransport();
   using conn = new HTTPConnection("example.com", over(fake));
   const sent = conn.request("POST", "/", "body", { expect: "100-continue" }, {
     expect_continue: true,
   });
   sent.catch(() => {});
-  await settled();
+  await turns(5);
   assertEquals(fake.writes.join("").match(/expect: /gi), ["expect: "]);
   fake.arrive(CONTINUE);
   await soon(sent);
 });
 
-Deno.test("expect: a field of the user's without the option does not wait", async () => {
+Deno.test("request() does not wait for 100 when there is the field but not the option", async () => {
   const fake = new FakeTransport();
   using conn = new HTTPConnection("example.com", over(fake));
   await soon(conn.request("POST", "/", "body", { Expect: "100-continue" }));
   assert(fake.writes.join("").endsWith("\r\n\r\nbody"));
 });
 
-Deno.test("expect: by endheaders(), which sends the field, too", async () => {
+Deno.test("endheaders() sends Expect and waits for 100", async () => {
   const fake = new FakeTransport();
   using conn = new HTTPConnection("example.com", over(fake));
   conn.putrequest("POST", "/");
   conn.putheader("Content-Length", 4);
   const sent = conn.endheaders("body", { expect_continue: true });
   sent.catch(() => {});
-  await settled();
+  await turns(5);
   assertStringIncludes(fake.writes.join(""), "\r\nExpect: 100-continue\r\n");
   fake.arrive(CONTINUE);
   await soon(sent);
 });
 
-Deno.test("expect: the 100 is shown", async () => {
+Deno.test("onInformational is called for the 100", async () => {
   const shown: number[] = [];
   const { conn, fake, sent } = expecting("body", { expect_continue: true }, {
     onInformational: (status) => shown.push(status),
@@ -148,18 +136,18 @@ Deno.test("expect: the 100 is shown", async () => {
   assertEquals(shown, [100]);
 });
 
-Deno.test("expect: other interim responses do not open the way", async () => {
+Deno.test("request() goes on waiting after interim responses other than 100", async () => {
   const { conn, fake, sent } = expecting();
   using _ = conn;
   fake.arrive("HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\n");
-  await settled();
+  await turns(5);
   assertEquals(fake.writes.length, 1);
   fake.arrive(CONTINUE);
   await soon(sent);
   assertEquals(fake.writes.slice(1), ["body"]);
 });
 
-Deno.test("expect: a 100 that comes byte by byte", async () => {
+Deno.test("request() sends the body when the 100 comes byte by byte", async () => {
   const { conn, fake, sent } = expecting();
   using _ = conn;
   for (const byte of CONTINUE) fake.arrive(byte);
@@ -167,7 +155,7 @@ Deno.test("expect: a 100 that comes byte by byte", async () => {
   assertEquals(fake.writes.slice(1), ["body"]);
 });
 
-Deno.test("expect: two 100s", async () => {
+Deno.test("getresponse() skips a second 100", async () => {
   const { conn, fake, sent } = expecting();
   using _ = conn;
   fake.arrive(CONTINUE + CONTINUE);
@@ -176,7 +164,7 @@ Deno.test("expect: two 100s", async () => {
   assertEquals(await (await conn.getresponse()).text(), "ok");
 });
 
-Deno.test("expect: after 100 and the answer the connection is used again", async () => {
+Deno.test("request() uses the connection again after 100 and the answer", async () => {
   await using server = await startRaw(async (peer) => {
     for (let i = 0; i < 3; i++) {
       await peer.readHead();
@@ -258,13 +246,13 @@ const SOURCES: [string, () => Asked][] = [
 
 for (const [name, make] of SOURCES) {
   for (const status of ["401 Unauthorized", "413 Content Too Large", "417 Expectation Failed"]) {
-    Deno.test(`expect: ${name} is not read where the answer is ${status}`, async () => {
+    Deno.test(`request() does not read ${name} when the answer is ${status}`, async () => {
       const { body, asked } = make();
       const fake = new FakeTransport();
       using conn = new HTTPConnection("example.com", over(fake));
       const sent = conn.request("POST", "/", body, {}, { expect_continue: true });
       sent.catch(() => {});
-      await settled();
+      await turns(5);
       fake.arrive(`HTTP/1.1 ${status}\r\nContent-Length: 2\r\n\r\nno`);
       await soon(sent);
       const response = await conn.getresponse();
@@ -276,7 +264,7 @@ for (const [name, make] of SOURCES) {
   }
 }
 
-Deno.test("expect: bytes are not sent where the answer is final", async () => {
+Deno.test("request() does not send bytes when the answer is final", async () => {
   const { conn, fake, sent } = expecting();
   using _ = conn;
   fake.arrive(ok());
@@ -285,7 +273,7 @@ Deno.test("expect: bytes are not sent where the answer is final", async () => {
   assertEquals(fake.writes.length, 1);
 });
 
-Deno.test("expect: after a final answer without the body the connection is not used again", async () => {
+Deno.test("request() makes a new connection when the body of the last one was not sent", async () => {
   await using server = await startRaw(async (peer) => {
     await peer.readHead();
     await peer.send(peer.index === 0 ? "HTTP/1.1 417 No\r\nContent-Length: 0\r\n\r\n" : ok());
@@ -295,12 +283,11 @@ Deno.test("expect: after a final answer without the body the connection is not u
   await soon(conn.request("POST", "/", "body", {}, { expect_continue: true }));
   const response = await conn.getresponse();
   assertEquals([response.status, await response.text()], [417, ""]);
-  await conn.request("GET", "/");
-  assertEquals(await (await conn.getresponse()).text(), "ok");
+  assertEquals(await getText(conn), "ok");
   assertEquals(server.peers[0].text.endsWith("\r\n\r\n"), true);
 });
 
-Deno.test("expect: 100, and then a final answer while the body goes out", async () => {
+Deno.test("request() stops the body when 100 and then a final answer come", async () => {
   let given = 0;
   async function* body() {
     for (;;) {
@@ -323,7 +310,7 @@ Deno.test("expect: 100, and then a final answer while the body goes out", async 
   assert(given > 0);
 });
 
-Deno.test("expect: 101 is final: the body is not sent", async () => {
+Deno.test("request() does not send the body when the answer is 101", async () => {
   const { conn, fake, sent } = expecting();
   using _ = conn;
   fake.arrive("HTTP/1.1 101 Switching Protocols\r\n\r\nnew");
@@ -335,7 +322,7 @@ Deno.test("expect: 101 is final: the body is not sent", async () => {
 
 // No answer
 
-Deno.test("expect: after the seconds the body goes out", async () => {
+Deno.test("request() sends the body when the seconds have passed", async () => {
   const { conn, fake, sent } = expecting("body", { expect_continue: 0.02 });
   using _ = conn;
   await soon(sent);
@@ -344,7 +331,7 @@ Deno.test("expect: after the seconds the body goes out", async () => {
   assertEquals(await (await conn.getresponse()).text(), "ok");
 });
 
-Deno.test("expect: a 100 before the seconds have passed sends the body at once", async () => {
+Deno.test("request() sends the body at once when the 100 comes before the seconds have passed", async () => {
   const { conn, fake, sent } = expecting("body", { expect_continue: 1000 });
   using _ = conn;
   fake.arrive(CONTINUE);
@@ -352,15 +339,15 @@ Deno.test("expect: a 100 before the seconds have passed sends the body at once",
   assertEquals(fake.writes.slice(1), ["body"]);
 });
 
-Deno.test("expect: more seconds than a timer can take do not pass at once", async () => {
+Deno.test("request() waits when the seconds are more than a timer can take", async () => {
   const { conn, fake } = expecting("body", { expect_continue: 1e9 });
   using _ = conn;
-  await settled();
+  await turns(5);
   assertEquals(fake.writes.length, 1);
 });
 
 for (const seconds of [-1, NaN, "1"]) {
-  Deno.test(`expect: ${JSON.stringify(seconds)} (${typeof seconds}) seconds are refused`, async () => {
+  Deno.test(`request() throws a TypeError when expect_continue is ${JSON.stringify(seconds)} (${typeof seconds})`, async () => {
     const { conn, fake, sent } = expecting("body", { expect_continue: seconds as number });
     using _ = conn;
     await assertRejects(() => soon(sent), TypeError);
@@ -371,7 +358,7 @@ for (const seconds of [-1, NaN, "1"]) {
 for (const resettable of [false, true]) {
   const how = resettable ? "resets" : "closes";
   for (const expect_continue of [true, 0.02]) {
-    Deno.test(`expect: ${expect_continue}: a server that ${how} in place of an answer`, async () => {
+    Deno.test(`getresponse() throws ConnectionReset when the server ${how} in place of 100 (${expect_continue})`, async () => {
       await using server = await startRaw(async (peer) => {
         await peer.readHead();
         if (peer.index > 0) await peer.send(ok());
@@ -384,16 +371,15 @@ for (const resettable of [false, true]) {
       }, Deno.errors.ConnectionReset);
       assertEquals((error as ExchangeDetails).retrySafe, "idempotent-only");
       // The connection is usable.
-      await soon(conn.request("GET", "/"));
-      assertEquals(await (await conn.getresponse()).text(), "ok");
+      assertEquals(await soon(getText(conn)), "ok");
     });
   }
 }
 
-Deno.test("expect: the end in place of an answer is a RemoteDisconnected", async () => {
+Deno.test("getresponse() throws RemoteDisconnected when the end comes in place of 100", async () => {
   const { conn, fake, sent } = expecting();
   using _ = conn;
-  await settled();
+  await turns(5);
   fake.end();
   await assertRejects(async () => {
     await soon(sent);
@@ -401,7 +387,7 @@ Deno.test("expect: the end in place of an answer is a RemoteDisconnected", async
   }, RemoteDisconnected);
 });
 
-Deno.test("expect: a malformed answer is thrown by request(), and nothing more is sent", async () => {
+Deno.test("request() throws BadStatusLine and sends nothing more when the answer is malformed", async () => {
   const { conn, fake, sent } = expecting();
   using _ = conn;
   fake.arrive("NONSENSE\r\n\r\n");
@@ -409,7 +395,7 @@ Deno.test("expect: a malformed answer is thrown by request(), and nothing more i
   assertEquals([fake.writes.length, fake.closes], [1, 1]);
 });
 
-Deno.test("expect: close() meanwhile ends the wait, and the body is not opened", async () => {
+Deno.test("close() ends the wait for 100, and the body is not opened", async () => {
   let opened = 0;
   const body = {
     *[Symbol.iterator]() {
@@ -418,13 +404,13 @@ Deno.test("expect: close() meanwhile ends the wait, and the body is not opened",
     },
   };
   const { conn, fake, sent } = expecting(body);
-  await settled();
+  await turns(5);
   conn.close();
-  await assertRejects(() => soon(sent));
+  await assertRejects(() => soon(sent), Deno.errors.Interrupted);
   assertEquals([opened, fake.closes], [0, 1]);
 });
 
-Deno.test("expect: what onInformational throws for the 100 ends the exchange", async () => {
+Deno.test("request() throws what onInformational throws for the 100", async () => {
   const reason = new RangeError("mine");
   const { conn, fake, sent } = expecting("body", { expect_continue: true }, {
     onInformational() {
@@ -445,7 +431,7 @@ for (
     ["node:tls", { caCerts: [CA], ...CLIENT }],
   ] satisfies [string, TLSContext][]
 ) {
-  Deno.test(`expect: over ${kind}`, async () => {
+  Deno.test(`request() waits for 100, or for a final answer (${kind})`, async () => {
     await using server = await startRawTls(async (peer) => {
       await peer.readHead();
       await peer.send(CONTINUE);
@@ -465,7 +451,7 @@ for (
   });
 }
 
-Deno.test("expect: behind an unread response it is refused, and nothing is sent", async () => {
+Deno.test("request() throws CannotSendRequest when it expects 100 behind an unread response", async () => {
   await using server = await startRaw(async (peer) => {
     await peer.readRequest();
     await peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
