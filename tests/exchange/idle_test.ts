@@ -12,8 +12,10 @@ import {
   NotConnected,
   RemoteDisconnected,
 } from "../../mod.ts";
-import { FakeTransport, ok, over } from "../helpers/fake_transport.ts";
-import { Child, until } from "../servers/child.ts";
+import { postText } from "../helpers/exchanges.ts";
+import { answering, ok, over } from "../helpers/fake_transport.ts";
+import { soon, turns } from "../helpers/waiting.ts";
+import { Child, delay, until } from "../servers/child.ts";
 import { type Peer, type RawServer, startRaw } from "../servers/raw.ts";
 import { startRawTls } from "../servers/raw_tls.ts";
 import { CA, CLIENT } from "../tls/mod.ts";
@@ -90,34 +92,20 @@ const EVENTS: [string, Script][] = [
   ["a single byte", (peer) => peer.send("x")],
 ];
 
-/** Fails a test that would wait for ever. */
-async function soon<T>(promise: Promise<T>): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error("Waited in vain")), 1000);
-  });
-  return await Promise.race([promise, late]).finally(() => clearTimeout(timer));
-}
-
-async function exchange(conn: HTTPConnection, target: string): Promise<string> {
-  await conn.request("POST", target, "body");
-  return await (await conn.getresponse()).text();
-}
-
 function post(conn: HTTPConnection, target: string): Promise<string> {
-  return soon(exchange(conn, target));
+  return soon(postText(conn, "body", target));
 }
 
 /** Lets the system and the event loop tell of what a peer has sent. */
 async function told(way: Way): Promise<void> {
   // Deno's TLS servers leave Nagle's algorithm on: what they send unasked may take 40 ms to leave.
-  const ms = way.start === startRawTls ? 20 : 1;
-  for (let i = 0; i < 3; i++) await new Promise((resolve) => setTimeout(resolve, ms));
+  await delay(way.start === startRawTls ? 200 : 5);
+  await turns(2);
 }
 
 for (const way of WAYS) {
   for (const [name, act] of EVENTS) {
-    Deno.test(`idle: ${name} on an idle connection, by ${way.name}`, async () => {
+    Deno.test(`request() makes a new connection after ${name} on an idle one (${way.name})`, async () => {
       const done = Promise.withResolvers<void>();
       await using server = await way.start(async (peer) => {
         await peer.readRequest();
@@ -135,7 +123,7 @@ for (const way of WAYS) {
       assertEquals(server.peers.map(({ heads }) => heads.length), [1, 1]);
     });
 
-    Deno.test(`idle: ${name} before the first request, by ${way.name}`, async () => {
+    Deno.test(`request() makes a new connection after ${name} before the first request (${way.name})`, async () => {
       const done = Promise.withResolvers<void>();
       await using server = await way.start(async (peer) => {
         if (peer.index === 0) {
@@ -159,7 +147,7 @@ for (const way of WAYS) {
 }
 
 for (const way of [TCP, NODE, OWN]) {
-  Deno.test(`idle: a reset of an idle connection, by ${way.name}`, async () => {
+  Deno.test(`request() makes a new connection after a reset of an idle one (${way.name})`, async () => {
     const done = Promise.withResolvers<void>();
     await using server = await startRaw(async (peer) => {
       await peer.readRequest();
@@ -177,7 +165,7 @@ for (const way of [TCP, NODE, OWN]) {
   });
 }
 
-Deno.test("idle: an unsolicited response through a tunnel, before the first request", async () => {
+Deno.test("request() does not take an unsolicited response through a tunnel for its answer", async () => {
   await using proxy = await startRaw(async (peer) => {
     await peer.readHead();
     await peer.send("HTTP/1.1 200 OK\r\n\r\n" + (peer.index === 0 ? ok("evil") : ""));
@@ -197,26 +185,26 @@ Deno.test("idle: an unsolicited response through a tunnel, before the first requ
   assertEquals(text, "ok");
 });
 
-Deno.test("idle: bytes behind a response, in one segment with it", async () => {
-  const first = new FakeTransport([], { answers: [ok() + ok("evil")] });
-  const second = new FakeTransport([], { answers: [ok("good")] });
+Deno.test("request() makes a new connection when bytes came behind the response", async () => {
+  const first = answering(ok() + ok("evil"));
+  const second = answering(ok("good"));
   using conn = new HTTPConnection("example.com", over(first, second));
   assertEquals(await post(conn, "/1"), "ok");
   assertEquals(await post(conn, "/2"), "good");
   assertEquals([first.writes.length, first.closes], [1, 1]);
 });
 
-Deno.test("idle: an interim response on an idle connection retires it, too", async () => {
-  const first = new FakeTransport([], { answers: [ok()] });
-  const second = new FakeTransport([], { answers: [ok("good")] });
+Deno.test("request() makes a new connection after an interim response on an idle one", async () => {
+  const first = answering(ok());
+  const second = answering(ok("good"));
   using conn = new HTTPConnection("example.com", over(first, second));
   assertEquals(await post(conn, "/1"), "ok");
   first.arrive("HTTP/1.1 102 Processing\r\n\r\n");
   assertEquals(await post(conn, "/2"), "good");
 });
 
-Deno.test("idle: without auto_open there is no new connection, and nothing is sent", async () => {
-  const fake = new FakeTransport([], { answers: [ok()] });
+Deno.test("request() throws NotConnected when the idle connection has ended and auto_open is off", async () => {
+  const fake = answering(ok());
   using conn = new HTTPConnection("example.com", over(fake));
   assertEquals(await post(conn, "/1"), "ok");
   conn.auto_open = false;
@@ -225,7 +213,7 @@ Deno.test("idle: without auto_open there is no new connection, and nothing is se
   assertEquals(fake.writes.length, 1);
 });
 
-Deno.test("idle: a silent connection serves on, and what was read to see that is not lost", async () => {
+Deno.test("request() uses a silent connection again, and loses no byte", async () => {
   await using server = await startRaw(async (peer) => {
     for (;;) {
       await peer.readRequest();
@@ -237,7 +225,7 @@ Deno.test("idle: a silent connection serves on, and what was read to see that is
   assertEquals(server.accepted, 1);
 });
 
-Deno.test("idle: a connection that is idle has no deadline", async () => {
+Deno.test("request() works when a connection was idle for longer than its deadlines", async () => {
   await using server = await startRaw(async (peer) => {
     for (;;) {
       await peer.readRequest();
@@ -245,11 +233,11 @@ Deno.test("idle: a connection that is idle has no deadline", async () => {
     }
   });
   using conn = new HTTPConnection("127.0.0.1", server.port, {
-    timeout: 0.03,
-    deadlines: { head: 0.03, bodyIdle: 0.03, total: 0.03 },
+    timeout: 0.25,
+    deadlines: { head: 0.25, bodyIdle: 0.25, total: 0.25 },
   });
   assertEquals(await post(conn, "/1"), "ok");
-  await new Promise((resolve) => setTimeout(resolve, 60));
+  await delay(300);
   assertEquals(await post(conn, "/2"), "ok");
   assertEquals(server.accepted, 1);
 });
@@ -257,7 +245,7 @@ Deno.test("idle: a connection that is idle has no deadline", async () => {
 // Nothing is sent twice
 
 for (const way of WAYS) {
-  Deno.test(`idle: a POST that a dying connection has taken is sent once, by ${way.name}`, async () => {
+  Deno.test(`request() sends a POST once when the connection dies with it (${way.name})`, async () => {
     await using server = await way.start(async (peer) => {
       await peer.readRequest();
       await peer.send(ok());
@@ -276,7 +264,7 @@ for (const way of WAYS) {
   });
 }
 
-Deno.test("idle: a GET that a dying connection has taken is sent once, too", async () => {
+Deno.test("request() sends a GET once when the connection dies with it", async () => {
   await using server = await startRaw(async (peer) => {
     await peer.readRequest();
     await peer.send(ok());
@@ -291,7 +279,7 @@ Deno.test("idle: a GET that a dying connection has taken is sent once, too", asy
   assertEquals(server.accepted, 1);
 });
 
-Deno.test("idle: after that the next request has a new connection", async () => {
+Deno.test("request() makes a new connection after one that died with a request", async () => {
   await using server = await startRaw(async (peer) => {
     await peer.readRequest();
     await peer.send(ok());
@@ -304,9 +292,9 @@ Deno.test("idle: after that the next request has a new connection", async () => 
   assertEquals(server.accepted, 2);
 });
 
-Deno.test("idle: a body that can be read once is not opened for a connection that is dead", async () => {
-  const first = new FakeTransport([], { answers: [ok()] });
-  const second = new FakeTransport([], { answers: [ok("good")] });
+Deno.test("request() does not open its body for a connection that is dead", async () => {
+  const first = answering(ok());
+  const second = answering(ok("good"));
   using conn = new HTTPConnection("example.com", over(first, second));
   assertEquals(await post(conn, "/1"), "ok");
   first.end();
@@ -391,7 +379,7 @@ const PROCESSES: [string, (server: RawServer) => string, ((s: Script) => Promise
 ];
 
 for (const [name, program, start = (script: Script) => startRaw(script)] of PROCESSES) {
-  Deno.test(`idle: no process is kept alive, by ${name}`, async () => {
+  Deno.test(`HTTPConnection does not keep a process alive when it is idle (${name})`, async () => {
     await using server = await start(async (peer) => {
       await peer.readHead();
       await peer.send(ok());
