@@ -18,40 +18,17 @@ import {
   HTTPSConnection,
   type HTTPSConnectionOptions,
 } from "../../mod.ts";
-import { FakeTransport, ok, over } from "../helpers/fake_transport.ts";
+import { endless } from "../helpers/bodies.ts";
+import { getText } from "../helpers/exchanges.ts";
+import { answering, FakeTransport, ok, over } from "../helpers/fake_transport.ts";
+import { soon, thrown } from "../helpers/waiting.ts";
 import { type Peer, startRaw } from "../servers/raw.ts";
 import { CA, CLIENT } from "../tls/mod.ts";
 
 const HEAD = "HTTP/1.1 200 OK\r\nContent-Length: 400\r\n\r\n";
 
-/** Fails a test that would wait for ever. */
-async function soon<T>(promise: Promise<T>): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error("Waited in vain")), 1000);
-  });
-  return await Promise.race([promise, late]).finally(() => clearTimeout(timer));
-}
-
-/** What is thrown, be it an `Error` or not. */
-async function thrown(promise: Promise<unknown>): Promise<unknown> {
-  let result: unknown;
-  try {
-    result = await soon(promise);
-  } catch (reason) {
-    return reason;
-  }
-  throw new Error(`Nothing was thrown, but got ${String(result)}`);
-}
-
-async function get(conn: HTTPConnection, signal?: AbortSignal): Promise<string> {
-  await conn.request("GET", "/", null, {}, { signal });
-  return await (await conn.getresponse()).text();
-}
-
-function* endless(): Generator<Uint8Array> {
-  const piece = new Uint8Array(65536);
-  for (let i = 0; i < 2000; i++) yield piece;
+async function getWith(conn: HTTPConnection, signal: AbortSignal): Promise<string> {
+  return await getText(conn, "/", { signal });
 }
 
 /** Where the first connection is held up, and the call that is aborted there. */
@@ -67,19 +44,19 @@ interface Case {
 
 const CASES: Case[] = [
   {
-    name: "while the request goes out",
+    name: "request() throws the signal's reason while an iterable goes out",
     script: () => Promise.resolve(),
     deaf: true,
     run: (conn, signal) => conn.request("POST", "/", endless(), {}, { signal }),
   },
   {
-    name: "while a large body of bytes goes out",
+    name: "request() throws the signal's reason while large bytes go out",
     script: () => Promise.resolve(),
     deaf: true,
     run: (conn, signal) => conn.request("POST", "/", new Uint8Array(1 << 24), {}, { signal }),
   },
   {
-    name: "given to endheaders(), while the body goes out",
+    name: "endheaders() throws its signal's reason while the body goes out",
     script: () => Promise.resolve(),
     deaf: true,
     run: (conn, signal) => {
@@ -89,7 +66,7 @@ const CASES: Case[] = [
     },
   },
   {
-    name: "given to endheaders(), while send() goes on",
+    name: "send() throws the reason of the signal that endheaders() was given",
     script: () => Promise.resolve(),
     deaf: true,
     run: async (conn, signal) => {
@@ -100,17 +77,17 @@ const CASES: Case[] = [
     },
   },
   {
-    name: "while a 100 is waited for",
+    name: "request() throws the signal's reason while it waits for 100",
     script: async (peer) => void await peer.readHead(),
     run: (conn, signal) => conn.request("POST", "/", "body", {}, { signal, expect_continue: true }),
   },
   {
-    name: "given to request(), while the head is waited for",
+    name: "getresponse() throws the reason of request()'s signal while it waits for the head",
     script: async (peer) => void await peer.readHead(),
-    run: get,
+    run: getWith,
   },
   {
-    name: "given to getresponse(), while the head is waited for",
+    name: "getresponse() throws the reason of its signal while it waits for the head",
     script: async (peer) => void await peer.readHead(),
     run: async (conn, signal) => {
       await conn.request("GET", "/");
@@ -118,23 +95,23 @@ const CASES: Case[] = [
     },
   },
   {
-    name: "within the head",
+    name: "getresponse() throws the signal's reason within the head",
     script: async (peer) => {
       await peer.readHead();
       await peer.send("HTTP/1.1 200 OK\r\nContent-");
     },
-    run: get,
+    run: getWith,
   },
   {
-    name: "given to request(), while the body is read",
+    name: "text() throws the reason of request()'s signal",
     script: async (peer) => {
       await peer.readHead();
       await peer.send(HEAD + "some");
     },
-    run: get,
+    run: getWith,
   },
   {
-    name: "given to getresponse(), while the body is read",
+    name: "read() throws the reason of getresponse()'s signal",
     script: async (peer) => {
       await peer.readHead();
       await peer.send(HEAD + "some");
@@ -145,7 +122,7 @@ const CASES: Case[] = [
     },
   },
   {
-    name: "while a line is read",
+    name: "readline() throws the signal's reason",
     script: async (peer) => {
       await peer.readHead();
       await peer.send(HEAD + "some");
@@ -156,7 +133,7 @@ const CASES: Case[] = [
     },
   },
   {
-    name: "while the body is piped",
+    name: "pipeTo() throws the signal's reason",
     script: async (peer) => {
       await peer.readHead();
       await peer.send(HEAD + "some");
@@ -167,7 +144,7 @@ const CASES: Case[] = [
     },
   },
   {
-    name: "while the body is iterated",
+    name: "for await throws the signal's reason",
     script: async (peer) => {
       await peer.readHead();
       await peer.send(HEAD + "some");
@@ -178,17 +155,17 @@ const CASES: Case[] = [
     },
   },
   {
-    name: "while trailers are read",
+    name: "text() throws the signal's reason within the trailers",
     script: async (peer) => {
       await peer.readHead();
       await peer.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA: b\r\n");
     },
-    run: get,
+    run: getWith,
   },
 ];
 
 for (const { name, script, run, deaf = false } of CASES) {
-  Deno.test(`signal: ${name}`, async () => {
+  Deno.test(`${name}`, async () => {
     const reached = Promise.withResolvers<void>();
     const aborted = Promise.withResolvers<void>();
     const closed = Promise.withResolvers<void>();
@@ -216,24 +193,24 @@ for (const { name, script, run, deaf = false } of CASES) {
       aborted.resolve();
     }
     await soon(closed.promise);
-    assertEquals(await get(conn), "ok");
+    assertEquals(await getText(conn), "ok");
     assertEquals(server.accepted, 2);
   });
 }
 
 // Before anything is sent
 
-Deno.test("signal: aborted before request(): nothing is opened, and the connection is usable", async () => {
-  const transport = new FakeTransport([], { answers: [ok()] });
+Deno.test("request() opens nothing and leaves the connection usable when its signal was aborted before", async () => {
+  const transport = answering(ok());
   using conn = new HTTPConnection("example.com", over(transport));
   const reason = Symbol("reason");
-  assertStrictEquals(await thrown(get(conn, AbortSignal.abort(reason))), reason);
+  assertStrictEquals(await thrown(getWith(conn, AbortSignal.abort(reason))), reason);
   assertEquals(transport.writes, []);
   assertEquals(conn.sock, null);
-  assertEquals(await get(conn), "ok");
+  assertEquals(await getText(conn), "ok");
 });
 
-Deno.test("signal: aborted before request(): the body is not touched", async () => {
+Deno.test("request() does not touch its body when its signal was aborted before", async () => {
   const transport = new FakeTransport();
   using conn = new HTTPConnection("example.com", over(transport));
   let opened = 0;
@@ -248,48 +225,48 @@ Deno.test("signal: aborted before request(): the body is not touched", async () 
   assertEquals(opened, 0);
 });
 
-Deno.test("signal: aborted before endheaders(): nothing is sent, and the connection is usable", async () => {
-  const transport = new FakeTransport([], { answers: [ok()] });
+Deno.test("endheaders() sends nothing when its signal was aborted before", async () => {
+  const transport = answering(ok());
   using conn = new HTTPConnection("example.com", over(transport));
   conn.putrequest("GET", "/never");
   const signal = AbortSignal.abort("why");
   assertStrictEquals(await thrown(conn.endheaders(null, { signal })), "why");
-  assertEquals(await get(conn), "ok");
+  assertEquals(await getText(conn), "ok");
   assertEquals(transport.writes.length, 1);
 });
 
-Deno.test("signal: aborted before request() on an idle connection leaves it as it is", async () => {
-  const transport = new FakeTransport([], { answers: [ok(), ok()] });
+Deno.test("request() leaves an idle connection as it is when its signal was aborted before", async () => {
+  const transport = answering(ok(), ok());
   using conn = new HTTPConnection("example.com", over(transport));
-  assertEquals(await get(conn), "ok");
-  assertStrictEquals(await thrown(get(conn, AbortSignal.abort("why"))), "why");
-  assertEquals(await get(conn), "ok");
+  assertEquals(await getText(conn), "ok");
+  assertStrictEquals(await thrown(getWith(conn, AbortSignal.abort("why"))), "why");
+  assertEquals(await getText(conn), "ok");
 });
 
-Deno.test("signal: aborted before getresponse(): closed, and the next request has a new connection", async () => {
-  const first = new FakeTransport([], { answers: [ok()] });
-  const second = new FakeTransport([], { answers: [ok("second")] });
+Deno.test("getresponse() closes the connection when its signal was aborted before", async () => {
+  const first = answering(ok());
+  const second = answering(ok("second"));
   using conn = new HTTPConnection("example.com", over(first, second));
   await conn.request("GET", "/");
   const signal = AbortSignal.abort("why");
   assertStrictEquals(await thrown(conn.getresponse({ signal })), "why");
   assertEquals(first.closes, 1);
-  assertEquals(await get(conn), "second");
+  assertEquals(await getText(conn), "second");
 });
 
-Deno.test("signal: aborted between request() and getresponse()", async () => {
+Deno.test("getresponse() throws the reason when request()'s signal was aborted before it", async () => {
   const first = new FakeTransport();
-  const second = new FakeTransport([], { answers: [ok("second")] });
+  const second = answering(ok("second"));
   using conn = new HTTPConnection("example.com", over(first, second));
   const controller = new AbortController();
   await conn.request("GET", "/", null, {}, { signal: controller.signal });
   controller.abort("why");
   assertEquals(first.closes, 1);
   assertStrictEquals(await thrown(conn.getresponse()), "why");
-  assertEquals(await get(conn), "second");
+  assertEquals(await getText(conn), "second");
 });
 
-Deno.test("signal: aborted between the head and the body", async () => {
+Deno.test("read() and readline() throw the reason when the signal was aborted after the head", async () => {
   const transport = new FakeTransport([HEAD + "some"]);
   using conn = new HTTPConnection("example.com", over(transport));
   const controller = new AbortController();
@@ -301,9 +278,9 @@ Deno.test("signal: aborted between the head and the body", async () => {
   assertStrictEquals(await thrown(response.readline()), "why");
 });
 
-Deno.test("signal: aborted between endheaders() and send(): nothing more is sent, on no connection", async () => {
+Deno.test("send() sends nothing when the signal was aborted after endheaders()", async () => {
   const first = new FakeTransport();
-  const second = new FakeTransport([], { answers: [ok("second")] });
+  const second = answering(ok("second"));
   using conn = new HTTPConnection("example.com", over(first, second));
   const controller = new AbortController();
   conn.putrequest("POST", "/");
@@ -316,11 +293,11 @@ Deno.test("signal: aborted between endheaders() and send(): nothing more is sent
 
 // While connecting
 
-Deno.test("signal: while own transport is opened; one that comes too late is closed", async () => {
+Deno.test("request() closes a transport that comes after its signal was aborted", async () => {
   const late = Promise.withResolvers<FakeTransport>();
   using conn = new HTTPConnection("example.com", { transport: () => late.promise });
   const controller = new AbortController();
-  const call = thrown(get(conn, controller.signal));
+  const call = thrown(getWith(conn, controller.signal));
   controller.abort("why");
   assertStrictEquals(await call, "why");
   const transport = new FakeTransport();
@@ -337,7 +314,7 @@ for (
   ] satisfies [string, HTTPConnectionOptions][]
 ) {
   Deno.test({
-    name: `signal: while ${kind} connects`,
+    name: `request() throws the signal's reason while it connects (${kind})`,
     ignore: Deno.build.os !== "linux",
     async fn() {
       // A listener whose queue is full: to connect to it takes for ever.
@@ -348,7 +325,7 @@ for (
       using conn = new HTTPConnection("127.0.0.1", port, options);
       const controller = new AbortController();
       const reason = new Error("why");
-      const call = thrown(get(conn, controller.signal));
+      const call = thrown(getWith(conn, controller.signal));
       await null;
       controller.abort(reason);
       try {
@@ -374,7 +351,7 @@ const TLS_KINDS: [string, (port: number) => HTTPSConnectionOptions][] = [
 ];
 
 for (const [kind, options] of TLS_KINDS) {
-  Deno.test(`signal: while hands are shaken, by ${kind}`, async () => {
+  Deno.test(`request() throws the signal's reason within the handshake (${kind})`, async () => {
     const hello = Promise.withResolvers<void>();
     await using server = await startRaw(async (peer) => {
       await peer.read();
@@ -384,7 +361,7 @@ for (const [kind, options] of TLS_KINDS) {
     using conn = new HTTPSConnection("localhost", server.port, options(server.port));
     const controller = new AbortController();
     const reason = new Error("why");
-    const call = thrown(get(conn, controller.signal));
+    const call = thrown(getWith(conn, controller.signal));
     await soon(hello.promise);
     controller.abort(reason);
     assertStrictEquals(await call, reason);
@@ -392,7 +369,7 @@ for (const [kind, options] of TLS_KINDS) {
   });
 }
 
-Deno.test("signal: while the proxy's answer to CONNECT is waited for", async () => {
+Deno.test("request() throws the signal's reason while the proxy does not answer CONNECT", async () => {
   const asked = Promise.withResolvers<void>();
   await using proxy = await startRaw(async (peer) => {
     await peer.readHead();
@@ -402,7 +379,7 @@ Deno.test("signal: while the proxy's answer to CONNECT is waited for", async () 
   using conn = new HTTPConnection("127.0.0.1", proxy.port);
   conn.set_tunnel("example.com", 80);
   const controller = new AbortController();
-  const call = thrown(get(conn, controller.signal));
+  const call = thrown(getWith(conn, controller.signal));
   await soon(asked.promise);
   controller.abort("why");
   assertStrictEquals(await call, "why");
@@ -411,42 +388,42 @@ Deno.test("signal: while the proxy's answer to CONNECT is waited for", async () 
 
 // Reasons
 
-Deno.test("signal: without a reason it is an AbortError", async () => {
+Deno.test("request() throws an AbortError when the signal is aborted without a reason", async () => {
   using conn = new HTTPConnection("example.com", over(new FakeTransport()));
   const controller = new AbortController();
-  const call = thrown(get(conn, controller.signal));
+  const call = thrown(getWith(conn, controller.signal));
   controller.abort();
   const error = await call;
   assertInstanceOf(error, DOMException);
   assertEquals(error.name, "AbortError");
 });
 
-Deno.test("signal: AbortSignal.timeout() is a TimeoutError", async () => {
+Deno.test("getresponse() throws a TimeoutError when the signal is AbortSignal.timeout()", async () => {
   using conn = new HTTPConnection("example.com", over(new FakeTransport()));
-  const error = await thrown(get(conn, AbortSignal.timeout(10)));
+  const error = await thrown(getWith(conn, AbortSignal.timeout(10)));
   assertInstanceOf(error, DOMException);
   assertEquals(error.name, "TimeoutError");
 });
 
-Deno.test("signal: AbortSignal.any() works", async () => {
+Deno.test("getresponse() throws the reason when the signal is AbortSignal.any()", async () => {
   using conn = new HTTPConnection("example.com", over(new FakeTransport()));
   const controller = new AbortController();
   const signal = AbortSignal.any([new AbortController().signal, controller.signal]);
-  const call = thrown(get(conn, signal));
+  const call = thrown(getWith(conn, signal));
   controller.abort("why");
   assertStrictEquals(await call, "why");
 });
 
-Deno.test("signal: a frozen error is thrown as it is", async () => {
+Deno.test("request() throws a frozen reason as it is", async () => {
   using conn = new HTTPConnection("example.com", over(new FakeTransport()));
   const controller = new AbortController();
   const reason = Object.freeze(new Error("why"));
-  const call = thrown(get(conn, controller.signal));
+  const call = thrown(getWith(conn, controller.signal));
   controller.abort(reason);
   assertStrictEquals(await call, reason);
 });
 
-Deno.test("signal: the error says the phase and what was sent", async () => {
+Deno.test("getresponse() throws the reason with facts", async () => {
   const transport = new FakeTransport();
   using conn = new HTTPConnection("example.com", over(transport));
   const controller = new AbortController();
@@ -468,27 +445,27 @@ Deno.test("signal: the error says the phase and what was sent", async () => {
 
 // What a signal leaves alone
 
-Deno.test("signal: aborted after the response's end, the connection serves on", async () => {
-  const transport = new FakeTransport([], { answers: [ok(), ok("second")] });
+Deno.test("request() works when the last signal was aborted after its response's end", async () => {
+  const transport = answering(ok(), ok("second"));
   using conn = new HTTPConnection("example.com", over(transport));
   const controller = new AbortController();
-  assertEquals(await get(conn, controller.signal), "ok");
+  assertEquals(await getWith(conn, controller.signal), "ok");
   controller.abort("late");
-  assertEquals(await get(conn), "second");
+  assertEquals(await getText(conn), "second");
 });
 
-Deno.test("signal: the signal of one request does not end the next one", async () => {
-  const transport = new FakeTransport([], { answers: [ok()] });
+Deno.test("getresponse() works when the signal of the request before is aborted", async () => {
+  const transport = answering(ok());
   using conn = new HTTPConnection("example.com", over(transport));
   const controller = new AbortController();
-  assertEquals(await get(conn, controller.signal), "ok");
+  assertEquals(await getWith(conn, controller.signal), "ok");
   await conn.request("GET", "/");
   controller.abort("late");
   transport.arrive(ok("second"));
   assertEquals(await (await conn.getresponse()).text(), "second");
 });
 
-Deno.test("signal: two of them, and either ends the exchange", async () => {
+Deno.test("getresponse() throws the reason of either signal when there are two", async () => {
   for (const which of [0, 1]) {
     using conn = new HTTPConnection("example.com", over(new FakeTransport()));
     const controllers = [new AbortController(), new AbortController()];
@@ -499,7 +476,7 @@ Deno.test("signal: two of them, and either ends the exchange", async () => {
   }
 });
 
-Deno.test("signal: of a request behind an unread response, after that response's end", async () => {
+Deno.test("getresponse() throws the reason when the response before was read meanwhile", async () => {
   const transport = new FakeTransport(["HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"]);
   using conn = new HTTPConnection("example.com", over(transport));
   await conn.request("GET", "/1");
@@ -513,7 +490,7 @@ Deno.test("signal: of a request behind an unread response, after that response's
   assertStrictEquals(await call, "why");
 });
 
-Deno.test("signal: of a response that is unread ends the request behind it, too", async () => {
+Deno.test("read() throws the reason when a request is out behind the response", async () => {
   const transport = new FakeTransport([HEAD]);
   using conn = new HTTPConnection("example.com", over(transport));
   const controller = new AbortController();
@@ -525,18 +502,18 @@ Deno.test("signal: of a response that is unread ends the request behind it, too"
   assert(transport.closed);
 });
 
-Deno.test("signal: aborted from within onInformational", async () => {
+Deno.test("request() throws the reason when onInformational aborts the signal", async () => {
   const controller = new AbortController();
   const transport = new FakeTransport(["HTTP/1.1 103 Early Hints\r\n\r\n" + ok()]);
   using conn = new HTTPConnection("example.com", {
     ...over(transport),
     onInformational: () => controller.abort("why"),
   });
-  assertStrictEquals(await thrown(get(conn, controller.signal)), "why");
+  assertStrictEquals(await thrown(getWith(conn, controller.signal)), "why");
   assertEquals(transport.closes, 1);
 });
 
-Deno.test("signal: aborted from within the body's source, which is told to stop", async () => {
+Deno.test("request() throws the reason when its source aborts the signal, and ends the source", async () => {
   const controller = new AbortController();
   const transport = new FakeTransport();
   using conn = new HTTPConnection("example.com", over(transport));
@@ -558,7 +535,7 @@ Deno.test("signal: aborted from within the body's source, which is told to stop"
   assert(!transport.writes.join("").includes("three"));
 });
 
-Deno.test("signal: the body's stream is cancelled", async () => {
+Deno.test("request() cancels the stream of its body when the signal is aborted", async () => {
   const asked = Promise.withResolvers<void>();
   const cancelled = Promise.withResolvers<void>();
   const body = new ReadableStream<Uint8Array>({
@@ -574,7 +551,7 @@ Deno.test("signal: the body's stream is cancelled", async () => {
   await soon(cancelled.promise);
 });
 
-Deno.test("signal: while a 100 is waited for, the body's source is not opened", async () => {
+Deno.test("request() does not open its body when the signal is aborted before the 100", async () => {
   const transport = new FakeTransport();
   using conn = new HTTPConnection("example.com", over(transport));
   let opened = 0;
@@ -615,10 +592,10 @@ function counted(): { controller: AbortController; listeners: () => number } {
 
 const ENDINGS: [string, string, (conn: HTTPConnection, signal: AbortSignal) => Promise<unknown>][] =
   [
-    ["a response was read", ok(), get],
-    ["a response without a body was read", ok(""), get],
-    ["a response that closes was read", ok("ok", "Connection: close\r\n"), get],
-    ["a bad status line", "NONSENSE\r\n\r\n", (conn, signal) => thrown(get(conn, signal))],
+    ["a response was read", ok(), getWith],
+    ["a response without a body was read", ok(""), getWith],
+    ["a response that closes was read", ok("ok", "Connection: close\r\n"), getWith],
+    ["a bad status line", "NONSENSE\r\n\r\n", (conn, signal) => thrown(getWith(conn, signal))],
     ["conn.close()", HEAD, async (conn, signal) => {
       await conn.request("GET", "/", null, {}, { signal });
       await conn.getresponse({ signal });
@@ -636,10 +613,10 @@ const ENDINGS: [string, string, (conn: HTTPConnection, signal: AbortSignal) => P
   ];
 
 for (const [name, answer, run] of ENDINGS) {
-  Deno.test(`signal: nothing listens to it after ${name}`, async () => {
+  Deno.test(`request() removes its listener after ${name}`, async () => {
     using conn = new HTTPConnection(
       "example.com",
-      over(new FakeTransport([], { answers: [answer] })),
+      over(answering(answer)),
     );
     const { controller, listeners } = counted();
     await run(conn, controller.signal);
@@ -647,27 +624,27 @@ for (const [name, answer, run] of ENDINGS) {
   });
 }
 
-Deno.test("signal: nothing listens to it after a connection could not be made", async () => {
+Deno.test("request() removes its listener when the connection could not be made", async () => {
   using conn = new HTTPConnection("example.com", {
     transport: () => Promise.reject(new Deno.errors.ConnectionRefused("no")),
   });
   const { controller, listeners } = counted();
-  await assertRejects(() => get(conn, controller.signal), Deno.errors.ConnectionRefused);
+  await assertRejects(() => getWith(conn, controller.signal), Deno.errors.ConnectionRefused);
   assertEquals(listeners(), 0);
 });
 
-Deno.test("signal: nothing listens to it after it was aborted", async () => {
+Deno.test("request() removes its listener when the signal was aborted", async () => {
   using conn = new HTTPConnection("example.com", over(new FakeTransport()));
   const { controller, listeners } = counted();
-  const call = thrown(get(conn, controller.signal));
+  const call = thrown(getWith(conn, controller.signal));
   controller.abort("why");
   await call;
   assertEquals(listeners(), 0);
 });
 
-Deno.test("signal: one signal for a hundred requests has one listener at most", async () => {
+Deno.test("request() has one listener at most when one signal serves a hundred requests", async () => {
   const answers = Array.from({ length: 100 }, () => ok());
-  using conn = new HTTPConnection("example.com", over(new FakeTransport([], { answers })));
+  using conn = new HTTPConnection("example.com", over(answering(...answers)));
   const { controller, listeners } = counted();
   for (let i = 0; i < 100; i++) {
     await conn.request("GET", "/", null, {}, { signal: controller.signal });
