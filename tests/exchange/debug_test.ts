@@ -12,7 +12,8 @@ import {
   debugSend,
 } from "../../_internal/exchange/debug.ts";
 import { HTTPConnection, HTTPResponse } from "../../mod.ts";
-import { FakeTransport, ok, over } from "../helpers/fake_transport.ts";
+import { getText } from "../helpers/exchanges.ts";
+import { answering, FakeTransport, ok, over } from "../helpers/fake_transport.ts";
 import { bytes } from "../servers/raw.ts";
 
 /** The lines that are printed in the meantime. */
@@ -41,7 +42,7 @@ const SENT: [title: string, data: string, line: string][] = [
 ];
 
 for (const [title, data, line] of SENT) {
-  Deno.test(`debugSend spells ${title} as Python does`, async () => {
+  Deno.test(`debugSend() spells ${title} as Python does`, async () => {
     assertEquals(await printed(() => debugSend(bytes(data))), [line]);
   });
 }
@@ -55,12 +56,12 @@ const REPLIES: [title: string, line: string, printed: string][] = [
 ];
 
 for (const [title, line, expected] of REPLIES) {
-  Deno.test(`debugReply spells ${title} as Python does`, async () => {
+  Deno.test(`debugReply() spells ${title} as Python does`, async () => {
     assertEquals(await printed(() => debugReply(line)), [expected]);
   });
 }
 
-Deno.test("debugHeaders prints a line for each field", async () => {
+Deno.test("debugHeaders() prints a line for each field", async () => {
   assertEquals(await printed(() => debugHeaders(["A", "b", "a", "c, d", "Empty", ""])), [
     "header: A: b",
     "header: a: c, d",
@@ -68,17 +69,17 @@ Deno.test("debugHeaders prints a line for each field", async () => {
   ]);
 });
 
-Deno.test("debugInterim prints the fields as one list", async () => {
+Deno.test("debugInterim() prints the fields as one list", async () => {
   assertEquals(await printed(() => debugInterim(["A", "b"])), [
     "headers: [b'A: b\\r\\n', b'\\r\\n']",
   ]);
 });
 
-Deno.test("debugInterim prints a list without fields", async () => {
+Deno.test("debugInterim() prints a list when there are no fields", async () => {
   assertEquals(await printed(() => debugInterim([])), ["headers: [b'\\r\\n']"]);
 });
 
-Deno.test("debugNote prints the note", async () => {
+Deno.test("debugNote() prints the note", async () => {
   assertEquals(await printed(() => debugNote("a note")), ["a note"]);
 });
 
@@ -100,7 +101,7 @@ async function exchange(
   });
 }
 
-Deno.test("a GET prints what is sent, the status line and the fields", async () => {
+Deno.test("set_debuglevel() prints what is sent, the status line and the fields", async () => {
   assertEquals(
     await exchange(
       "HTTP/1.1 404 Not Found\r\nA: b\r\na: c, d\r\nX: caf\xe9\r\nContent-Length: 0\r\n\r\n",
@@ -117,7 +118,7 @@ Deno.test("a GET prints what is sent, the status line and the fields", async () 
   );
 });
 
-Deno.test("a body prints on a line of its own, though it shares the head's write", async () => {
+Deno.test("set_debuglevel() prints a body on a line of its own, though it shares the head's write", async () => {
   assertEquals(await exchange(EMPTY, (conn) => conn.request("POST", "/", "a\0\\\xff'\n")), [
     `send: b'POST / HTTP/1.1\\r\\n${FIELDS}Content-Length: 6\\r\\n\\r\\n'`,
     `send: b"a\\x00\\\\\\xff'\\n"`,
@@ -125,7 +126,7 @@ Deno.test("a body prints on a line of its own, though it shares the head's write
   ]);
 });
 
-Deno.test("a chunked body prints each chunk", async () => {
+Deno.test("set_debuglevel() prints each chunk of a body", async () => {
   const lines = await exchange(EMPTY, (conn) => conn.request("POST", "/", ["ab", "", "c"]));
   // CPython prints one line more before, with the Python object's repr().
   assertEquals(lines.filter((line) => !line.startsWith("Unable to determine size")), [
@@ -138,7 +139,7 @@ Deno.test("a chunked body prints each chunk", async () => {
   ]);
 });
 
-Deno.test("a Reader prints that it is read", async () => {
+Deno.test("set_debuglevel() prints that a Reader is read", async () => {
   const pieces = [bytes("abc")];
   const reader = {
     read(p: Uint8Array): Promise<number | null> {
@@ -157,12 +158,12 @@ Deno.test("a Reader prints that it is read", async () => {
   ]);
 });
 
-Deno.test("an iterable does not print that it is read", async () => {
+Deno.test("set_debuglevel() does not print that an iterable is read", async () => {
   const lines = await exchange(EMPTY, (conn) => conn.request("POST", "/", ["ab"]));
   assertEquals(lines.includes("reading a readable"), false);
 });
 
-Deno.test("send prints what it sends", async () => {
+Deno.test("set_debuglevel() prints what send() sends", async () => {
   assertEquals(
     await exchange(EMPTY, async (conn) => {
       conn.putrequest("POST", "/");
@@ -179,7 +180,7 @@ Deno.test("send prints what it sends", async () => {
   );
 });
 
-Deno.test("100 Continue prints its fields as a list", async () => {
+Deno.test("set_debuglevel() prints the fields of 100 Continue as a list", async () => {
   assertEquals(
     await exchange(`HTTP/1.1 100 Continue\r\nA: b\r\n\r\n${EMPTY}`, (conn) => {
       return conn.request("GET", "/");
@@ -193,10 +194,8 @@ Deno.test("100 Continue prints its fields as a list", async () => {
   );
 });
 
-Deno.test("a tunnel prints the CONNECT request and the proxy's fields", async () => {
-  const transport = new FakeTransport([], {
-    answers: ["HTTP/1.1 200 Connection established\r\nVia: x\r\n\r\n", EMPTY],
-  });
+Deno.test("set_debuglevel() prints the CONNECT request and the proxy's fields", async () => {
+  const transport = answering("HTTP/1.1 200 Connection established\r\nVia: x\r\n\r\n", EMPTY);
   using conn = new HTTPConnection("proxy", 3128, over(transport));
   conn.set_debuglevel(1);
   conn.set_tunnel("origin", 443);
@@ -212,24 +211,24 @@ Deno.test("a tunnel prints the CONNECT request and the proxy's fields", async ()
 });
 
 for (const level of [0, -1]) {
-  Deno.test(`level ${level} prints nothing`, async () => {
+  Deno.test(`set_debuglevel() prints nothing when the level is ${level}`, async () => {
     assertEquals(await exchange(EMPTY, (conn) => conn.request("POST", "/", ["a"]), level), []);
   });
 }
 
-Deno.test("any level over 0 prints all", async () => {
+Deno.test("set_debuglevel() prints everything when the level is any over 0", async () => {
   const lines = await exchange(EMPTY, (conn) => conn.request("GET", "/"), 5);
   assertEquals(lines, [`send: b'GET / HTTP/1.1\\r\\n${FIELDS}\\r\\n'`, ...ANSWERED]);
 });
 
-Deno.test("the level is 0 at first, and can be read", () => {
+Deno.test("debuglevel is 0 at first, and then what was set", () => {
   using conn = new HTTPConnection("example.com");
   assertEquals(conn.debuglevel, 0);
   conn.set_debuglevel(2);
   assertEquals(conn.debuglevel, 2);
 });
 
-Deno.test("the level is handed on to the response", async () => {
+Deno.test("getresponse() hands the level on to the response", async () => {
   using conn = new HTTPConnection("example.com", over(new FakeTransport([EMPTY])));
   conn.set_debuglevel(3);
   await printed(async () => {
@@ -238,28 +237,25 @@ Deno.test("the level is handed on to the response", async () => {
   });
 });
 
-Deno.test("the level can change from one exchange to the next", async () => {
-  const transport = new FakeTransport([], { answers: [ok(), ok(), ok()] });
+Deno.test("set_debuglevel() takes effect with the next exchange", async () => {
+  const transport = answering(ok(), ok(), ok());
   using conn = new HTTPConnection("example.com", over(transport));
   const counts = [];
   for (const level of [0, 1, 0]) {
     conn.set_debuglevel(level);
-    const lines = await printed(async () => {
-      await conn.request("GET", "/");
-      await (await conn.getresponse()).read();
-    });
+    const lines = await printed(() => getText(conn));
     counts.push(lines.length);
   }
   assertEquals(counts, [0, 3, 0]);
 });
 
-Deno.test("a response without a connection prints by its own level", async () => {
+Deno.test("begin() prints by the level of a response without a connection", async () => {
   const response = new HTTPResponse(new FakeTransport([EMPTY]), { debuglevel: 1 });
   assertEquals(await printed(() => response.begin()), ANSWERED);
   response.close();
 });
 
-Deno.test("printing does not change what is sent", async () => {
+Deno.test("set_debuglevel() does not change what is sent", async () => {
   const wires = [];
   for (const level of [0, 1]) {
     const transport = new FakeTransport();
