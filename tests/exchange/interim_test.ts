@@ -5,7 +5,8 @@
  */
 import { assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import { HTTPConnection, HTTPMessage, ProtocolError, RemoteDisconnected } from "../../mod.ts";
-import { FakeTransport, ok, over } from "../helpers/fake_transport.ts";
+import { getStatusAndText } from "../helpers/exchanges.ts";
+import { answering, FakeTransport, ok, over } from "../helpers/fake_transport.ts";
 import { bytes, startRaw } from "../servers/raw.ts";
 
 const HINTS = "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\nlink: </b.js>\r\n\r\n";
@@ -20,7 +21,7 @@ function connect(
   ...answers: string[]
 ): { conn: HTTPConnection; shown: Shown[]; fake: FakeTransport } {
   const shown: Shown[] = [];
-  const fake = new FakeTransport([], { answers });
+  const fake = answering(...answers);
   const conn = new HTTPConnection("example.com", {
     ...over(fake),
     onInformational: (status, reason, headers) =>
@@ -29,57 +30,51 @@ function connect(
   return { conn, shown, fake };
 }
 
-async function get(conn: HTTPConnection): Promise<[number, string]> {
-  await conn.request("GET", "/");
-  const response = await conn.getresponse();
-  return [response.status, await response.text()];
-}
-
-Deno.test("interim: 103 is shown with its fields, and the final response follows", async () => {
+Deno.test("onInformational is called with the fields of a 103, and the response follows", async () => {
   const { conn, shown } = connect(HINTS + ok());
   using _ = conn;
-  assertEquals(await get(conn), [200, "ok"]);
+  assertEquals(await getStatusAndText(conn), { status: 200, text: "ok" });
   assertEquals(shown, [
     [103, "Early Hints", [["Link", "</a.css>; rel=preload"], ["link", "</b.js>"]]],
   ]);
 });
 
-Deno.test("interim: the headers are an HTTPMessage", async () => {
+Deno.test("onInformational is given an HTTPMessage", async () => {
   let headers: HTTPMessage | undefined;
   using conn = new HTTPConnection("example.com", {
-    ...over(new FakeTransport([], { answers: [HINTS + ok()] })),
+    ...over(answering(HINTS + ok())),
     onInformational: (_status, _reason, fields) => headers = fields,
   });
-  await get(conn);
+  await getStatusAndText(conn);
   assertInstanceOf(headers, HTTPMessage);
   assertEquals(headers.get_all("LINK"), ["</a.css>; rel=preload", "</b.js>"]);
 });
 
-Deno.test("interim: several are shown in their order", async () => {
+Deno.test("onInformational is called for several in their order", async () => {
   const { conn, shown } = connect(
     PROCESSING + HINTS + CONTINUE + PROCESSING + "HTTP/1.1 199 Odd\r\n\r\n" + ok(),
   );
   using _ = conn;
-  assertEquals(await get(conn), [200, "ok"]);
+  assertEquals(await getStatusAndText(conn), { status: 200, text: "ok" });
   assertEquals(shown.map(([status]) => status), [102, 103, 100, 102, 199]);
 });
 
-Deno.test("interim: those of each response are shown", async () => {
+Deno.test("onInformational is called for each response's own", async () => {
   const { conn, shown } = connect(HINTS + ok(), PROCESSING + ok("second"));
   using _ = conn;
-  assertEquals(await get(conn), [200, "ok"]);
-  assertEquals(await get(conn), [200, "second"]);
+  assertEquals(await getStatusAndText(conn), { status: 200, text: "ok" });
+  assertEquals(await getStatusAndText(conn), { status: 200, text: "second" });
   assertEquals(shown.map(([status]) => status), [103, 102]);
 });
 
-Deno.test("interim: without a reason", async () => {
+Deno.test("onInformational is called when there is no reason", async () => {
   const { conn, shown } = connect("HTTP/1.1 103\r\n\r\n" + ok());
   using _ = conn;
-  assertEquals(await get(conn), [200, "ok"]);
+  assertEquals(await getStatusAndText(conn), { status: 200, text: "ok" });
   assertEquals(shown, [[103, "", []]]);
 });
 
-Deno.test("interim: shown before the final response comes", async () => {
+Deno.test("onInformational is called before the final response comes", async () => {
   const seen = Promise.withResolvers<void>();
   const fake = new FakeTransport([HINTS]);
   using conn = new HTTPConnection("example.com", {
@@ -93,47 +88,47 @@ Deno.test("interim: shown before the final response comes", async () => {
   assertEquals((await response).status, 200);
 });
 
-Deno.test("interim: byte by byte", async () => {
+Deno.test("onInformational is called when the bytes come one by one", async () => {
   const { conn, shown, fake } = connect();
   using _ = conn;
   for (const byte of PROCESSING + HINTS + ok()) fake.arrive(byte);
-  assertEquals(await get(conn), [200, "ok"]);
+  assertEquals(await getStatusAndText(conn), { status: 200, text: "ok" });
   assertEquals(shown.map(([status]) => status), [102, 103]);
 });
 
-Deno.test("interim: they are skipped where nobody asks for them", async () => {
+Deno.test("getresponse() skips interim responses when there is no onInformational", async () => {
   using conn = new HTTPConnection(
     "example.com",
     over(new FakeTransport([HINTS + PROCESSING + ok()])),
   );
-  assertEquals(await get(conn), [200, "ok"]);
+  assertEquals(await getStatusAndText(conn), { status: 200, text: "ok" });
 });
 
-Deno.test("interim: framing fields in one mean nothing: it has no body", async () => {
+Deno.test("getresponse() ignores framing fields of an interim response", async () => {
   const { conn } = connect("HTTP/1.1 103 Early Hints\r\nContent-Length: 100\r\n\r\n" + ok());
   using _ = conn;
-  assertEquals(await get(conn), [200, "ok"]);
+  assertEquals(await getStatusAndText(conn), { status: 200, text: "ok" });
 });
 
-Deno.test("interim: `Connection: close` in one says nothing of the final response", async () => {
+Deno.test("getresponse() ignores Connection: close of an interim response", async () => {
   const { conn, fake } = connect(
     "HTTP/1.1 103 Early Hints\r\nConnection: close\r\n\r\n" + ok(),
     ok(),
   );
   using _ = conn;
-  assertEquals(await get(conn), [200, "ok"]);
-  assertEquals(await get(conn), [200, "ok"]);
+  assertEquals(await getStatusAndText(conn), { status: 200, text: "ok" });
+  assertEquals(await getStatusAndText(conn), { status: 200, text: "ok" });
   assertEquals(fake.closes, 0);
 });
 
-Deno.test("interim: fields of one are not those of the final response", async () => {
+Deno.test("getheader() gives no field of an interim response", async () => {
   const { conn } = connect(HINTS + ok());
   using _ = conn;
   await conn.request("GET", "/");
   assertEquals((await conn.getresponse()).headers.has("link"), false);
 });
 
-Deno.test("interim: before the answer to HEAD", async () => {
+Deno.test("onInformational is called before the answer to HEAD", async () => {
   const { conn, shown } = connect(HINTS + "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n");
   using _ = conn;
   await conn.request("HEAD", "/");
@@ -141,14 +136,14 @@ Deno.test("interim: before the answer to HEAD", async () => {
   assertEquals([response.status, await response.text(), shown.length], [200, "", 1]);
 });
 
-Deno.test("interim: before the answer to CONNECT", async () => {
+Deno.test("onInformational is called before the answer to CONNECT", async () => {
   const { conn, shown } = connect(PROCESSING + "HTTP/1.1 200 Yes\r\n\r\n");
   using _ = conn;
   await conn.request("CONNECT", "example.com:443");
   assertEquals([(await conn.getresponse()).status, shown.length], [200, 1]);
 });
 
-Deno.test("interim: 101 is the final response, and is not shown", async () => {
+Deno.test("onInformational is not called for 101, which is the final response", async () => {
   const { conn, shown } = connect(
     HINTS + "HTTP/1.1 101 Switching Protocols\r\nUpgrade: chat\r\n\r\nbytes",
   );
@@ -159,7 +154,7 @@ Deno.test("interim: 101 is the final response, and is not shown", async () => {
   assertEquals(shown.map(([status]) => status), [103]);
 });
 
-Deno.test("interim: the end after one is no response", async () => {
+Deno.test("getresponse() throws when the end comes after an interim response", async () => {
   const { conn, shown, fake } = connect(HINTS);
   using _ = conn;
   fake.end();
@@ -168,7 +163,7 @@ Deno.test("interim: the end after one is no response", async () => {
   assertEquals(shown.length, 1);
 });
 
-Deno.test("interim: a malformed one ends the exchange", async () => {
+Deno.test("getresponse() throws when an interim response is malformed", async () => {
   const { conn, shown } = connect("HTTP/1.1 103 Early Hints\r\nLink: a\rb\r\n\r\n" + ok());
   using _ = conn;
   await conn.request("GET", "/");
@@ -176,9 +171,9 @@ Deno.test("interim: a malformed one ends the exchange", async () => {
   assertEquals(shown, []);
 });
 
-Deno.test("interim: what onInformational throws comes out, and the connection is closed", async () => {
-  const first = new FakeTransport([], { answers: [HINTS + ok()] });
-  const second = new FakeTransport([], { answers: [ok("second")] });
+Deno.test("getresponse() throws what onInformational throws, and closes the connection", async () => {
+  const first = answering(HINTS + ok());
+  const second = answering(ok("second"));
   let broken = true;
   using conn = new HTTPConnection("example.com", {
     ...over(first, second),
@@ -190,10 +185,10 @@ Deno.test("interim: what onInformational throws comes out, and the connection is
   await assertRejects(() => conn.getresponse(), RangeError, "mine");
   assertEquals(first.closes, 1);
   broken = false;
-  assertEquals(await get(conn), [200, "second"]);
+  assertEquals(await getStatusAndText(conn), { status: 200, text: "second" });
 });
 
-Deno.test("interim: while a body goes out, which it does not stop", async () => {
+Deno.test("onInformational is called while a body goes out, which goes on", async () => {
   const seen = Promise.withResolvers<void>();
   await using server = await startRaw(async (peer) => {
     await peer.readHead();
@@ -220,7 +215,7 @@ Deno.test("interim: while a body goes out, which it does not stop", async () => 
   assertEquals(shown, [100, 102, 103]);
 });
 
-Deno.test("interim: a connection on which some came serves on", async () => {
+Deno.test("request() uses a connection again on which interim responses came", async () => {
   await using server = await startRaw(async (peer) => {
     for (let i = 0; i < 3; i++) {
       await peer.readRequest();
