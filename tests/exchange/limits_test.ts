@@ -13,7 +13,8 @@ import {
   LineTooLong,
   TunnelError,
 } from "../../mod.ts";
-import { FakeTransport, ok, over } from "../helpers/fake_transport.ts";
+import { getText } from "../helpers/exchanges.ts";
+import { answering, FakeTransport, ok, over } from "../helpers/fake_transport.ts";
 import { latin1 } from "../servers/raw.ts";
 
 const CHUNKED = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -26,10 +27,10 @@ const WAYS: [string, Pieces][] = [
   ["byte by byte", (answer) => [...answer]],
 ];
 
-async function get(answer: string[], limits: Limits): Promise<string> {
+/** The body of an answer that arrives in these pieces. */
+async function bodyOf(answer: string[], limits: Limits): Promise<string> {
   using conn = new HTTPConnection("example.com", { ...over(new FakeTransport(answer)), ...limits });
-  await conn.request("GET", "/");
-  return await (await conn.getresponse()).text();
+  return await getText(conn);
 }
 
 /** An answer of a size, and the limit that it is at or over. */
@@ -49,91 +50,91 @@ const x = (length: number) => "x".repeat(length);
 
 const CASES: Case[] = [
   {
-    name: "maxLineBytes: a status line",
+    name: "a status line",
     limit: "maxLineBytes",
     size: 100,
     answer: (size) => `HTTP/1.1 200 ${x(size - 15)}\r\nContent-Length: 2\r\n\r\nok`,
     error: LineTooLong,
   },
   {
-    name: "maxLineBytes: a field line",
+    name: "a field line",
     limit: "maxLineBytes",
     size: 100,
     answer: (size) => ok("ok", `A: ${x(size - 5)}\r\n`),
     error: LineTooLong,
   },
   {
-    name: "maxLineBytes: a field line of an interim response",
+    name: "a field line of an interim response",
     limit: "maxLineBytes",
     size: 100,
     answer: (size) => `HTTP/1.1 103 Early Hints\r\nA: ${x(size - 5)}\r\n\r\n` + ok(),
     error: LineTooLong,
   },
   {
-    name: "maxLineBytes: a chunk-size line",
+    name: "a chunk-size line",
     limit: "maxLineBytes",
     size: 100,
     answer: (size) => CHUNKED + `2;${x(size - 4)}\r\nok\r\n0\r\n\r\n`,
     error: LineTooLong,
   },
   {
-    name: "maxLineBytes: the last chunk's line",
+    name: "the last chunk's line",
     limit: "maxLineBytes",
     size: 100,
     answer: (size) => CHUNKED + `2\r\nok\r\n0;${x(size - 4)}\r\n\r\n`,
     error: LineTooLong,
   },
   {
-    name: "maxLineBytes: a trailer line",
+    name: "a trailer line",
     limit: "maxLineBytes",
     size: 100,
     answer: (size) => CHUNKED + `2\r\nok\r\n0\r\nA: ${x(size - 5)}\r\n\r\n`,
     error: LineTooLong,
   },
   {
-    name: "max_response_headers",
+    name: "the fields of a response",
     limit: "max_response_headers",
     size: 10,
     answer: (size) => ok("ok", "A: b\r\n".repeat(size - 1)),
     error: HTTPException,
   },
   {
-    name: "max_response_headers: of an interim response",
+    name: "the fields of an interim response",
     limit: "max_response_headers",
     size: 10,
     answer: (size) => `HTTP/1.1 103 Early Hints\r\n${"A: b\r\n".repeat(size)}\r\n` + ok(),
     error: HTTPException,
   },
   {
-    name: "max_response_headers: lines that are no fields count, too",
+    name: "lines that are not fields",
     limit: "max_response_headers",
     size: 10,
     answer: (size) => ok("ok", "no colon\r\n".repeat(size - 1)),
     error: HTTPException,
   },
   {
-    name: "maxHeaderBytes",
+    name: "a head",
     limit: "maxHeaderBytes",
     size: 500,
     answer: (size) => ok("ok", `A: ${x(size - ok("").length - 5)}\r\n`),
     error: HTTPException,
   },
   {
-    name: "maxHeaderBytes: of an interim response",
+    name: "an interim response",
     limit: "maxHeaderBytes",
     size: 500,
     answer: (size) => `HTTP/1.1 103 Early Hints\r\nA: ${x(size - 33)}\r\n\r\n` + ok(),
     error: HTTPException,
   },
   {
-    name: "maxInterimResponses",
+    name: "interim responses of one kind",
     limit: "maxInterimResponses",
     size: 10,
     answer: (size) => "HTTP/1.1 102 Processing\r\n\r\n".repeat(size) + ok(),
     error: HTTPException,
   },
   {
-    name: "maxInterimResponses: of all kinds together",
+    name: "interim responses of all kinds",
     limit: "maxInterimResponses",
     size: 10,
     answer: (size) =>
@@ -142,21 +143,21 @@ const CASES: Case[] = [
     error: HTTPException,
   },
   {
-    name: "maxTrailers",
+    name: "trailers",
     limit: "maxTrailers",
     size: 10,
     answer: (size) => CHUNKED + `2\r\nok\r\n0\r\n${"A: b\r\n".repeat(size)}\r\n`,
     error: HTTPException,
   },
   {
-    name: "maxChunkExtensionBytes: of one chunk",
+    name: "the extensions of one chunk",
     limit: "maxChunkExtensionBytes",
     size: 10,
     answer: (size) => CHUNKED + `2;${x(size - 1)}\r\nok\r\n0\r\n\r\n`,
     error: HTTPException,
   },
   {
-    name: "maxChunkExtensionBytes: of many chunks together",
+    name: "the extensions of many chunks",
     limit: "maxChunkExtensionBytes",
     size: 10,
     answer: (size) => CHUNKED + "1;\r\nx\r\n".repeat(size) + "0\r\n\r\n",
@@ -164,14 +165,14 @@ const CASES: Case[] = [
     body: x(10),
   },
   {
-    name: "maxChunkExtensionBytes: of the last chunk, too",
+    name: "the extensions of the last chunk",
     limit: "maxChunkExtensionBytes",
     size: 10,
     answer: (size) => CHUNKED + `2\r\nok\r\n0;${x(size - 1)}\r\n\r\n`,
     error: HTTPException,
   },
   {
-    name: "maxBodyBytes: by length",
+    name: "a body by length",
     limit: "maxBodyBytes",
     size: 10,
     answer: (size) => ok(x(size)),
@@ -179,7 +180,7 @@ const CASES: Case[] = [
     body: x(10),
   },
   {
-    name: "maxBodyBytes: chunked, its framing not counted",
+    name: "a chunked body, its framing not counted",
     limit: "maxBodyBytes",
     size: 10,
     answer: (size) => CHUNKED + "1;ext\r\nx\r\n".repeat(size) + "0\r\nA: b\r\n\r\n",
@@ -190,20 +191,20 @@ const CASES: Case[] = [
 
 for (const { name, limit, size, answer, error, body = "ok" } of CASES) {
   for (const [how, pieces] of WAYS) {
-    Deno.test(`limits: ${name}: exactly that, ${how}`, async () => {
-      assertEquals(await get(pieces(answer(size)), { [limit]: size }), body);
+    Deno.test(`${limit} accepts ${name} at the limit, ${how}`, async () => {
+      assertEquals(await bodyOf(pieces(answer(size)), { [limit]: size }), body);
     });
 
-    Deno.test(`limits: ${name}: one over, ${how}`, async () => {
+    Deno.test(`${limit} refuses ${name} one over the limit, ${how}`, async () => {
       const thrown = await assertRejects(
-        () => get(pieces(answer(size + 1)), { [limit]: size }),
+        () => bodyOf(pieces(answer(size + 1)), { [limit]: size }),
         error,
       );
       assertEquals((thrown as Error).constructor, error);
     });
   }
 
-  Deno.test(`limits: ${name}: one over closes the connection`, async () => {
+  Deno.test(`${limit} closes the connection for ${name} one over the limit`, async () => {
     const first = new FakeTransport([answer(size + 1)]);
     const second = new FakeTransport(["HTTP/1.1 204 No\r\n\r\n"]);
     using conn = new HTTPConnection("example.com", { ...over(first, second), [limit]: size });
@@ -226,7 +227,7 @@ const ENDLESS: [string, Limits, string, typeof HTTPException | typeof LineTooLon
 ];
 
 for (const [name, limits, start, error] of ENDLESS) {
-  Deno.test(`limits: ${name} without an end`, async () => {
+  Deno.test(`${Object.keys(limits)} refuses ${name} without an end after little more than the limit`, async () => {
     const fake = new FakeTransport([start]);
     let read = 0;
     const inner = fake.read.bind(fake);
@@ -284,14 +285,14 @@ const DEFAULTS: [
 ];
 
 for (const [name, answer, size, error] of DEFAULTS) {
-  Deno.test(`limits: ${name} is ${size} by default`, async () => {
-    assertEquals(await get([answer(size)], {}), "ok");
-    await assertRejects(() => get([answer(size + 2)], {}), error);
+  Deno.test(`${name} is ${size} by default`, async () => {
+    assertEquals(await bodyOf([answer(size)], {}), "ok");
+    await assertRejects(() => bodyOf([answer(size + 2)], {}), error);
   });
 }
 
-Deno.test("limits: maxBodyBytes is none by default", async () => {
-  assertEquals((await get([ok(x(3_000_000))], {})).length, 3_000_000);
+Deno.test("maxBodyBytes is no limit by default", async () => {
+  assertEquals((await bodyOf([ok(x(3_000_000))], {})).length, 3_000_000);
 });
 
 // maxBodyBytes and every way to read
@@ -342,7 +343,7 @@ for (const [framing, answer] of BODIES) {
   for (const [name, read] of READS) {
     // A look at a chunked body shows what is left of one chunk, which is under the limit here.
     if (name === "peek()" && framing === "chunked") continue;
-    Deno.test(`limits: maxBodyBytes: ${name} of a body ${framing}`, async () => {
+    Deno.test(`maxBodyBytes holds for ${name} of a body ${framing}`, async () => {
       const transport = () => Promise.resolve(new FakeTransport([answer], { ended: true }));
       using over = new HTTPConnection("example.com", { transport, maxBodyBytes: 10 });
       await over.request("GET", "/");
@@ -352,7 +353,7 @@ for (const [framing, answer] of BODIES) {
   }
 }
 
-Deno.test("limits: maxBodyBytes: what is under it is given before the error", async () => {
+Deno.test("read() gives what is within maxBodyBytes before it throws", async () => {
   const fake = new FakeTransport([CHUNKED + "5\r\n12345\r\n"]);
   using conn = new HTTPConnection("example.com", { ...over(fake), maxBodyBytes: 5 });
   await conn.request("GET", "/");
@@ -363,22 +364,21 @@ Deno.test("limits: maxBodyBytes: what is under it is given before the error", as
   await assertRejects(() => response.read(), HTTPException);
 });
 
-Deno.test("limits: maxBodyBytes is for each response", async () => {
-  const fake = new FakeTransport([], { answers: [ok("12345"), ok("12345")] });
+Deno.test("maxBodyBytes is for each response", async () => {
+  const fake = answering(ok("12345"), ok("12345"));
   using conn = new HTTPConnection("example.com", { ...over(fake), maxBodyBytes: 5 });
   for (let i = 0; i < 2; i++) {
-    await conn.request("GET", "/");
-    assertEquals(await (await conn.getresponse()).text(), "12345");
+    assertEquals(await getText(conn), "12345");
   }
 });
 
 // Elsewhere
 
-Deno.test("limits: they hold for the answer to CONNECT", async () => {
+Deno.test("max_response_headers holds for the answer to CONNECT", async () => {
   const answer = `HTTP/1.1 403 No\r\n${"A: b\r\n".repeat(11)}\r\n`;
   for (const [limit, error] of [[10, HTTPException], [11, TunnelError]] as const) {
     using conn = new HTTPConnection("proxy.example", {
-      ...over(new FakeTransport([], { answers: [answer] })),
+      ...over(answering(answer)),
       max_response_headers: limit,
     });
     conn.set_tunnel("example.com", 80);
@@ -398,7 +398,7 @@ const NAMES: (keyof Limits)[] = [
 ];
 
 for (const name of NAMES) {
-  Deno.test(`limits: ${name} that is no number over 0 is refused`, () => {
+  Deno.test(`HTTPConnection() throws a TypeError when ${name} is not a number over 0`, () => {
     for (const value of [-1, NaN, "5", null, true]) {
       const limits = { [name]: value } as Limits;
       assertThrows(() => new HTTPConnection("example.com", limits), TypeError, name);
