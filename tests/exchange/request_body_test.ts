@@ -13,6 +13,7 @@ import {
   type Pieces,
   type RequestBody,
 } from "../../_internal/exchange/request_body.ts";
+import { asyncGeneratorOf, generatorOf, readerOf, streamOf } from "../helpers/bodies.ts";
 import { bytes, latin1 } from "../servers/raw.ts";
 
 /** The pieces of a body, each as text. */
@@ -28,22 +29,6 @@ async function piecesOf(body: RequestBody, blocksize = 8192): Promise<string[]> 
   }
   iterator[OVER]?.();
   return pieces;
-}
-
-/** A `Reader` that gives these texts, one for each read. */
-function readerOf(...texts: string[]): { read(p: Uint8Array): Promise<number | null> } {
-  return {
-    read(p) {
-      const text = texts.shift();
-      if (text === undefined) return Promise.resolve(null);
-      p.set(bytes(text));
-      return Promise.resolve(text.length);
-    },
-  };
-}
-
-function streamOf(...chunks: (string | Uint8Array)[]): ReadableStream<string | Uint8Array> {
-  return ReadableStream.from(chunks);
 }
 
 // Bodies
@@ -63,7 +48,7 @@ const KNOWN: [title: string, body: RequestBody, text: string][] = [
 ];
 
 for (const [title, body, text] of KNOWN) {
-  Deno.test(`the bytes of ${title} are a body of known size`, () => {
+  Deno.test(`contentOf() knows the size of ${title}`, () => {
     const content = contentOf(body, 8192);
     assert(content?.kind === "bytes");
     assertEquals(latin1(content.bytes), text);
@@ -71,34 +56,26 @@ for (const [title, body, text] of KNOWN) {
   });
 }
 
-Deno.test("a Blob is a body of known size", async () => {
+Deno.test("contentOf() knows the size of a Blob", async () => {
   const blob = new Blob(["ab", "c"]);
   assertEquals(contentLength("POST", contentOf(blob, 8192)), 3);
   assertEquals((await piecesOf(blob)).join(""), "abc");
 });
 
-Deno.test("an empty Blob has a size of 0", () => {
+Deno.test("contentLength() is 0 for an empty Blob", () => {
   assertEquals(contentLength("POST", contentOf(new Blob([]), 8192)), 0);
 });
-
-function* generator(): Generator<string | Uint8Array> {
-  yield "a";
-  yield bytes("\xff");
-}
-
-async function* asyncGenerator(): AsyncGenerator<string | Uint8Array> {
-  yield "a";
-  await null;
-  yield bytes("\xff");
-}
 
 const PIECES: [title: string, body: () => RequestBody, pieces: string[]][] = [
   ["an array of bytes", () => [bytes("ab"), bytes("c")], ["ab", "c"]],
   ["an array of strings", () => ["ab", "\xe9"], ["ab", "\xe9"]],
   ["an empty array", () => [], []],
   ["a Set", () => new Set(["a", "b"]), ["a", "b"]],
-  ["a generator", generator, ["a", "\xff"]],
-  ["an async generator", asyncGenerator, ["a", "\xff"]],
+  ["a generator", () => generatorOf<string | Uint8Array>("a", bytes("\xff")), ["a", "\xff"]],
+  ["an async generator", () => asyncGeneratorOf<string | Uint8Array>("a", bytes("\xff")), [
+    "a",
+    "\xff",
+  ]],
   ["a ReadableStream of bytes", () => streamOf(bytes("ab"), bytes("c")), ["ab", "c"]],
   ["a ReadableStream of strings", () => streamOf("ab", "c"), ["ab", "c"]],
   ["an empty ReadableStream", () => streamOf(), []],
@@ -114,13 +91,13 @@ const PIECES: [title: string, body: () => RequestBody, pieces: string[]][] = [
 ];
 
 for (const [title, body, pieces] of PIECES) {
-  Deno.test(`${title} is a body of unknown size, piece by piece`, async () => {
+  Deno.test(`contentOf() gives the pieces of ${title}, whose size is not known`, async () => {
     assertEquals(contentLength("POST", contentOf(body(), 8192)), null);
     assertEquals(await piecesOf(body()), pieces);
   });
 }
 
-Deno.test("a Reader is read in pieces of the given size", async () => {
+Deno.test("contentOf() reads a Reader in pieces of the given size", async () => {
   const asked: number[] = [];
   const body = {
     read(p: Uint8Array): Promise<number | null> {
@@ -132,7 +109,7 @@ Deno.test("a Reader is read in pieces of the given size", async () => {
   assertEquals(asked, [3, 3, 3]);
 });
 
-Deno.test("the pieces of a Reader do not share their memory", async () => {
+Deno.test("contentOf() gives pieces of a Reader in memory of their own", async () => {
   const content = contentOf(readerOf("ab", "cd"), 8192);
   assert(content?.kind === "pieces");
   const pieces = [];
@@ -142,12 +119,12 @@ Deno.test("the pieces of a Reader do not share their memory", async () => {
   assertEquals(pieces.map(latin1), ["ab", "cd"]);
 });
 
-Deno.test("a Reader wins over an iterable, as in CPython", async () => {
+Deno.test("contentOf() reads a Reader that is iterable too, as CPython does", async () => {
   const body = Object.assign(["not", "these"], readerOf("this"));
   assertEquals(await piecesOf(body), ["this"]);
 });
 
-Deno.test("nothing is taken from a body before it is sent", () => {
+Deno.test("contentOf() takes nothing from a body", () => {
   let taken = 0;
   contentOf({
     *[Symbol.iterator]() {
@@ -158,27 +135,27 @@ Deno.test("nothing is taken from a body before it is sent", () => {
   assertEquals(taken, 0);
 });
 
-Deno.test("no body is no content", () => {
+Deno.test("contentOf() gives null when there is no body", () => {
   assertEquals([contentOf(null, 8192), contentOf(undefined, 8192)], [null, null]);
 });
 
 for (const body of [1, true, {}, () => {}, Symbol("a")]) {
-  Deno.test(`${String(body)} is no body`, () => {
+  Deno.test(`contentOf() throws a TypeError when the body is ${String(body)}`, () => {
     assertThrows(() => contentOf(body as unknown as RequestBody, 8192), TypeError);
   });
 }
 
-Deno.test("a string outside of ISO-8859-1 is no body", () => {
+Deno.test("contentOf() throws a TypeError when a string is outside of ISO-8859-1", () => {
   assertThrows(() => contentOf("\u20ac", 8192), TypeError);
 });
 
-Deno.test("a locked stream is no body", () => {
+Deno.test("contentOf() throws a TypeError when a stream is locked", () => {
   const stream = streamOf("a");
   stream.getReader();
   assertThrows(() => contentOf(stream, 8192), TypeError, "locked");
 });
 
-Deno.test("leaving a stream early cancels and unlocks it", async () => {
+Deno.test("pieces() cancels and unlocks a stream that is left early", async () => {
   let cancelled = false;
   const stream = new ReadableStream<Uint8Array>({
     pull: (controller) => controller.enqueue(bytes("a")),
@@ -192,13 +169,13 @@ Deno.test("leaving a stream early cancels and unlocks it", async () => {
   assertEquals([cancelled, stream.locked], [true, false]);
 });
 
-Deno.test("a stream that was sent is unlocked", async () => {
+Deno.test("pieces() unlocks a stream that was sent", async () => {
   const stream = streamOf("a");
   await piecesOf(stream);
   assertEquals(stream.locked, false);
 });
 
-Deno.test("an iterator's own fields are its own", async () => {
+Deno.test("pieces() leaves the fields of an iterator alone", async () => {
   const body = {
     over: false,
     left: ["a", "b"],
@@ -215,7 +192,7 @@ Deno.test("an iterator's own fields are its own", async () => {
   assertEquals(body.over, true);
 });
 
-Deno.test("an error of the source comes through", async () => {
+Deno.test("pieces() throws the source's own error", async () => {
   const trouble = new Error("trouble");
   const body = {
     [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(trouble) }),
@@ -224,12 +201,12 @@ Deno.test("an error of the source comes through", async () => {
 });
 
 for (const piece of [1, null, undefined, {}, ["a"], "\u20ac"]) {
-  Deno.test(`${JSON.stringify(piece)} is no piece of a body`, () => {
+  Deno.test(`pieceBytes() throws a TypeError when a piece is ${JSON.stringify(piece)}`, () => {
     assertThrows(() => pieceBytes(piece), TypeError);
   });
 }
 
-Deno.test("a piece of bytes is not copied", () => {
+Deno.test("pieceBytes() does not copy bytes", () => {
   const piece = bytes("abc");
   assert(pieceBytes(piece) === piece);
 });
@@ -252,12 +229,12 @@ const WITHOUT_BODY: [method: string, length: number | null][] = [
 ];
 
 for (const [method, length] of WITHOUT_BODY) {
-  Deno.test(`the length of no body is ${length} for ${method}`, () => {
+  Deno.test(`contentLength() is ${length} for ${method} without a body`, () => {
     assertEquals(contentLength(method, null), length);
   });
 }
 
-Deno.test("the length of an empty body is 0 for any method", () => {
+Deno.test("contentLength() is 0 for an empty body of any method", () => {
   const empty: Content = contentOf("", 8192);
   assertEquals(["GET", "HEAD", "POST"].map((method) => contentLength(method, empty)), [0, 0, 0]);
 });
@@ -265,7 +242,7 @@ Deno.test("the length of an empty body is 0 for any method", () => {
 // Files
 
 for (const [blocksize, size] of [[8192, 1_000_003], [1000, 262_144], [300_000, 700_000], [5, 0]]) {
-  Deno.test(`a file of ${size} bytes comes in pieces of ${blocksize}`, async () => {
+  Deno.test(`contentOf() gives a file of ${size} bytes in pieces of ${blocksize}`, async () => {
     const path = await Deno.makeTempFile();
     const content = Uint8Array.from({ length: size }, (_, i) => (i * 7 + (i >> 8)) & 255);
     await Deno.writeFile(path, content);
@@ -288,7 +265,7 @@ for (const [blocksize, size] of [[8192, 1_000_003], [1000, 262_144], [300_000, 7
   });
 }
 
-Deno.test("a file that cannot be read is an error of the source", async () => {
+Deno.test("pieces() throws the error of a file that cannot be read", async () => {
   const path = await Deno.makeTempFile();
   using file = await Deno.open(path, { write: true, read: false });
   const { pieces } = contentOf(file, 8192) as Extract<Content, { kind: "pieces" }>;
