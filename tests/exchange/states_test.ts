@@ -46,18 +46,18 @@ for (const [event, ways] of Object.entries(WAYS) as [Event, string][]) {
   for (const [i, next] of ways.split(" ").entries()) {
     const state = STATES[i];
     if (next === "-") {
-      Deno.test(`${event} in state ${state} is refused with ${REFUSALS[event].name}`, () => {
+      Deno.test(`step() throws ${REFUSALS[event].name} for ${event} in ${state}`, () => {
         assertThrows(() => step(state, event), REFUSALS[event], state);
       });
     } else {
-      Deno.test(`${event} in state ${state} leads to ${next}`, () => {
+      Deno.test(`step() goes from ${state} to ${next} for ${event}`, () => {
         assertEquals(step(state, event), next);
       });
     }
   }
 }
 
-Deno.test("a response is unread in the states that say so", () => {
+Deno.test("unread() is true in the states with an unread response", () => {
   assertEquals(STATES.filter(unread), [
     "Unread-response",
     "Request-started-unread-response",
@@ -66,17 +66,17 @@ Deno.test("a response is unread in the states that say so", () => {
 });
 
 for (const [event, error] of Object.entries(REFUSALS)) {
-  Deno.test(`what ${event} is refused with is an ImproperConnectionState`, () => {
+  Deno.test(`step() throws an ImproperConnectionState when it refuses ${event}`, () => {
     assertEquals(new error() instanceof ImproperConnectionState, true);
   });
 }
 
-Deno.test("a keep-alive exchange goes round the table", () => {
+Deno.test("step() comes back to Idle after an exchange that keeps the connection", () => {
   const events: Event[] = ["putrequest", "putheader", "endheaders", "getresponse", "head", "over"];
   assertEquals(events.reduce(step, "Idle"), "Idle");
 });
 
-Deno.test("a request behind an unread response is got when that is over", () => {
+Deno.test("step() allows getresponse for a second request when the first response is over", () => {
   const events: Event[] = [
     "putrequest",
     "endheaders",
