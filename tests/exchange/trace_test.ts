@@ -15,7 +15,8 @@ import {
   type TraceEvent,
   TunnelError,
 } from "../../mod.ts";
-import { FakeTransport, ok, over } from "../helpers/fake_transport.ts";
+import { getText } from "../helpers/exchanges.ts";
+import { answering, FakeTransport, ok, over } from "../helpers/fake_transport.ts";
 import { startRaw } from "../servers/raw.ts";
 import { startRawTls } from "../servers/raw_tls.ts";
 import { CA, CLIENT } from "../tls/mod.ts";
@@ -51,14 +52,9 @@ function traced(
   options: HTTPConnectionOptions = {},
 ): { conn: HTTPConnection; log: Log; fake: FakeTransport } {
   const log = new Log();
-  const fake = new FakeTransport([], { answers });
+  const fake = answering(...answers);
   const conn = new HTTPConnection("example.com", { ...over(fake), ...options, trace: log.trace });
   return { conn, log, fake };
-}
-
-async function get(conn: HTTPConnection): Promise<string> {
-  await conn.request("GET", "/path");
-  return await (await conn.getresponse()).text();
 }
 
 /** What a connection and a request without troubles tell. */
@@ -73,18 +69,18 @@ const EXCHANGED: Type[] = [
 
 // The order
 
-Deno.test("trace: a connection and a GET, to its close", async () => {
+Deno.test("trace shows a connection and a GET, to its close", async () => {
   const { conn, log } = traced([ok()]);
-  assertEquals(await get(conn), "ok");
+  assertEquals(await getText(conn, "/path"), "ok");
   conn.close();
   assertEquals(log.steps, [...OPENED, ...EXCHANGED, "close"]);
 });
 
-Deno.test("trace: a second request on the connection", async () => {
+Deno.test("trace shows a second request on the connection", async () => {
   const { conn, log } = traced([ok(), ok()]);
   using _ = conn;
-  await get(conn);
-  await get(conn);
+  await getText(conn, "/path");
+  await getText(conn, "/path");
   assertEquals(log.steps, [...OPENED, ...EXCHANGED, ...EXCHANGED]);
   assertEquals(log.of("requestStart").map(({ connectionReused }) => connectionReused), [
     false,
@@ -92,12 +88,12 @@ Deno.test("trace: a second request on the connection", async () => {
   ]);
 });
 
-Deno.test("trace: what the events say", async () => {
+Deno.test("trace shows what the events say", async () => {
   const { conn, log, fake } = traced([
     "HTTP/1.1 200 Fine\r\nX-A: b\r\nContent-Length: 2\r\n\r\nok",
   ]);
   using _ = conn;
-  await get(conn);
+  await getText(conn, "/path");
   const size = fake.writes.join("").length;
   const said = log.events.map(({ time, ...event }) => {
     assert(typeof time === "number");
@@ -120,21 +116,21 @@ Deno.test("trace: what the events say", async () => {
   ]);
 });
 
-Deno.test("trace: the times do not go back, and are those of performance.now()", async () => {
+Deno.test("trace gives times of performance.now() in their order", async () => {
   const before = performance.now();
   const { conn, log } = traced(["HTTP/1.1 103 Early Hints\r\n\r\n" + ok()]);
-  await get(conn);
+  await getText(conn, "/path");
   conn.close();
   const times = [before, ...log.events.map(({ time }) => time), performance.now()];
   assertEquals(times, times.toSorted((a, b) => a - b));
 });
 
-Deno.test("trace: interim responses come between the request and the head", async () => {
+Deno.test("trace shows interim responses between the request and the head", async () => {
   const { conn, log } = traced([
     "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n" + ok(),
   ]);
   using _ = conn;
-  await get(conn);
+  await getText(conn, "/path");
   assertEquals(log.steps.slice(-5), [
     "requestEnd",
     "interim",
@@ -146,87 +142,87 @@ Deno.test("trace: interim responses come between the request and the head", asyn
   assertEquals([status, reason, headers.get("link")], [103, "Early Hints", "</a>"]);
 });
 
-Deno.test("trace: trailers come before the end", async () => {
+Deno.test("trace shows trailers before the end", async () => {
   const { conn, log } = traced([
     "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 1\r\n\r\n",
   ]);
   using _ = conn;
-  await get(conn);
+  await getText(conn, "/path");
   assertEquals(log.steps.slice(-3), ["responseHead", "trailers", "responseEnd"]);
   assertEquals(log.of("trailers")[0].headers.items(), [["X-Sum", "1"]]);
 });
 
-Deno.test("trace: no trailers, no event", async () => {
+Deno.test("trace shows no trailers when there are none", async () => {
   const { conn, log } = traced([
     "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
   ]);
   using _ = conn;
-  await get(conn);
+  await getText(conn, "/path");
   assertEquals(log.of("trailers"), []);
 });
 
-Deno.test("trace: a response that closes: its end, then the close", async () => {
+Deno.test("trace shows the end of a response that closes, then the close", async () => {
   const { conn, log } = traced([ok("ok", "Connection: close\r\n")]);
   using _ = conn;
-  await get(conn);
+  await getText(conn, "/path");
   assertEquals(log.steps.slice(-2), ["responseEnd", "close"]);
 });
 
-Deno.test("trace: close is told once", async () => {
+Deno.test("trace shows close once", async () => {
   const { conn, log } = traced([ok()]);
-  await get(conn);
+  await getText(conn, "/path");
   conn.close();
   conn.close();
   assertEquals(log.of("close").length, 1);
 });
 
-Deno.test("trace: a bad answer ends with the close", async () => {
+Deno.test("trace shows the close after a bad answer", async () => {
   const { conn, log } = traced(["NONSENSE\r\n\r\n"]);
   using _ = conn;
-  await assertRejects(() => get(conn), BadStatusLine);
+  await assertRejects(() => getText(conn, "/path"), BadStatusLine);
   assertEquals(log.steps, [...OPENED, "requestStart", "requestHead", "requestEnd", "close"]);
 });
 
-Deno.test("trace: a short body has no end", async () => {
+Deno.test("trace shows no end of a short body", async () => {
   const { conn, log, fake } = traced([ok("hello").slice(0, -1)]);
   using _ = conn;
   fake.end();
-  await assertRejects(() => get(conn), IncompleteRead);
+  await assertRejects(() => getText(conn, "/path"), IncompleteRead);
   assertEquals(log.of("responseEnd"), []);
   assertEquals(log.steps.at(-1), "close");
 });
 
-Deno.test("trace: a connection that cannot be made", async () => {
+Deno.test("trace shows no connection that cannot be made", async () => {
   const log = new Log();
   using conn = new HTTPConnection("example.com", {
     transport: () => Promise.reject(new Error("mine")),
     trace: log.trace,
   });
-  await assertRejects(() => get(conn), Error, "mine");
+  await assertRejects(() => getText(conn, "/path"), Error, "mine");
   assertEquals(log.types, ["connectStart"]);
 });
 
-Deno.test("trace: connect() tells of the connection, the request of the rest", async () => {
+Deno.test("trace shows the connection at connect(), the rest at request()", async () => {
   const { conn, log } = traced([ok()]);
   using _ = conn;
   await conn.connect();
   assertEquals(log.types, OPENED);
-  await get(conn);
+  await getText(conn, "/path");
   assertEquals(log.steps, [...OPENED, ...EXCHANGED]);
 });
 
-Deno.test("trace: a retired connection is closed before the new one is begun", async () => {
+Deno.test("trace shows the close of a retired connection before the new one", async () => {
   const log = new Log();
-  const first = new FakeTransport([], { answers: [ok()] });
-  const second = new FakeTransport([], { answers: [ok()] });
+  const first = answering(ok());
+  const second = answering(ok());
   using conn = new HTTPConnection("example.com", { ...over(first, second), trace: log.trace });
-  await get(conn);
+  await getText(conn, "/path");
   first.end();
-  await get(conn);
+  await getText(conn, "/path");
   assertEquals(log.steps, [...OPENED, ...EXCHANGED, "close", ...OPENED, ...EXCHANGED]);
 });
 
-Deno.test("trace: a response without a body has an end, too", async () => {
+Deno.test("trace shows the end of a response without a body", async () => {
   const { conn, log } = traced(["HTTP/1.1 204 No Content\r\n\r\n"]);
   using _ = conn;
   await conn.request("DELETE", "/");
@@ -236,7 +232,7 @@ Deno.test("trace: a response without a body has an end, too", async () => {
 
 // Sockets
 
-Deno.test("trace: TCP: where to, and the address", async () => {
+Deno.test("trace shows where TCP goes to, and the address", async () => {
   await using server = await startRaw(async (peer) => {
     await peer.readHead();
     await peer.send(ok());
@@ -246,25 +242,25 @@ Deno.test("trace: TCP: where to, and the address", async () => {
     address: "127.0.0.1",
     trace: log.trace,
   });
-  await get(conn);
+  await getText(conn, "/path");
   const [{ host, port }] = log.of("connectStart");
   assertEquals([host, port], ["127.0.0.1", server.port]);
   assertEquals(log.of("connected")[0].address, "127.0.0.1");
 });
 
-Deno.test("trace: a unix socket's path", async () => {
+Deno.test("trace shows the path of a unix socket", async () => {
   await using server = await startRaw(async (peer) => {
     await peer.readHead();
     await peer.send(ok());
   }, { unix: true });
   const log = new Log();
   using conn = new HTTPConnection("localhost", { socketPath: server.path, trace: log.trace });
-  await get(conn);
+  await getText(conn, "/path");
   assertEquals(log.of("connectStart")[0].path, server.path);
 });
 
 for (const [kind, context] of [["Deno's TLS", {}], ["node:tls", CLIENT]] as const) {
-  Deno.test(`trace: TLS by ${kind}`, async () => {
+  Deno.test(`trace shows TLS (${kind})`, async () => {
     await using server = await startRawTls(async (peer) => {
       await peer.readHead();
       await peer.send(ok());
@@ -274,19 +270,19 @@ for (const [kind, context] of [["Deno's TLS", {}], ["node:tls", CLIENT]] as cons
       context: { ...context, caCerts: [CA] },
       trace: log.trace,
     });
-    await get(conn);
+    await getText(conn, "/path");
     conn.close();
     assertEquals(log.steps, [...OPENED, "tlsStart", "secured", ...EXCHANGED, "close"]);
     assertEquals(log.of("tlsStart")[0].serverName, "localhost");
   });
 }
 
-Deno.test("trace: a tunnel", async () => {
+Deno.test("trace shows a tunnel", async () => {
   const { conn, log, fake } = traced([]);
   using _ = conn;
   fake.onWrite = () => fake.arrive(fake.writes.length === 1 ? "HTTP/1.1 200 Yes\r\n\r\n" : ok());
   conn.set_tunnel("origin.example", 81);
-  await get(conn);
+  await getText(conn, "/path");
   assertEquals(log.steps, [...OPENED, "tunnelled", ...EXCHANGED]);
   const [{ host, port }] = log.of("tunnelled");
   assertEquals([host, port], ["origin.example", 81]);
@@ -294,17 +290,17 @@ Deno.test("trace: a tunnel", async () => {
   assertEquals(log.of("requestEnd")[0].bytes, fake.writes[1].length);
 });
 
-Deno.test("trace: a tunnel that is refused", async () => {
+Deno.test("trace shows a tunnel that is refused", async () => {
   const { conn, log } = traced(["HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n"]);
   using _ = conn;
   conn.set_tunnel("origin.example", 81);
-  await assertRejects(() => get(conn), TunnelError);
+  await assertRejects(() => getText(conn, "/path"), TunnelError);
   assertEquals(log.types, [...OPENED, "close"]);
 });
 
 // Request bytes
 
-Deno.test("trace: a body by bytes: the head's bytes, then all", async () => {
+Deno.test("trace shows the bytes of the head, then all of a body of bytes", async () => {
   const { conn, log, fake } = traced([ok()]);
   using _ = conn;
   await conn.request("POST", "/", "hello");
@@ -314,7 +310,7 @@ Deno.test("trace: a body by bytes: the head's bytes, then all", async () => {
   assertEquals(log.of("requestEnd").map(({ bytes, whole }) => [bytes, whole]), [[all, true]]);
 });
 
-Deno.test("trace: a large body: its progress, up to all of it", async () => {
+Deno.test("trace shows the progress of a large body, up to all of it", async () => {
   const { conn, log, fake } = traced([]);
   using _ = conn;
   await conn.request("POST", "/", Array(10).fill(new Uint8Array(100_000)));
@@ -325,7 +321,7 @@ Deno.test("trace: a large body: its progress, up to all of it", async () => {
   assertEquals([progress.at(-1), log.of("requestEnd")[0].bytes], [all, all]);
 });
 
-Deno.test("trace: a body of one large piece that is taken in parts: its progress, too", async () => {
+Deno.test("trace shows the progress of one large piece that is taken in parts", async () => {
   const log = new Log();
   const fake = new FakeTransport([], { most: 100_000 });
   using conn = new HTTPConnection("example.com", { ...over(fake), trace: log.trace });
@@ -333,7 +329,7 @@ Deno.test("trace: a body of one large piece that is taken in parts: its progress
   assert(log.of("requestBody").length > 2);
 });
 
-Deno.test("trace: expect_continue: the head, the 100, the body", async () => {
+Deno.test("trace shows the head, the 100 and the body when expect_continue is set", async () => {
   const { conn, log, fake } = traced(["HTTP/1.1 100 Continue\r\n\r\n"]);
   using _ = conn;
   await conn.request("POST", "/", "hello", {}, { expect_continue: true });
@@ -349,7 +345,7 @@ Deno.test("trace: expect_continue: the head, the 100, the body", async () => {
   assertEquals(log.of("requestBody")[0].bytes, head + 5);
 });
 
-Deno.test("trace: expect_continue and a final answer: the body is not told of", async () => {
+Deno.test("trace shows no body when a final answer comes in place of 100", async () => {
   const { conn, log, fake } = traced(["HTTP/1.1 417 No\r\nContent-Length: 0\r\n\r\n"]);
   using _ = conn;
   await conn.request("POST", "/", "hello", {}, { expect_continue: true });
@@ -360,7 +356,7 @@ Deno.test("trace: expect_continue and a final answer: the body is not told of", 
   assertEquals(log.of("requestEnd").map((event) => [event.bytes, event.whole]), [[bytes, false]]);
 });
 
-Deno.test("trace: an early answer: the request's end says that it is not whole", async () => {
+Deno.test("trace shows that the request is not whole when an answer comes early", async () => {
   await using server = await startRaw(async (peer) => {
     await peer.readHead();
     await peer.send("HTTP/1.1 413 No\r\nContent-Length: 0\r\n\r\n");
@@ -377,7 +373,7 @@ Deno.test("trace: an early answer: the request's end says that it is not whole",
   assertEquals(log.steps.slice(-2), ["responseEnd", "close"]);
 });
 
-Deno.test("trace: step by step: the end comes with the last byte", async () => {
+Deno.test("trace shows the end of a request made step by step with its last byte", async () => {
   const { conn, log, fake } = traced([]);
   using _ = conn;
   conn.putrequest("POST", "/");
@@ -399,18 +395,18 @@ for (
     ["until close", "HTTP/1.1 200 OK\r\n\r\n" + "x".repeat(100_000)],
   ] as const
 ) {
-  Deno.test(`trace: the bytes of a body ${framing} add up to its content`, async () => {
+  Deno.test(`trace shows bytes of a body ${framing} that add up to its content`, async () => {
     const { conn, log, fake } = traced([answer]);
     using _ = conn;
     fake.end();
-    assertEquals((await get(conn)).length, 100_000);
+    assertEquals((await getText(conn, "/path")).length, 100_000);
     const progress = log.of("responseBody");
     assertEquals(progress.reduce((sum, { bytes }) => sum + bytes, 0), 100_000);
     assertEquals(progress.at(-1)?.total, 100_000);
     assertEquals(log.of("responseEnd").map(({ total }) => total), [100_000]);
   });
 
-  Deno.test(`trace: the bytes of a body ${framing}, read into a buffer`, async () => {
+  Deno.test(`trace shows the bytes of a body ${framing} that readinto() reads`, async () => {
     const { conn, log, fake } = traced([answer]);
     using _ = conn;
     fake.end();
@@ -421,7 +417,7 @@ for (
     assertEquals(log.of("responseBody").at(-1)?.total, 100_000);
   });
 
-  Deno.test(`trace: the bytes of a body ${framing}, piped`, async () => {
+  Deno.test(`trace shows the bytes of a body ${framing} that is piped`, async () => {
     const { conn, log, fake } = traced([answer]);
     using _ = conn;
     fake.end();
@@ -432,7 +428,7 @@ for (
   });
 }
 
-Deno.test("trace: progress is told while the body comes, not at its end", async () => {
+Deno.test("trace shows progress while the body comes, not at its end", async () => {
   const { conn, log, fake } = traced([ok("hello").slice(0, -2)]);
   using _ = conn;
   await conn.request("GET", "/");
@@ -444,21 +440,21 @@ Deno.test("trace: progress is told while the body comes, not at its end", async 
   assertEquals(log.of("responseBody").map(({ bytes, total }) => [bytes, total]), [[3, 3], [2, 5]]);
 });
 
-Deno.test("trace: read() of a large body tells of its progress, too", async () => {
+Deno.test("trace shows the progress of a large body that is read at once", async () => {
   const size = 1_000_000;
   const { conn, log, fake } = traced([]);
   using _ = conn;
   fake.arrive(`HTTP/1.1 200 OK\r\nContent-Length: ${size}\r\n\r\n`);
   for (let i = 0; i < 100; i++) fake.arrive("x".repeat(size / 100));
-  await get(conn);
+  await getText(conn, "/path");
   assert(log.of("responseBody").length > 2);
 });
 
 // Without a listener, and with a bad one
 
-Deno.test("trace: what it throws does not leave the connection half open", async () => {
-  const fake = new FakeTransport([], { answers: [ok()] });
-  const second = new FakeTransport([], { answers: [ok("second")] });
+Deno.test("request() throws what trace throws, and does not leave the connection half open", async () => {
+  const fake = answering(ok());
+  const second = answering(ok("second"));
   let broken = false;
   using conn = new HTTPConnection("example.com", {
     ...over(fake, second),
@@ -466,7 +462,7 @@ Deno.test("trace: what it throws does not leave the connection half open", async
       if (broken && type === "close") throw new RangeError("mine");
     },
   });
-  await get(conn);
+  await getText(conn, "/path");
   broken = true;
   try {
     conn.close();
@@ -475,7 +471,7 @@ Deno.test("trace: what it throws does not leave the connection half open", async
   }
   broken = false;
   assertEquals(conn.sock, null);
-  assertEquals(await get(conn), "second");
+  assertEquals(await getText(conn, "/path"), "second");
 });
 
 // Times
@@ -485,7 +481,7 @@ function known(timings: ResponseTimings): string[] {
   return Object.entries(timings).filter(([_, time]) => time !== null).map(([name]) => name);
 }
 
-Deno.test("timings: of a first response, in their order", async () => {
+Deno.test("timings has the times of a first response in their order", async () => {
   const before = performance.now();
   const { conn } = traced([ok()]);
   using _ = conn;
@@ -498,17 +494,17 @@ Deno.test("timings: of a first response, in their order", async () => {
   assertEquals(known(response.timings), ["start", "connected", "sent", "head", "end"]);
 });
 
-Deno.test("timings: of a second response, without those of the connection", async () => {
+Deno.test("timings of a second response has none of the connection", async () => {
   const { conn } = traced([ok(), ok()]);
   using _ = conn;
-  await get(conn);
+  await getText(conn, "/path");
   await conn.request("GET", "/");
   const response = await conn.getresponse();
   await response.read();
   assertEquals(known(response.timings), ["start", "sent", "head", "end"]);
 });
 
-Deno.test("timings: after connect(), without those of the connection", async () => {
+Deno.test("timings after connect() has none of the connection", async () => {
   const { conn } = traced([ok()]);
   using _ = conn;
   await conn.connect();
@@ -517,7 +513,7 @@ Deno.test("timings: after connect(), without those of the connection", async () 
   assertEquals(known(response.timings), ["start", "sent", "head"]);
 });
 
-Deno.test("timings: of TLS", async () => {
+Deno.test("timings has the time of TLS", async () => {
   await using server = await startRawTls(async (peer) => {
     await peer.readHead();
     await peer.send(ok());
@@ -528,7 +524,7 @@ Deno.test("timings: of TLS", async () => {
   assert(connected! <= secured! && secured! <= sent!);
 });
 
-Deno.test("timings: the end is there when the body was read, and does not move", async () => {
+Deno.test("timings has the end when the body was read, and keeps it", async () => {
   const { conn } = traced([ok()]);
   using _ = conn;
   await conn.request("GET", "/");
@@ -541,15 +537,15 @@ Deno.test("timings: the end is there when the body was read, and does not move",
   assertEquals(response.timings.end, end);
 });
 
-Deno.test("timings: there without a trace", async () => {
-  using conn = new HTTPConnection("example.com", over(new FakeTransport([], { answers: [ok()] })));
+Deno.test("timings is there without a trace", async () => {
+  using conn = new HTTPConnection("example.com", over(answering(ok())));
   await conn.request("GET", "/");
   const response = await conn.getresponse();
   await response.read();
   assert(response.timings.end !== null);
 });
 
-Deno.test("timings: a copy", async () => {
+Deno.test("timings is a copy", async () => {
   const { conn } = traced([ok()]);
   using _ = conn;
   await conn.request("GET", "/");
@@ -558,7 +554,7 @@ Deno.test("timings: a copy", async () => {
   assert(response.timings.start > 0);
 });
 
-Deno.test("timings: of each of two responses, when the second request goes out early", async () => {
+Deno.test("timings are each response's own when the second request goes out early", async () => {
   const { conn, fake } = traced([]);
   using _ = conn;
   fake.arrive("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n");
