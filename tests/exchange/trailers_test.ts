@@ -12,13 +12,16 @@ import {
   IncompleteRead,
   type RequestBody,
 } from "../../mod.ts";
-import { FakeTransport, ok, over } from "../helpers/fake_transport.ts";
+import { getText } from "../helpers/exchanges.ts";
+import { answering, FakeTransport, ok, over } from "../helpers/fake_transport.ts";
+import { never, soon, turns } from "../helpers/waiting.ts";
 import { startRaw } from "../servers/raw.ts";
 
 const CHUNKED = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: Digest\r\n\r\n";
 const BODY = "5\r\nhello\r\n0\r\n";
 const TRAILERS = "Digest: abc\r\nX-Two: 1\r\nx-two: 2\r\n\r\n";
 
+/** A response that arrives in these chunks. */
 async function answered(
   ...chunks: string[]
 ): Promise<{ conn: HTTPConnection; response: HTTPResponse }> {
@@ -60,7 +63,7 @@ const READS: [string, (response: HTTPResponse) => Promise<unknown>][] = [
 ];
 
 for (const [name, read] of READS) {
-  Deno.test(`trailers: after ${name}`, async () => {
+  Deno.test(`trailers has the fields after ${name}`, async () => {
     const { conn, response } = await answered(CHUNKED + BODY + TRAILERS);
     using _ = conn;
     assertEquals(response.trailers, null);
@@ -69,14 +72,14 @@ for (const [name, read] of READS) {
   });
 }
 
-Deno.test("trailers: byte by byte", async () => {
+Deno.test("trailers has the fields when they come byte by byte", async () => {
   const { conn, response } = await answered(...CHUNKED + BODY + TRAILERS);
   using _ = conn;
   assertEquals(await response.text(), "hello");
   assertEquals(response.trailers?.get_all("X-TWO"), ["1", "2"]);
 });
 
-Deno.test("trailers: an HTTPMessage, the same one each time", async () => {
+Deno.test("trailers is the same HTTPMessage each time", async () => {
   const { conn, response } = await answered(CHUNKED + BODY + TRAILERS);
   using _ = conn;
   await response.read();
@@ -84,54 +87,53 @@ Deno.test("trailers: an HTTPMessage, the same one each time", async () => {
   assert(response.trailers === response.trailers);
 });
 
-Deno.test("trailers: null while the body is not read to its end", async () => {
+Deno.test("trailers is null while the body is not read to its end", async () => {
   const { conn, response } = await answered(CHUNKED + BODY, TRAILERS);
   using _ = conn;
   await response.read(5);
   assertEquals(response.trailers, null);
 });
 
-Deno.test("trailers: empty after a chunked body without any", async () => {
+Deno.test("trailers is empty after a chunked body without any", async () => {
   const { conn, response } = await answered(CHUNKED + BODY + "\r\n");
   using _ = conn;
   await response.read();
   assertEquals(response.trailers?.items(), []);
 });
 
-Deno.test("trailers: null after a body by length", async () => {
+Deno.test("trailers is null after a body by length", async () => {
   const { conn, response } = await answered(ok());
   using _ = conn;
   await response.read();
   assertEquals(response.trailers, null);
 });
 
-Deno.test("trailers: null after close()", async () => {
+Deno.test("trailers is null after close()", async () => {
   const { conn, response } = await answered(CHUNKED + BODY.slice(0, 5));
   using _ = conn;
   response.close();
   assertEquals(response.trailers, null);
 });
 
-Deno.test("trailers: they are not among the headers", async () => {
+Deno.test("headers does not have the trailers", async () => {
   const { conn, response } = await answered(CHUNKED + BODY + TRAILERS);
   using _ = conn;
   await response.read();
   assertEquals(response.headers.keys(), ["Transfer-Encoding", "Trailer"]);
 });
 
-Deno.test("trailers: framing fields among them change nothing", async () => {
+Deno.test("trailers keeps framing fields, which change nothing", async () => {
   const fake = new FakeTransport([], {
     answers: [CHUNKED + BODY + "Content-Length: 100\r\nConnection: close\r\n\r\n", ok("second")],
   });
   using conn = new HTTPConnection("example.com", over(fake));
   for (const expected of ["hello", "second"]) {
-    await conn.request("GET", "/");
-    assertEquals(await (await conn.getresponse()).text(), expected);
+    assertEquals(await getText(conn), expected);
   }
   assertEquals(fake.closes, 0);
 });
 
-Deno.test("trailers: a line that is no field is among the defects", async () => {
+Deno.test("trailers reports a line that is not a field as a defect", async () => {
   const { conn, response } = await answered(CHUNKED + BODY + "no colon\r\nA: b\r\n\r\n");
   using _ = conn;
   await response.read();
@@ -139,14 +141,14 @@ Deno.test("trailers: a line that is no field is among the defects", async () => 
   assertEquals(response.trailers?.defects.map(({ problem }) => problem), ["no-colon"]);
 });
 
-Deno.test("trailers: a bare LF in them is broken framing", async () => {
+Deno.test("read() throws when a trailer ends in a bare LF", async () => {
   const { conn, response } = await answered(CHUNKED + BODY + "A: b\n\r\n");
   using _ = conn;
   await assertRejects(() => response.read(), IncompleteRead);
   assertEquals(response.trailers, null);
 });
 
-Deno.test("trailers: empty where the end comes within them", async () => {
+Deno.test("trailers is empty when the end comes within them", async () => {
   const fake = new FakeTransport([CHUNKED + BODY + "A: b\r\nC"], { ended: true });
   using conn = new HTTPConnection("example.com", over(fake));
   await conn.request("GET", "/");
@@ -155,12 +157,11 @@ Deno.test("trailers: empty where the end comes within them", async () => {
   assertEquals(response.trailers?.items(), []);
 });
 
-Deno.test("trailers: the connection serves on behind them", async () => {
-  const fake = new FakeTransport([], { answers: [CHUNKED + BODY + TRAILERS, ok("second")] });
+Deno.test("request() uses the connection again after trailers", async () => {
+  const fake = answering(CHUNKED + BODY + TRAILERS, ok("second"));
   using conn = new HTTPConnection("example.com", over(fake));
   for (const expected of ["hello", "second"]) {
-    await conn.request("GET", "/");
-    assertEquals(await (await conn.getresponse()).text(), expected);
+    assertEquals(await getText(conn), expected);
   }
 });
 
@@ -179,7 +180,7 @@ async function wireOf(
   return fake.writes.join("");
 }
 
-Deno.test("trailers: of a request, in their order and case", async () => {
+Deno.test("request() sends trailers in their order and case", async () => {
   const wire = await wireOf(["one", "two"], [["X-B", "1"], ["x-a", 2], ["X-B", "3"]]);
   assertStringIncludes(
     wire,
@@ -187,31 +188,31 @@ Deno.test("trailers: of a request, in their order and case", async () => {
   );
 });
 
-Deno.test("trailers: of a request, announced in Trailer", async () => {
+Deno.test("request() announces trailers in Trailer", async () => {
   const head = (await wireOf(["one"], { "X-A": "1", "X-B": "2" })).split("\r\n\r\n")[0];
   assertEquals(head.split("\r\n").filter((line) => /^trailer:/i.test(line)), [
     "Trailer: X-A, X-B",
   ]);
 });
 
-Deno.test("trailers: of a request, announced once where the user does it", async () => {
+Deno.test("request() announces trailers once when the caller does", async () => {
   const head = (await wireOf(["one"], { "X-A": "1" }, { trailer: "x-a" })).split("\r\n\r\n")[0];
   assertEquals(head.split("\r\n").filter((line) => /^trailer:/i.test(line)), ["trailer: x-a"]);
 });
 
-Deno.test("trailers: of a request, none of them changes nothing", async () => {
+Deno.test("request() sends the same without trailers as with an empty list", async () => {
   assertEquals(await wireOf(["one"], {}), await wireOf(["one"], []));
   assertEquals((await wireOf(["one"], {})).includes("Trailer"), false);
 });
 
-Deno.test("trailers: of a request with a Transfer-Encoding of the user's", async () => {
+Deno.test("request() sends trailers when the caller gives Transfer-Encoding", async () => {
   const wire = await wireOf(["one"], { "X-A": "1" }, { "Transfer-Encoding": "chunked" }, {
     encode_chunked: true,
   });
   assert(wire.endsWith("\r\n\r\n3\r\none\r\n0\r\nX-A: 1\r\n\r\n"));
 });
 
-Deno.test("trailers: of a request by endheaders()", async () => {
+Deno.test("endheaders() sends trailers", async () => {
   const fake = new FakeTransport();
   using conn = new HTTPConnection("example.com", over(fake));
   conn.putrequest("PUT", "/");
@@ -220,11 +221,11 @@ Deno.test("trailers: of a request by endheaders()", async () => {
   assert(fake.writes.join("").endsWith("3\r\none\r\n0\r\nX-A: 1\r\n\r\n"));
 });
 
-Deno.test("trailers: of a request whose body has no piece", async () => {
+Deno.test("request() sends trailers when the body has no piece", async () => {
   assert((await wireOf([], { "X-A": "1" })).endsWith("\r\n\r\n0\r\nX-A: 1\r\n\r\n"));
 });
 
-Deno.test("trailers: of a request, arrive at a server", async () => {
+Deno.test("request() sends trailers that arrive at a server", async () => {
   await using server = await startRaw(async (peer) => {
     await peer.readHead();
     await peer.readUntil("\r\n0\r\n");
@@ -237,7 +238,7 @@ Deno.test("trailers: of a request, arrive at a server", async () => {
 
 // Trailers that are made when the body is out: a digest of it, say
 
-Deno.test("trailers: made by a function, once, after the last piece", async () => {
+Deno.test("request() calls a function for trailers once, after the last piece", async () => {
   const fake = new FakeTransport();
   using conn = new HTTPConnection("example.com", over(fake));
   const order: string[] = [];
@@ -256,16 +257,15 @@ Deno.test("trailers: made by a function, once, after the last piece", async () =
   assert(fake.writes.join("").endsWith("3\r\ntwo\r\n0\r\nX-Sum: 3\r\n\r\n"));
 });
 
-Deno.test("trailers: made by an async function", async () => {
+Deno.test("request() waits for an async function for trailers", async () => {
   const fake = new FakeTransport();
   using conn = new HTTPConnection("example.com", over(fake));
-  const trailers = () =>
-    new Promise<HeaderFields>((resolve) => setTimeout(resolve, 1, { "X-Sum": "1" }));
+  const trailers = () => turns().then((): HeaderFields => ({ "X-Sum": "1" }));
   await conn.request("PUT", "/", ["one"], {}, { trailers });
   assert(fake.writes.join("").endsWith("3\r\none\r\n0\r\nX-Sum: 1\r\n\r\n"));
 });
 
-Deno.test("trailers: made by a function: what it throws ends the exchange, and the body has no end", async () => {
+Deno.test("request() throws what the function for trailers throws, and does not end the body", async () => {
   const reason = new RangeError("mine");
   const fake = new FakeTransport();
   using conn = new HTTPConnection("example.com", over(fake));
@@ -278,7 +278,7 @@ Deno.test("trailers: made by a function: what it throws ends the exchange, and t
   assert(!fake.writes.join("").includes("\r\n0\r\n"));
 });
 
-Deno.test("trailers: made by a function: those that cannot be sent end the exchange", async () => {
+Deno.test("request() throws a TypeError when the function for trailers gives bad ones", async () => {
   const fields: HeaderFields[] = [{ "X A": "1" }, { "X-A": "1\r\nEvil: 1" }, { Host: "evil" }];
   for (const bad of fields) {
     const fake = new FakeTransport();
@@ -290,7 +290,7 @@ Deno.test("trailers: made by a function: those that cannot be sent end the excha
   }
 });
 
-Deno.test("trailers: made by a function: refused where the body is not chunked", async () => {
+Deno.test("request() throws a TypeError when there is a function for trailers but no chunking", async () => {
   const fake = new FakeTransport();
   using conn = new HTTPConnection("example.com", over(fake));
   const trailers = () => ({});
@@ -298,14 +298,14 @@ Deno.test("trailers: made by a function: refused where the body is not chunked",
   assertEquals(fake.writes, []);
 });
 
-Deno.test("trailers: made by a function that never ends: a signal ends the exchange", async () => {
+Deno.test("request() throws the signal's reason when the function for trailers does not settle", async () => {
   const asked = Promise.withResolvers<void>();
   const fake = new FakeTransport();
   using conn = new HTTPConnection("example.com", over(fake));
   const controller = new AbortController();
   const trailers = () => {
     asked.resolve();
-    return new Promise<HeaderFields>(() => {});
+    return never<HeaderFields>();
   };
   const { signal } = controller;
   const rejected = assertRejects(
@@ -314,21 +314,17 @@ Deno.test("trailers: made by a function that never ends: a signal ends the excha
   );
   await asked.promise;
   controller.abort();
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error("Waited in vain")), 1000);
-  });
-  await Promise.race([rejected, late]).finally(() => clearTimeout(timer));
+  await soon(rejected);
 });
 
-Deno.test("trailers: made by a function: not asked for after an early answer", async () => {
+Deno.test("request() does not call the function for trailers after an early answer", async () => {
   const fake = new FakeTransport();
   using conn = new HTTPConnection("example.com", over(fake));
   let asked = 0;
   async function* body() {
     yield "one";
     fake.arrive("HTTP/1.1 413 No\r\nContent-Length: 0\r\n\r\n");
-    await new Promise(() => {});
+    await never();
   }
   const trailers = () => {
     asked++;
@@ -357,8 +353,8 @@ const REFUSED: [string, RequestBody | null, HeaderFields, HeaderFields?][] = [
 ];
 
 for (const [name, body, trailers, headers = {}] of REFUSED) {
-  Deno.test(`trailers: of a request ${name}: refused before anything is sent`, async () => {
-    const fake = new FakeTransport([], { answers: [ok()] });
+  Deno.test(`request() throws a TypeError before anything is sent when trailers come ${name}`, async () => {
+    const fake = answering(ok());
     using conn = new HTTPConnection("example.com", over(fake));
     await assertRejects(
       () => conn.request("PUT", "/", body, headers, { trailers }),
@@ -366,7 +362,6 @@ for (const [name, body, trailers, headers = {}] of REFUSED) {
     );
     assertEquals(fake.writes, []);
     // The connection is as it was.
-    await conn.request("GET", "/");
-    assertEquals(await (await conn.getresponse()).text(), "ok");
+    assertEquals(await getText(conn), "ok");
   });
 }
