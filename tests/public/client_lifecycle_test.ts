@@ -11,23 +11,15 @@ import {
   type HTTPConnectionOptions,
   type Transport,
 } from "../../mod.ts";
-import { FakeTransport, ok, over } from "../helpers/fake_transport.ts";
+import { getResponse, getText } from "../helpers/exchanges.ts";
+import { answering, FakeTransport, ok, over } from "../helpers/fake_transport.ts";
+import { never } from "../helpers/waiting.ts";
 import { type Peer, type RawServer, startRaw } from "../servers/raw.ts";
 
 const PART = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart";
 
 function connect(server: RawServer, options: HTTPConnectionOptions = {}): HTTPConnection {
   return new HTTPConnection(server.hostname, server.port, { timeout: 60, ...options });
-}
-
-async function fetchText(conn: HTTPConnection): Promise<string> {
-  await conn.request("GET", "/again");
-  return await (await conn.getresponse()).text();
-}
-
-/** A promise that is never kept. */
-function never<T>(): Promise<T> {
-  return new Promise(() => {});
 }
 
 // close() while something is under way, over sockets
@@ -45,15 +37,9 @@ async function seen(server: RawServer): Promise<void> {
   await (await server.peer(0)).readHead().catch(() => {});
 }
 
-/** Starts a request and gets its response. */
-async function respond(conn: HTTPConnection) {
-  await conn.request("GET", "/");
-  return await conn.getresponse();
-}
-
 const UNDER_WAY: UnderWay[] = [
   {
-    title: "the head is waited for",
+    title: "getresponse() when no head comes",
     script: () => {},
     start: async (conn, server) => {
       await conn.request("GET", "/");
@@ -64,7 +50,7 @@ const UNDER_WAY: UnderWay[] = [
     },
   },
   {
-    title: "half a head has come",
+    title: "getresponse() when half a head has come",
     script: async (peer) => {
       await peer.readHead();
       await peer.send("HTTP/1.1 200 OK\r\nA: ");
@@ -78,55 +64,55 @@ const UNDER_WAY: UnderWay[] = [
     },
   },
   {
-    title: "read() waits for the rest of a body",
+    title: "read() when it waits for the rest of a body",
     script: async (peer) => {
       await peer.readHead();
       await peer.send(PART);
     },
     start: async (conn) => {
-      const response = await respond(conn);
+      const response = await getResponse(conn);
       await response.read(4);
       return { cut: response.read() };
     },
   },
   {
-    title: "readinto() waits for the rest of a body",
+    title: "readinto() when it waits for the rest of a body",
     script: async (peer) => {
       await peer.readHead();
       await peer.send(PART);
     },
     start: async (conn) => {
-      const response = await respond(conn);
+      const response = await getResponse(conn);
       await response.read(4);
       return { cut: response.readinto(new Uint8Array(100000)) };
     },
   },
   {
-    title: "the stream of a body waits",
+    title: "a reader's read() when it waits for the rest of a body",
     script: async (peer) => {
       await peer.readHead();
       await peer.send(PART);
     },
     start: async (conn) => {
-      const reader = (await respond(conn)).getReader();
+      const reader = (await getResponse(conn)).getReader();
       await reader.read();
       return { cut: reader.read() };
     },
   },
   {
-    title: "a body is iterated",
+    title: "an iterator's next() when it waits for the rest of a body",
     script: async (peer) => {
       await peer.readHead();
       await peer.send(PART);
     },
     start: async (conn) => {
-      const pieces = (await respond(conn))[Symbol.asyncIterator]();
+      const pieces = (await getResponse(conn))[Symbol.asyncIterator]();
       await pieces.next();
       return { cut: pieces.next() };
     },
   },
   {
-    title: "a write waits for a server that does not read",
+    title: "request() when the server does not read",
     script: () => {},
     start: async (conn, server) => {
       const cut = conn.request("POST", "/", new Uint8Array(32 << 20));
@@ -136,7 +122,7 @@ const UNDER_WAY: UnderWay[] = [
     },
   },
   {
-    title: "an upload waits for its source",
+    title: "request() when it waits for the source of its body",
     script: () => {},
     start: async (conn, server) => {
       const cut = conn.request(
@@ -153,7 +139,7 @@ const UNDER_WAY: UnderWay[] = [
     },
   },
   {
-    title: "the proxy's answer is waited for",
+    title: "request() when the proxy does not answer",
     script: () => {},
     start: async (conn, server) => {
       conn.set_tunnel("origin");
@@ -167,9 +153,9 @@ const UNDER_WAY: UnderWay[] = [
 
 for (const { title, script, start } of UNDER_WAY) {
   for (const source of [null, ["127.0.0.5", 0]] as ([string, number] | null)[]) {
-    const name = source === null ? title : `${title}, with source_address`;
+    const way = source === null ? "" : " (source_address)";
 
-    Deno.test(`close while ${name}: it throws, nothing is left, the next request works`, async () => {
+    Deno.test(`close() ends ${title}; the next request works${way}`, async () => {
       const first = Promise.withResolvers<void>();
       await using server = await startRaw(async (peer) => {
         if (peer.index === 0) {
@@ -193,7 +179,7 @@ for (const { title, script, start } of UNDER_WAY) {
         // The server sees the end, and the object is as new.
         const peer = await server.peer(0);
         await peer.eof();
-        assertEquals(await fetchText(conn), "/again");
+        assertEquals(await getText(conn, "/again"), "/again");
         assertEquals(server.accepted, 2);
       } finally {
         first.resolve();
@@ -205,23 +191,23 @@ for (const { title, script, start } of UNDER_WAY) {
 
 // close() while connecting
 
-Deno.test("close while connecting: the request throws, the next one connects", async () => {
+Deno.test("close() ends request() while transport() is pending, and the next one works", async () => {
   const transports = [never<Transport>(), Promise.resolve(new FakeTransport([ok("second")]))];
   using conn = new HTTPConnection("example.com", { transport: () => transports.shift()! });
   const request = conn.request("GET", "/");
   conn.close();
   await assertRejects(() => request, Deno.errors.Interrupted);
-  assertEquals(await fetchText(conn), "second");
+  assertEquals(await getText(conn), "second");
 });
 
-Deno.test("close while connecting: connect throws", async () => {
+Deno.test("close() ends connect() while transport() is pending", async () => {
   using conn = new HTTPConnection("example.com", { transport: () => never<Transport>() });
   const connecting = conn.connect();
   conn.close();
   await assertRejects(() => connecting, Deno.errors.Interrupted);
 });
 
-Deno.test("close while connecting: a transport that comes too late is closed", async () => {
+Deno.test("close() has a transport that comes too late closed", async () => {
   const late = Promise.withResolvers<Transport>();
   const transport = new FakeTransport();
   using conn = new HTTPConnection("example.com", { transport: () => late.promise });
@@ -234,7 +220,7 @@ Deno.test("close while connecting: a transport that comes too late is closed", a
   assertEquals([transport.closes, transport.writes, conn.sock], [1, [], null]);
 });
 
-Deno.test("close while connecting: an error that comes too late is nobody's", async () => {
+Deno.test("close() has an error that comes too late swallowed", async () => {
   const late = Promise.withResolvers<Transport>();
   using conn = new HTTPConnection("example.com", { transport: () => late.promise });
   const connecting = conn.connect();
@@ -244,7 +230,7 @@ Deno.test("close while connecting: an error that comes too late is nobody's", as
   await late.promise.catch(() => {});
 });
 
-Deno.test("close right after a request began leaves nothing, over sockets", async () => {
+Deno.test("close() ends a request over sockets that has just begun", async () => {
   await using server = await startRaw(async (peer) => void await peer.eof());
   using conn = connect(server);
   const request = conn.request("GET", "/");
@@ -252,7 +238,7 @@ Deno.test("close right after a request began leaves nothing, over sockets", asyn
   await assertRejects(() => request, Deno.errors.Interrupted);
 });
 
-Deno.test("a request that begins right after close makes its own connection", async () => {
+Deno.test("request() makes its own connection when it begins right after close()", async () => {
   const late = Promise.withResolvers<Transport>();
   const transports = [late.promise, Promise.resolve(new FakeTransport([ok("second")]))];
   using conn = new HTTPConnection("example.com", { transport: () => transports.shift()! });
@@ -269,7 +255,7 @@ Deno.test("a request that begins right after close makes its own connection", as
 
 // close() in memory
 
-Deno.test("close while the head is waited for, before the event loop turns", async () => {
+Deno.test("close() ends getresponse() before the event loop turns", async () => {
   const transport = new FakeTransport();
   using conn = new HTTPConnection("example.com", over(transport));
   await conn.request("GET", "/");
@@ -279,7 +265,7 @@ Deno.test("close while the head is waited for, before the event loop turns", asy
   assertEquals(transport.closes, 1);
 });
 
-Deno.test("close while a read waits, over a transport whose close does not end reads", async () => {
+Deno.test("close() ends getresponse() when the transport's close() does not end reads", async () => {
   const transport: Transport = {
     read: () => never(),
     write: (p) => Promise.resolve(p.length),
@@ -293,7 +279,7 @@ Deno.test("close while a read waits, over a transport whose close does not end r
   await assertRejects(() => getting, Deno.errors.Interrupted);
 });
 
-Deno.test("close while a write waits, over a transport whose close does not end writes", async () => {
+Deno.test("close() ends request() when the transport's close() does not end writes", async () => {
   const writing = Promise.withResolvers<void>();
   const transport: Transport = {
     read: () => never(),
@@ -310,7 +296,7 @@ Deno.test("close while a write waits, over a transport whose close does not end 
   await assertRejects(() => request, Deno.errors.Interrupted);
 });
 
-Deno.test("close while a sent body waits for its source tells the source", async () => {
+Deno.test("close() cancels the source of a body that is waited for", async () => {
   const sent = Promise.withResolvers<void>();
   const transport = new FakeTransport();
   transport.onWrite = () => sent.resolve();
@@ -327,7 +313,7 @@ Deno.test("close while a sent body waits for its source tells the source", async
   assertEquals(cancelled, 1);
 });
 
-Deno.test("close within the source of a body ends the request, the next one works", async () => {
+Deno.test("close() ends request() when the source of its body calls it, and the next one works", async () => {
   const old = new FakeTransport();
   using conn = new HTTPConnection("example.com", over(old, new FakeTransport([ok("second")])));
   const body = async function* () {
@@ -338,10 +324,10 @@ Deno.test("close within the source of a body ends the request, the next one work
   };
   await assertRejects(() => conn.request("POST", "/", body()), Deno.errors.Interrupted);
   assertEquals([old.closes, old.sent.includes("0\r\n\r\n")], [1, false]);
-  assertEquals(await fetchText(conn), "second");
+  assertEquals(await getText(conn), "second");
 });
 
-Deno.test("a request within the source of a body is refused, the body goes on", async () => {
+Deno.test("request() throws CannotSendRequest within the source of a body, which goes on", async () => {
   const transport = new FakeTransport();
   using conn = new HTTPConnection("example.com", over(transport));
   await conn.request(
@@ -356,17 +342,17 @@ Deno.test("a request within the source of a body is refused, the body goes on", 
   assert(transport.sent.endsWith("\r\n\r\n1\r\na\r\n1\r\nb\r\n0\r\n\r\n"));
 });
 
-Deno.test("close ends the read that watches an idle connection", async () => {
-  const transport = new FakeTransport([], { answers: [ok(), ok()] });
+Deno.test("close() ends the read that watches an idle connection", async () => {
+  const transport = answering(ok(), ok());
   const conn = new HTTPConnection("example.com", over(transport));
-  await fetchText(conn);
+  await getText(conn);
   // The second request looks whether the connection is silent: that read is still out.
   await conn.request("GET", "/");
   conn.close();
   assertEquals(transport.closes, 1);
 });
 
-Deno.test("a transport whose close throws does not disturb close", async () => {
+Deno.test("close() swallows what the transport's close() throws", async () => {
   const transport = new FakeTransport();
   transport.close = () => {
     throw new Deno.errors.BadResource("gone");
@@ -377,41 +363,41 @@ Deno.test("a transport whose close throws does not disturb close", async () => {
   assertEquals(conn.sock, null);
 });
 
-Deno.test("a response that is dropped unread is freed by close", async () => {
+Deno.test("close() closes the connection of a response that was dropped unread", async () => {
   await using server = await startRaw(async (peer) => {
     await peer.readHead();
     await peer.send(PART);
     await peer.eof();
   });
   const conn = connect(server);
-  await respond(conn);
+  await getResponse(conn);
   conn.close();
   await (await server.peer(0)).eof();
 });
 
-Deno.test("cancelling the stream of a response closes the connection", async () => {
+Deno.test("cancel() closes the connection", async () => {
   await using server = await startRaw(async (peer) => {
     await peer.readHead();
     await peer.send(PART);
     await peer.eof();
   });
   using conn = connect(server);
-  await (await respond(conn)).cancel();
+  await (await getResponse(conn)).cancel();
   await server.idle();
   assertEquals(conn.sock, null);
 });
 
-Deno.test("a body that close cuts off does not look whole to new Response()", async () => {
+Deno.test("new Response() throws when close() cuts its body off", async () => {
   using conn = new HTTPConnection("example.com", over(new FakeTransport([PART])));
-  const text = new Response(await respond(conn)).text();
+  const text = new Response(await getResponse(conn)).text();
   text.catch(() => {});
   conn.close();
   await assertRejects(() => text);
 });
 
-Deno.test("a body that was closed before its stream is read does not look whole", async () => {
+Deno.test("read() of a reader throws after close() when the body was cut off", async () => {
   using conn = new HTTPConnection("example.com", over(new FakeTransport([PART])));
-  const reader = (await respond(conn)).getReader();
+  const reader = (await getResponse(conn)).getReader();
   await reader.read();
   conn.close();
   await assertRejects(() => reader.read());
@@ -449,27 +435,27 @@ Deno.test("using closes the connection when the block throws", async () => {
   assertEquals(transport.closes, 1);
 });
 
-Deno.test("using a connection that never connected does nothing", () => {
+Deno.test("using does nothing when there is no connection", () => {
   using conn = new HTTPConnection("example.com");
   assertEquals(conn.sock, null);
 });
 
-Deno.test("a connection may be used after its block", async () => {
+Deno.test("HTTPConnection can be used after its block", async () => {
   const conn = new HTTPConnection(
     "example.com",
     over(new FakeTransport([ok("one")]), new FakeTransport([ok("two")])),
   );
   {
     using inner = conn;
-    assertEquals(await fetchText(inner), "one");
+    assertEquals(await getText(inner), "one");
   }
-  assertEquals(await fetchText(conn), "two");
+  assertEquals(await getText(conn), "two");
   conn.close();
 });
 
 // Signals, as far as they end a connection
 
-Deno.test("an aborted request throws the signal's reason, and the next one works", async () => {
+Deno.test("getresponse() throws the signal's reason, and the next request works", async () => {
   const reason = new Error("enough");
   const controller = new AbortController();
   using conn = new HTTPConnection(
@@ -480,26 +466,26 @@ Deno.test("an aborted request throws the signal's reason, and the next one works
   const getting = conn.getresponse();
   controller.abort(reason);
   assertEquals(await assertRejects(() => getting), reason);
-  assertEquals(await fetchText(conn), "second");
+  assertEquals(await getText(conn), "second");
 });
 
-Deno.test("a signal that is aborted already keeps the request from being sent", async () => {
-  const transport = new FakeTransport([], { answers: [ok("sent")] });
+Deno.test("request() sends nothing when its signal was aborted before", async () => {
+  const transport = answering(ok("sent"));
   using conn = new HTTPConnection("example.com", over(transport));
   const reason = new Error("enough");
   const signal = AbortSignal.abort(reason);
   assertEquals(await assertRejects(() => conn.request("GET", "/", null, {}, { signal })), reason);
   assertEquals(transport.writes, []);
-  assertEquals(await fetchText(conn), "sent");
+  assertEquals(await getText(conn), "sent");
 });
 
-Deno.test("a signal is forgotten when its exchange is over", async () => {
+Deno.test("request() forgets its signal when its exchange is over", async () => {
   const controller = new AbortController();
-  const transport = new FakeTransport([], { answers: [ok("one"), ok("two")] });
+  const transport = answering(ok("one"), ok("two"));
   using conn = new HTTPConnection("example.com", over(transport));
   await conn.request("GET", "/", null, {}, { signal: controller.signal });
   await (await conn.getresponse()).read();
   controller.abort();
-  assertEquals(await fetchText(conn), "two");
+  assertEquals(await getText(conn), "two");
   assert(!transport.closed);
 });
