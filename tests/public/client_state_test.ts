@@ -9,55 +9,37 @@ import {
   CannotSendHeader,
   CannotSendRequest,
   HTTPConnection,
-  type HTTPResponse,
   NotConnected,
   RemoteDisconnected,
   ResponseNotReady,
 } from "../../mod.ts";
-import { FakeTransport, ok, over } from "../helpers/fake_transport.ts";
+import { getResponse, getText } from "../helpers/exchanges.ts";
+import { answering, connectionOver, FakeTransport, ok, over } from "../helpers/fake_transport.ts";
 
 const FIELDS = "Host: example.com\r\nAccept-Encoding: identity\r\n";
 const UNTIL_CLOSE = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n";
 
-function connOver(...transports: FakeTransport[]): HTTPConnection {
-  return new HTTPConnection("example.com", over(...transports));
-}
-
-/** A transport that answers each request in turn. */
-function answering(...answers: string[]): FakeTransport {
-  return new FakeTransport([], { answers });
-}
-
-async function get(conn: HTTPConnection, url = "/"): Promise<HTTPResponse> {
-  await conn.request("GET", url);
-  return await conn.getresponse();
-}
-
-async function text(response: HTTPResponse): Promise<string> {
-  return new TextDecoder().decode(await response.read());
-}
-
 // Calls out of order
 
-Deno.test("request before the response is got is CannotSendRequest", async () => {
-  using conn = connOver(answering(ok("one")));
+Deno.test("request() throws CannotSendRequest when the response was not fetched", async () => {
+  using conn = connectionOver(answering(ok("one")));
   await conn.request("GET", "/");
   await assertRejects(() => conn.request("GET", "/"), CannotSendRequest);
-  assertEquals(await text(await conn.getresponse()), "one");
+  assertEquals(await (await conn.getresponse()).text(), "one");
 });
 
-Deno.test("request after putrequest is CannotSendRequest, and the first one goes on", async () => {
+Deno.test("request() throws CannotSendRequest after putrequest(), and the first one goes on", async () => {
   const transport = answering(ok());
-  using conn = connOver(transport);
+  using conn = connectionOver(transport);
   conn.putrequest("GET", "/first");
   await assertRejects(() => conn.request("GET", "/second"), CannotSendRequest);
   await conn.endheaders();
   assertEquals(transport.writes, [`GET /first HTTP/1.1\r\n${FIELDS}\r\n`]);
 });
 
-Deno.test("putrequest twice is CannotSendRequest, and the first one goes on", async () => {
+Deno.test("putrequest() throws CannotSendRequest when it is called twice, and the first one goes on", async () => {
   const transport = answering(ok());
-  using conn = connOver(transport);
+  using conn = connectionOver(transport);
   conn.putrequest("GET", "/first");
   assertThrows(() => conn.putrequest("GET", "/second"), CannotSendRequest);
   conn.putheader("A", "b");
@@ -65,81 +47,81 @@ Deno.test("putrequest twice is CannotSendRequest, and the first one goes on", as
   assertEquals(transport.writes, [`GET /first HTTP/1.1\r\n${FIELDS}A: b\r\n\r\n`]);
 });
 
-Deno.test("putrequest before the response is got is CannotSendRequest", async () => {
-  using conn = connOver(answering(ok()));
+Deno.test("putrequest() throws CannotSendRequest when the response was not fetched", async () => {
+  using conn = connectionOver(answering(ok()));
   await conn.request("GET", "/");
   assertThrows(() => conn.putrequest("GET", "/"), CannotSendRequest);
 });
 
-Deno.test("putheader before putrequest is CannotSendHeader", () => {
-  using conn = connOver();
+Deno.test("putheader() throws CannotSendHeader before putrequest()", () => {
+  using conn = connectionOver();
   assertThrows(() => conn.putheader("A", "b"), CannotSendHeader);
 });
 
-Deno.test("putheader after endheaders is CannotSendHeader", async () => {
-  using conn = connOver(answering(ok()));
+Deno.test("putheader() throws CannotSendHeader after the request was sent", async () => {
+  using conn = connectionOver(answering(ok()));
   await conn.request("GET", "/");
   assertThrows(() => conn.putheader("A", "b"), CannotSendHeader);
 });
 
-Deno.test("putheader after the response is got is CannotSendHeader", async () => {
-  using conn = connOver(answering(ok()));
-  await get(conn);
+Deno.test("putheader() throws CannotSendHeader after getresponse()", async () => {
+  using conn = connectionOver(answering(ok()));
+  await getResponse(conn);
   assertThrows(() => conn.putheader("A", "b"), CannotSendHeader);
 });
 
-Deno.test("endheaders before putrequest is CannotSendHeader", async () => {
-  using conn = connOver();
+Deno.test("endheaders() throws CannotSendHeader before putrequest()", async () => {
+  using conn = connectionOver();
   await assertRejects(() => conn.endheaders(), CannotSendHeader);
 });
 
-Deno.test("endheaders twice is CannotSendHeader, and nothing is sent twice", async () => {
+Deno.test("endheaders() throws CannotSendHeader when it is called twice, and sends nothing more", async () => {
   const transport = answering(ok());
-  using conn = connOver(transport);
+  using conn = connectionOver(transport);
   conn.putrequest("GET", "/");
   await conn.endheaders();
   await assertRejects(() => conn.endheaders(), CannotSendHeader);
   assertEquals(transport.writes.length, 1);
 });
 
-Deno.test("getresponse before a request is ResponseNotReady", async () => {
-  using conn = connOver();
+Deno.test("getresponse() throws ResponseNotReady before a request", async () => {
+  using conn = connectionOver();
   await assertRejects(() => conn.getresponse(), ResponseNotReady);
 });
 
-Deno.test("getresponse before endheaders is ResponseNotReady, and the request goes on", async () => {
-  using conn = connOver(answering(ok("one")));
+Deno.test("getresponse() throws ResponseNotReady before endheaders(), and the request goes on", async () => {
+  using conn = connectionOver(answering(ok("one")));
   conn.putrequest("GET", "/");
   await assertRejects(() => conn.getresponse(), ResponseNotReady);
   conn.putheader("A", "b");
   await conn.endheaders();
-  assertEquals(await text(await conn.getresponse()), "one");
+  assertEquals(await (await conn.getresponse()).text(), "one");
 });
 
-Deno.test("getresponse twice is ResponseNotReady, and the response stays readable", async () => {
-  using conn = connOver(answering(ok("one")));
-  const response = await get(conn);
+Deno.test("getresponse() throws ResponseNotReady when it is called twice, and the response stays", async () => {
+  using conn = connectionOver(answering(ok("one")));
+  const response = await getResponse(conn);
   await assertRejects(() => conn.getresponse(), ResponseNotReady);
-  assertEquals(await text(response), "one");
+  assertEquals(await response.text(), "one");
 });
 
-Deno.test("getresponse after the response is read is ResponseNotReady", async () => {
-  using conn = connOver(answering(ok()));
-  await (await get(conn)).read();
+Deno.test("getresponse() throws ResponseNotReady after the response was read", async () => {
+  using conn = connectionOver(answering(ok()));
+  await (await getResponse(conn)).read();
   await assertRejects(() => conn.getresponse(), ResponseNotReady);
 });
 
-Deno.test("connect does not count as a request", async () => {
-  using conn = connOver(answering(ok()));
+Deno.test("getresponse() throws ResponseNotReady after connect()", async () => {
+  using conn = connectionOver(answering(ok()));
   await conn.connect();
   await assertRejects(() => conn.getresponse(), ResponseNotReady);
 });
 
 // Concurrent calls
 
-Deno.test("of two concurrent requests the second is CannotSendRequest", async () => {
+Deno.test("request() throws CannotSendRequest when another is on its way", async () => {
   const transport = answering(ok("one"));
-  using conn = connOver(transport);
+  using conn = connectionOver(transport);
   const [first, second] = await Promise.allSettled([
     conn.request("GET", "/first"),
     conn.request("GET", "/second"),
@@ -147,41 +129,41 @@ Deno.test("of two concurrent requests the second is CannotSendRequest", async ()
   assertEquals([first.status, second.status], ["fulfilled", "rejected"]);
   assert((second as PromiseRejectedResult).reason instanceof CannotSendRequest);
   assertEquals(transport.writes, [`GET /first HTTP/1.1\r\n${FIELDS}\r\n`]);
-  assertEquals(await text(await conn.getresponse()), "one");
+  assertEquals(await (await conn.getresponse()).text(), "one");
 });
 
-Deno.test("of two concurrent requests on a reused connection the second is refused", async () => {
+Deno.test("request() throws CannotSendRequest when another is on its way on a reused connection", async () => {
   const transport = answering(ok(), ok("two"));
-  using conn = connOver(transport);
-  await (await get(conn)).read();
+  using conn = connectionOver(transport);
+  await (await getResponse(conn)).read();
   const second = conn.request("GET", "/second");
   await assertRejects(() => conn.request("GET", "/third"), CannotSendRequest);
   await second;
   assertEquals(transport.writes.length, 2);
-  assertEquals(await text(await conn.getresponse()), "two");
+  assertEquals(await (await conn.getresponse()).text(), "two");
 });
 
-Deno.test("of two concurrent getresponse the second is ResponseNotReady", async () => {
-  using conn = connOver(answering(ok("one")));
+Deno.test("getresponse() throws ResponseNotReady while another waits", async () => {
+  using conn = connectionOver(answering(ok("one")));
   await conn.request("GET", "/");
   const first = conn.getresponse();
   await assertRejects(() => conn.getresponse(), ResponseNotReady);
-  assertEquals(await text(await first), "one");
+  assertEquals(await (await first).text(), "one");
 });
 
-Deno.test("request while the head is waited for is CannotSendRequest", async () => {
+Deno.test("request() throws CannotSendRequest while getresponse() waits", async () => {
   const transport = new FakeTransport();
-  using conn = connOver(transport);
+  using conn = connectionOver(transport);
   await conn.request("GET", "/");
   const first = conn.getresponse();
   await assertRejects(() => conn.request("GET", "/"), CannotSendRequest);
   transport.arrive(ok("one"));
-  assertEquals(await text(await first), "one");
+  assertEquals(await (await first).text(), "one");
 });
 
-Deno.test("of two concurrent endheaders the second is CannotSendHeader", async () => {
+Deno.test("endheaders() throws CannotSendHeader while another is on its way", async () => {
   const transport = answering(ok());
-  using conn = connOver(transport);
+  using conn = connectionOver(transport);
   conn.putrequest("GET", "/");
   const first = conn.endheaders();
   await assertRejects(() => conn.endheaders(), CannotSendHeader);
@@ -189,82 +171,82 @@ Deno.test("of two concurrent endheaders the second is CannotSendHeader", async (
   assertEquals(transport.writes.length, 1);
 });
 
-Deno.test("getresponse may be called while the request is on its way", async () => {
-  using conn = connOver(answering(ok("one")));
+Deno.test("getresponse() waits for a request that is on its way", async () => {
+  using conn = connectionOver(answering(ok("one")));
   const sending = conn.request("POST", "/", "body");
   const response = await conn.getresponse();
   await sending;
-  assertEquals(await text(response), "one");
+  assertEquals(await response.text(), "one");
 });
 
-Deno.test("connect and request at the same time make one connection", async () => {
+Deno.test("connect() and request() make one connection when they are called at the same time", async () => {
   const transport = answering(ok("one"));
-  using conn = connOver(transport);
+  using conn = connectionOver(transport);
   await Promise.all([conn.connect(), conn.request("GET", "/")]);
-  assertEquals(await text(await conn.getresponse()), "one");
+  assertEquals(await (await conn.getresponse()).text(), "one");
 });
 
 // A response that is not read yet
 
-Deno.test("a request may be sent while a response is unread", async () => {
+Deno.test("request() sends while a response is unread", async () => {
   const transport = answering(ok("one"), ok("two"));
-  using conn = connOver(transport);
-  const first = await get(conn, "/1");
+  using conn = connectionOver(transport);
+  const first = await getResponse(conn, "/1");
   await conn.request("GET", "/2");
   assertEquals(transport.writes.length, 2);
-  assertEquals(await text(first), "one");
-  assertEquals(await text(await conn.getresponse()), "two");
+  assertEquals(await first.text(), "one");
+  assertEquals(await (await conn.getresponse()).text(), "two");
 });
 
-Deno.test("a request may be sent while the rest of a response is to come", async () => {
+Deno.test("request() sends while the rest of a response is to come", async () => {
   const transport = answering("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n");
-  using conn = connOver(transport);
-  const first = await get(conn, "/1");
+  using conn = connectionOver(transport);
+  const first = await getResponse(conn, "/1");
   await conn.request("GET", "/2");
   transport.arrive("on");
   transport.arrive(`e${ok("two")}`);
-  assertEquals(await text(first), "one");
-  assertEquals(await text(await conn.getresponse()), "two");
+  assertEquals(await first.text(), "one");
+  assertEquals(await (await conn.getresponse()).text(), "two");
 });
 
-Deno.test("its response is ResponseNotReady until the one before is read", async () => {
-  using conn = connOver(answering(ok("one"), ok("two")));
-  const first = await get(conn, "/1");
+Deno.test("getresponse() throws ResponseNotReady until the response before is read", async () => {
+  using conn = connectionOver(answering(ok("one"), ok("two")));
+  const first = await getResponse(conn, "/1");
   await conn.request("GET", "/2");
   await assertRejects(() => conn.getresponse(), ResponseNotReady);
-  assertEquals(await text(await first.read(1).then(() => first)), "ne");
-  assertEquals(await text(await conn.getresponse()), "two");
+  assertEquals(await first.read(1).then(() => first.text()), "ne");
+  assertEquals(await (await conn.getresponse()).text(), "two");
 });
 
-Deno.test("a third request is CannotSendRequest while the second is unanswered", async () => {
+Deno.test("request() throws CannotSendRequest when two responses are to come", async () => {
   const transport = answering(ok("one"), ok("two"));
-  using conn = connOver(transport);
-  const first = await get(conn, "/1");
+  using conn = connectionOver(transport);
+  const first = await getResponse(conn, "/1");
   await conn.request("GET", "/2");
   await assertRejects(() => conn.request("GET", "/3"), CannotSendRequest);
   assertEquals(transport.writes.length, 2);
-  assertEquals(await text(first), "one");
-  assertEquals(await text(await conn.getresponse()), "two");
+  assertEquals(await first.text(), "one");
+  assertEquals(await (await conn.getresponse()).text(), "two");
 });
 
-Deno.test("a request may be put step by step while a response is read", async () => {
+Deno.test("putrequest() and endheaders() work while a response is read", async () => {
   const transport = answering(ok("one"), ok("two"));
-  using conn = connOver(transport);
-  const first = await get(conn, "/1");
+  using conn = connectionOver(transport);
+  const first = await getResponse(conn, "/1");
   conn.putrequest("GET", "/2");
-  assertEquals(await text(first), "one");
+  assertEquals(await first.text(), "one");
   conn.putheader("A", "b");
   await conn.endheaders();
   assertEquals(transport.writes[1], `GET /2 HTTP/1.1\r\n${FIELDS}A: b\r\n\r\n`);
-  assertEquals(await text(await conn.getresponse()), "two");
+  assertEquals(await (await conn.getresponse()).text(), "two");
 });
 
-Deno.test("a refused request leaves the unread response readable", async () => {
-  using conn = connOver(answering(ok("one"), ok("two")));
-  const first = await get(conn, "/1");
+Deno.test("request() leaves the unread response readable when it is refused", async () => {
+  using conn = connectionOver(answering(ok("one"), ok("two")));
+  const first = await getResponse(conn, "/1");
   await assertRejects(() => conn.request("GET", "/ "));
-  assertEquals(await text(first), "one");
-  assertEquals(await text(await get(conn, "/2")), "two");
+  assertEquals(await first.text(), "one");
+  assertEquals(await getText(conn, "/2"), "two");
 });
 
 const BODILESS: [method: string, answer: string][] = [
@@ -275,137 +257,137 @@ const BODILESS: [method: string, answer: string][] = [
 ];
 
 for (const [method, answer] of BODILESS) {
-  Deno.test(`a response without a body is to be read too: ${method}, ${answer.slice(9, 15)}`, async () => {
+  Deno.test(`getresponse() waits until an empty response is read, too: ${method}, ${answer.slice(9, 15)}`, async () => {
     const transport = answering(answer, ok("two"));
-    using conn = connOver(transport);
+    using conn = connectionOver(transport);
     await conn.request(method, "/1");
     const first = await conn.getresponse();
     assertEquals(first.isclosed(), false);
     await conn.request("GET", "/2");
     await assertRejects(() => conn.getresponse(), ResponseNotReady);
-    assertEquals(await text(first), "");
+    assertEquals(await first.text(), "");
     assertEquals(first.isclosed(), true);
-    assertEquals(await text(await conn.getresponse()), "two");
+    assertEquals(await (await conn.getresponse()).text(), "two");
     assertEquals(transport.writes.length, 2);
   });
 }
 
-Deno.test("when an unread response ends early, the request behind it fails, the next works", async () => {
+Deno.test("getresponse() throws RemoteDisconnected when the response before ended early", async () => {
   const broken = answering("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab");
-  using conn = connOver(broken, answering(ok("three")));
-  const first = await get(conn, "/1");
+  using conn = connectionOver(broken, answering(ok("three")));
+  const first = await getResponse(conn, "/1");
   await conn.request("GET", "/2");
   broken.end();
   await assertRejects(() => first.read());
   await assertRejects(() => conn.getresponse(), RemoteDisconnected);
-  assertEquals(await text(await get(conn, "/3")), "three");
+  assertEquals(await getText(conn, "/3"), "three");
 });
 
-Deno.test("closing an unread response retires the connection", async () => {
+Deno.test("close() of an unread response retires the connection", async () => {
   const old = answering(ok("one"));
   // CPython keeps it: the next response begins in the middle of the old body.
-  using conn = connOver(old, answering(ok("two")));
-  const first = await get(conn, "/1");
+  using conn = connectionOver(old, answering(ok("two")));
+  const first = await getResponse(conn, "/1");
   first.close();
   assertEquals(old.closed, true);
-  assertEquals(await text(await get(conn, "/2")), "two");
+  assertEquals(await getText(conn, "/2"), "two");
 });
 
-Deno.test("closing an unread response fails the request behind it, the next works", async () => {
-  using conn = connOver(answering(ok("one"), ok("two")), answering(ok("three")));
-  const first = await get(conn, "/1");
+Deno.test("getresponse() throws RemoteDisconnected when the response before was closed", async () => {
+  using conn = connectionOver(answering(ok("one"), ok("two")), answering(ok("three")));
+  const first = await getResponse(conn, "/1");
   await conn.request("GET", "/2");
   first.close();
   await assertRejects(() => conn.getresponse(), RemoteDisconnected);
-  assertEquals(await text(await get(conn, "/3")), "three");
+  assertEquals(await getText(conn, "/3"), "three");
 });
 
 // A response that owns the connection
 
-Deno.test("a response that closes owns the transport until it is read", async () => {
+Deno.test("getresponse() hands the transport to a response that closes", async () => {
   const transport = new FakeTransport([`${UNTIL_CLOSE}body`], { ended: true });
-  using conn = connOver(transport);
-  const response = await get(conn);
+  using conn = connectionOver(transport);
+  const response = await getResponse(conn);
   assertEquals([response.will_close, conn.sock, transport.closed], [true, null, false]);
-  assertEquals(await text(response), "body");
+  assertEquals(await response.text(), "body");
   assertEquals(transport.closes, 1);
 });
 
-Deno.test("a response that closes is read after the next request was answered", async () => {
+Deno.test("read() gives a response that closes after the next one was read", async () => {
   const old = new FakeTransport([`${UNTIL_CLOSE}body`], { ended: true });
-  using conn = connOver(old, answering(ok("two")));
-  const first = await get(conn, "/1");
-  assertEquals(await text(await get(conn, "/2")), "two");
-  assertEquals(await text(first), "body");
+  using conn = connectionOver(old, answering(ok("two")));
+  const first = await getResponse(conn, "/1");
+  assertEquals(await getText(conn, "/2"), "two");
+  assertEquals(await first.text(), "body");
 });
 
-Deno.test("close does not take a response that closes from its reader", async () => {
-  using conn = connOver(new FakeTransport([`${UNTIL_CLOSE}body`], { ended: true }));
-  const response = await get(conn);
+Deno.test("close() leaves a response that closes to its reader", async () => {
+  using conn = connectionOver(new FakeTransport([`${UNTIL_CLOSE}body`], { ended: true }));
+  const response = await getResponse(conn);
   conn.close();
-  assertEquals(await text(response), "body");
+  assertEquals(await response.text(), "body");
 });
 
-Deno.test("closing a response that closes frees the transport", async () => {
+Deno.test("close() of a response that closes closes the transport", async () => {
   const transport = new FakeTransport([`${UNTIL_CLOSE}body`]);
-  using conn = connOver(transport);
-  (await get(conn)).close();
+  using conn = connectionOver(transport);
+  (await getResponse(conn)).close();
   assertEquals(transport.closes, 1);
 });
 
-Deno.test("close closes a response that does not own the connection", async () => {
+Deno.test("close() closes a response that does not own the connection", async () => {
   const transport = answering(ok("one"));
-  using conn = connOver(transport);
-  const response = await get(conn);
+  using conn = connectionOver(transport);
+  const response = await getResponse(conn);
   conn.close();
   assertEquals([response.closed, transport.closes], [true, 1]);
 });
 
-Deno.test("a response with a length that closes frees the transport when it is read", async () => {
+Deno.test("read() closes the transport of a response that closes and has a length", async () => {
   const transport = answering(ok("one", "Connection: close\r\n"));
-  using conn = connOver(transport, answering(ok("two")));
-  assertEquals(await text(await get(conn)), "one");
+  using conn = connectionOver(transport, answering(ok("two")));
+  assertEquals(await getText(conn), "one");
   assertEquals(transport.closes, 1);
-  assertEquals(await text(await get(conn)), "two");
+  assertEquals(await getText(conn), "two");
 });
 
-Deno.test("an empty response that closes frees the transport at once", async () => {
+Deno.test("read() closes the transport of an empty response that closes", async () => {
   const transport = answering(ok("", "Connection: close\r\n"));
-  using conn = connOver(transport);
-  await (await get(conn)).read();
+  using conn = connectionOver(transport);
+  await (await getResponse(conn)).read();
   assertEquals(transport.closes, 1);
 });
 
-Deno.test("a request that says Connection: close is the last on its connection", async () => {
+Deno.test("request() makes a new connection when the last one said Connection: close", async () => {
   const old = answering(ok("one"));
-  using conn = connOver(old, answering(ok("two")));
+  using conn = connectionOver(old, answering(ok("two")));
   await conn.request("GET", "/1", null, { Connection: "close" });
-  assertEquals(await text(await conn.getresponse()), "one");
-  assertEquals(await text(await get(conn, "/2")), "two");
+  assertEquals(await (await conn.getresponse()).text(), "one");
+  assertEquals(await getText(conn, "/2"), "two");
   assertEquals(old.closed, true);
 });
 
 // close() in each state
 
 const UNDER_WAY: [title: string, run: (conn: HTTPConnection) => Promise<void> | void][] = [
-  ["at first", () => {}],
-  ["connected", (conn) => conn.connect()],
-  ["after putrequest", (conn) => conn.putrequest("GET", "/lost")],
-  ["after a request", (conn) => conn.request("GET", "/lost")],
-  ["with an unread response", async (conn) => void await get(conn, "/lost")],
-  ["with a response that was read", async (conn) => void await (await get(conn)).read()],
-  ["with a request begun behind an unread response", async (conn) => {
-    await get(conn, "/lost");
+  ["it is new", () => {}],
+  ["connect() was called", (conn) => conn.connect()],
+  ["putrequest() was called", (conn) => conn.putrequest("GET", "/lost")],
+  ["a request was sent", (conn) => conn.request("GET", "/lost")],
+  ["a response is unread", async (conn) => void await getResponse(conn, "/lost")],
+  ["a response was read", async (conn) => void await (await getResponse(conn)).read()],
+  ["a request was begun behind an unread response", async (conn) => {
+    await getResponse(conn, "/lost");
     conn.putrequest("GET", "/lost");
   }],
-  ["with a request sent behind an unread response", async (conn) => {
-    await get(conn, "/lost");
+  ["a request was sent behind an unread response", async (conn) => {
+    await getResponse(conn, "/lost");
     await conn.request("GET", "/lost");
   }],
 ];
 
 for (const [title, run] of UNDER_WAY) {
-  Deno.test(`close ${title} leaves an idle connection`, async () => {
+  Deno.test(`close() leaves an idle connection when ${title}`, async () => {
     const old = answering(ok("lost"), ok("lost"));
     const used = [old, answering(ok("new"))];
     const conn = new HTTPConnection("example.com", {
@@ -418,32 +400,32 @@ for (const [title, run] of UNDER_WAY) {
     await assertRejects(() => conn.getresponse(), ResponseNotReady);
     if (used.length === 2) used.shift();
     else assertEquals(old.closes, 1);
-    assertEquals(await text(await get(conn)), "new");
+    assertEquals(await getText(conn), "new");
     conn.close();
   });
 }
 
-Deno.test("close may be called any number of times", async () => {
+Deno.test("close() may be called any number of times", async () => {
   const transport = answering(ok());
-  const conn = connOver(transport);
-  await get(conn);
+  const conn = connectionOver(transport);
+  await getResponse(conn);
   conn.close();
   conn.close();
   conn.close();
   assertEquals(transport.closes, 1);
 });
 
-Deno.test("a request that close has cut off does not disturb the next one", async () => {
+Deno.test("getresponse() gives the new response when close() has cut off the one before", async () => {
   const old = new FakeTransport();
   const next = new FakeTransport();
-  using conn = connOver(old, next);
+  using conn = connectionOver(old, next);
   await conn.request("GET", "/1");
   const lost = conn.getresponse();
   conn.close();
   await conn.request("GET", "/2");
   await assertRejects(() => lost, Deno.errors.Interrupted);
   next.arrive(ok("two"));
-  assertEquals(await text(await conn.getresponse()), "two");
+  assertEquals(await (await conn.getresponse()).text(), "two");
 });
 
 // After a failure
@@ -456,20 +438,20 @@ const BROKEN: [title: string, answer: string, error: new (...args: never[]) => E
 ];
 
 for (const [title, answer, error] of BROKEN) {
-  Deno.test(`when ${title}, the next request makes a new connection`, async () => {
+  Deno.test(`request() makes a new connection when ${title}`, async () => {
     const broken = new FakeTransport(answer === "" ? [] : [answer], { ended: true });
-    using conn = connOver(broken, answering(ok("two")));
+    using conn = connectionOver(broken, answering(ok("two")));
     await conn.request("GET", "/1");
     await assertRejects(
       () => conn.getresponse(),
       error as unknown as new (...args: unknown[]) => Error,
     );
     assertEquals([broken.closes, conn.sock], [1, null]);
-    assertEquals(await text(await get(conn, "/2")), "two");
+    assertEquals(await getText(conn, "/2"), "two");
   });
 }
 
-Deno.test("when connecting fails, the next request tries again", async () => {
+Deno.test("request() connects again when connecting has failed", async () => {
   const trouble = new Error("trouble");
   let tries = 0;
   using conn = new HTTPConnection("example.com", {
@@ -477,10 +459,10 @@ Deno.test("when connecting fails, the next request tries again", async () => {
       ++tries === 1 ? Promise.reject(trouble) : Promise.resolve(answering(ok("two"))),
   });
   assertEquals(await assertRejects(() => conn.request("GET", "/1")), trouble);
-  assertEquals(await text(await get(conn, "/2")), "two");
+  assertEquals(await getText(conn, "/2"), "two");
 });
 
-Deno.test("when connecting fails, getresponse is ResponseNotReady", async () => {
+Deno.test("getresponse() throws ResponseNotReady when connecting has failed", async () => {
   using conn = new HTTPConnection("example.com", {
     transport: () => Promise.reject(new Error("trouble")),
   });
@@ -488,82 +470,82 @@ Deno.test("when connecting fails, getresponse is ResponseNotReady", async () => 
   await assertRejects(() => conn.getresponse(), ResponseNotReady);
 });
 
-Deno.test("when writing fails, the next request makes a new connection", async () => {
+Deno.test("request() makes a new connection when a write has failed", async () => {
   const trouble = new Error("trouble");
   const broken = new FakeTransport();
   broken.write = () => Promise.reject(trouble);
-  using conn = connOver(broken, answering(ok("two")));
+  using conn = connectionOver(broken, answering(ok("two")));
   assertEquals(await assertRejects(() => conn.request("GET", "/1")), trouble);
   assertEquals(broken.closes, 1);
-  assertEquals(await text(await get(conn, "/2")), "two");
+  assertEquals(await getText(conn, "/2"), "two");
 });
 
-Deno.test("a refused request keeps the open connection", async () => {
+Deno.test("request() keeps the open connection when it is refused", async () => {
   const transport = answering(ok("one"), ok("two"));
-  using conn = connOver(transport);
-  assertEquals(await text(await get(conn, "/1")), "one");
+  using conn = connectionOver(transport);
+  assertEquals(await getText(conn, "/1"), "one");
   await assertRejects(() => conn.request("POST", "/", "\u20ac"), TypeError);
   assertEquals(transport.closed, false);
-  assertEquals(await text(await get(conn, "/2")), "two");
+  assertEquals(await getText(conn, "/2"), "two");
   assertEquals(transport.writes.length, 2);
 });
 
 // auto_open
 
-Deno.test("auto_open is on at first", () => {
-  using conn = connOver();
+Deno.test("auto_open is on by default", () => {
+  using conn = connectionOver();
   assertEquals(Boolean(conn.auto_open), true);
 });
 
 for (const off of [0, false]) {
-  Deno.test(`with auto_open ${off} a request without a connection is NotConnected`, async () => {
-    using conn = connOver();
+  Deno.test(`request() throws NotConnected when auto_open is ${off} and there is no connection`, async () => {
+    using conn = connectionOver();
     conn.auto_open = off;
     await assertRejects(() => conn.request("GET", "/"), NotConnected);
   });
 }
 
-Deno.test("with auto_open off, send without a connection is NotConnected", async () => {
-  using conn = connOver();
+Deno.test("send() throws NotConnected when auto_open is off and there is no connection", async () => {
+  using conn = connectionOver();
   conn.auto_open = 0;
   await assertRejects(() => conn.send("a"), NotConnected);
 });
 
-Deno.test("with auto_open off, endheaders without a connection is NotConnected", async () => {
-  using conn = connOver();
+Deno.test("endheaders() throws NotConnected when auto_open is off and there is no connection", async () => {
+  using conn = connectionOver();
   conn.auto_open = 0;
   conn.putrequest("GET", "/");
   await assertRejects(() => conn.endheaders(), NotConnected);
 });
 
-Deno.test("with auto_open off, a request works after connect", async () => {
-  using conn = connOver(answering(ok("one")));
+Deno.test("request() works after connect() when auto_open is off", async () => {
+  using conn = connectionOver(answering(ok("one")));
   conn.auto_open = 0;
   await assertRejects(() => conn.request("GET", "/"), NotConnected);
   await conn.connect();
-  assertEquals(await text(await get(conn)), "one");
+  assertEquals(await getText(conn), "one");
 });
 
-Deno.test("with auto_open off, a connection that ended while idle is NotConnected", async () => {
+Deno.test("request() throws NotConnected when auto_open is off and the connection has ended", async () => {
   const transport = answering(ok("one"));
-  using conn = connOver(transport);
+  using conn = connectionOver(transport);
   await conn.connect();
   conn.auto_open = 0;
-  await (await get(conn)).read();
+  await (await getResponse(conn)).read();
   transport.end();
   await assertRejects(() => conn.request("GET", "/"), NotConnected);
 });
 
-Deno.test("with auto_open off, a request works again after another connect", async () => {
+Deno.test("request() works after another connect() when auto_open is off", async () => {
   const transport = answering(ok("one"));
-  using conn = connOver(transport, answering(ok("two")));
+  using conn = connectionOver(transport, answering(ok("two")));
   await conn.connect();
   conn.auto_open = 0;
-  await (await get(conn)).read();
+  await (await getResponse(conn)).read();
   transport.end();
   await assertRejects(() => conn.request("GET", "/"), NotConnected);
   await conn.connect();
-  assertEquals(await text(await get(conn)), "two");
+  assertEquals(await getText(conn), "two");
 });
 
 Deno.test("auto_open can be switched off for a whole class", async () => {
