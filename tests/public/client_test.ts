@@ -28,7 +28,8 @@ import {
   RemoteDisconnected,
   TunnelError,
 } from "../../mod.ts";
-import { FakeTransport, ok, over } from "../helpers/fake_transport.ts";
+import { getText, postText } from "../helpers/exchanges.ts";
+import { answering, FakeTransport, ok, over } from "../helpers/fake_transport.ts";
 import { freePorts } from "../servers/child.ts";
 import { type Peer, type RawServer, startRaw } from "../servers/raw.ts";
 
@@ -43,7 +44,8 @@ function serve(answer: (count: number) => string = () => ok()): (peer: Peer) => 
   };
 }
 
-async function fetchText(conn: HTTPConnection, method = "GET", body?: string): Promise<string> {
+/** Sends a request and reads its response as text. */
+async function exchange(conn: HTTPConnection, method: string, body?: string): Promise<string> {
   await conn.request(method, "/", body);
   return await (await conn.getresponse()).text();
 }
@@ -82,33 +84,33 @@ for (const [args, host, port] of HOSTS) {
 }
 
 for (const host of ["example.com:http", "[::1]:x", "a b", "a\r\nb"]) {
-  Deno.test(`HTTPConnection(${JSON.stringify(host)}) is an InvalidURL`, () => {
+  Deno.test(`HTTPConnection(${JSON.stringify(host)}) throws an InvalidURL`, () => {
     assertThrows(() => new HTTPConnection(host), InvalidURL);
   });
 }
 
-Deno.test("the default port of HTTPSConnection is 443", () => {
+Deno.test("HTTPSConnection() takes port 443 by default", () => {
   assertEquals(new HTTPSConnection("example.com").port, HTTPS_PORT);
 });
 
-Deno.test("options may stand in the place of the port", () => {
+Deno.test("HTTPConnection() takes options in the place of the port", () => {
   const conn = new HTTPConnection("example.com:81", { timeout: 5 });
   assertEquals([conn.port, conn.timeout], [81, 5]);
 });
 
 for (const port of [null, undefined]) {
-  Deno.test(`options may follow a port that is ${port}`, () => {
+  Deno.test(`HTTPConnection() takes options after a port that is ${port}`, () => {
     const conn = new HTTPConnection("example.com:81", port, { timeout: 5 });
     assertEquals([conn.port, conn.timeout], [81, 5]);
   });
 }
 
-Deno.test("options may stand in the place of the port of an HTTPSConnection", () => {
+Deno.test("HTTPSConnection() takes options in the place of the port", () => {
   const conn = new HTTPSConnection("example.com", { timeout: 5 });
   assertEquals([conn.port, conn.timeout], [443, 5]);
 });
 
-Deno.test("the attributes have Python's defaults", () => {
+Deno.test("HTTPConnection() has Python's defaults", () => {
   const conn = new HTTPConnection("example.com");
   assertEquals(
     [conn.timeout, conn.source_address, conn.blocksize, conn.debuglevel, conn.sock],
@@ -118,7 +120,7 @@ Deno.test("the attributes have Python's defaults", () => {
   assertEquals(conn.response_class === HTTPResponse, true);
 });
 
-Deno.test("the attributes have the options' values", () => {
+Deno.test("HTTPConnection() has the values of its options", () => {
   const conn = new HTTPConnection("example.com", 80, {
     timeout: 1.5,
     source_address: ["127.0.0.5", 0],
@@ -142,12 +144,12 @@ const BAD_OPTIONS: [title: string, options: unknown][] = [
 ];
 
 for (const [title, options] of BAD_OPTIONS) {
-  Deno.test(`an HTTPConnection with ${title} is refused`, () => {
+  Deno.test(`HTTPConnection() throws a TypeError when given ${title}`, () => {
     assertThrows(() => new HTTPConnection("a", options as HTTPConnectionOptions), TypeError);
   });
 }
 
-Deno.test("making a connection object connects nothing", async () => {
+Deno.test("HTTPConnection() and putrequest() connect to nothing", async () => {
   await using server = await startRaw(serve());
   using conn = connect(server);
   conn.putrequest("GET", "/");
@@ -156,42 +158,42 @@ Deno.test("making a connection object connects nothing", async () => {
 
 // Connected
 
-Deno.test("the first request connects", async () => {
+Deno.test("request() connects", async () => {
   await using server = await startRaw(serve());
   using conn = connect(server);
-  assertEquals(await fetchText(conn), "ok");
+  assertEquals(await getText(conn), "ok");
   assertEquals(server.accepted, 1);
 });
 
-Deno.test("connect connects, and the request uses that", async () => {
+Deno.test("connect() connects, and request() uses that", async () => {
   await using server = await startRaw(serve());
   using conn = connect(server);
   await conn.connect();
   await server.peer(0);
   assert(conn.sock !== null);
-  assertEquals(await fetchText(conn), "ok");
+  assertEquals(await getText(conn), "ok");
   assertEquals(server.accepted, 1);
 });
 
-Deno.test("connect again makes a new connection and closes the old one", async () => {
+Deno.test("connect() closes the old connection when it is called again", async () => {
   await using server = await startRaw(serve());
   using conn = connect(server);
   await conn.connect();
   const old = await server.peer(0);
   await conn.connect();
   assertEquals((await old.eof()).length, 0);
-  assertEquals(await fetchText(conn), "ok");
+  assertEquals(await getText(conn), "ok");
   assertEquals(server.accepted, 2);
 });
 
-Deno.test("connect leaves an unread response what it needs", async () => {
+Deno.test("connect() leaves an unread response what it needs", async () => {
   await using server = await startRaw(serve((count) => ok(`body ${count}`)));
   using conn = connect(server);
   await conn.request("GET", "/");
   const response = await conn.getresponse();
   await conn.connect();
   assertEquals(await response.text(), "body 0");
-  assertEquals(await fetchText(conn), "body 1");
+  assertEquals(await getText(conn), "body 1");
   assertEquals(server.accepted, 2);
 });
 
@@ -215,10 +217,10 @@ const KEPT: [title: string, method: string, answer: string][] = [
 ];
 
 for (const [title, method, answer] of KEPT) {
-  Deno.test(`a response with ${title} keeps the connection`, async () => {
+  Deno.test(`request() uses the connection again after a response with ${title}`, async () => {
     await using server = await startRaw(serve(() => answer));
     using conn = connect(server);
-    for (let i = 0; i < 3; i++) await fetchText(conn, method);
+    for (let i = 0; i < 3; i++) await exchange(conn, method);
     assertEquals([server.accepted, server.requests.length], [1, 3]);
   });
 }
@@ -231,13 +233,13 @@ const CLOSED: [title: string, answer: string][] = [
 ];
 
 for (const [title, answer] of CLOSED) {
-  Deno.test(`a response with ${title} ends the connection, the next request makes one`, async () => {
+  Deno.test(`request() makes a new connection after a response with ${title}`, async () => {
     await using server = await startRaw(async (peer) => {
       await peer.readRequest();
       await peer.send(answer);
     });
     using conn = connect(server);
-    assertEquals([await fetchText(conn), await fetchText(conn)], ["body", "body"]);
+    assertEquals([await getText(conn), await getText(conn)], ["body", "body"]);
     assertEquals(server.accepted, 2);
   });
 }
@@ -255,65 +257,65 @@ function onceThen(end: (peer: Peer) => Promise<void> | void): (peer: Peer) => Pr
 }
 
 for (const method of ["GET", "POST"]) {
-  Deno.test(`a ${method} after the server closed is sent once, on a new connection`, async () => {
+  Deno.test(`request() sends a ${method} once, on a new connection, after the server closed`, async () => {
     await using server = await startRaw(onceThen(() => {}));
     using conn = connect(server);
-    assertEquals(await fetchText(conn, method, "body"), "connection 0");
+    assertEquals(await exchange(conn, method, "body"), "connection 0");
     await server.idle();
-    assertEquals(await fetchText(conn, method, "body"), "connection 1");
+    assertEquals(await exchange(conn, method, "body"), "connection 1");
     assertEquals([server.accepted, server.requests.length], [2, 2]);
   });
 }
 
-Deno.test("a request after the server reset is sent once, on a new connection", async () => {
+Deno.test("request() sends a POST once, on a new connection, after the server reset", async () => {
   await using server = await startRaw(onceThen((peer) => peer.reset()), { resettable: true });
   using conn = connect(server);
-  assertEquals(await fetchText(conn, "POST", "body"), "connection 0");
+  assertEquals(await postText(conn, "body"), "connection 0");
   await server.idle();
-  assertEquals(await fetchText(conn, "POST", "body"), "connection 1");
+  assertEquals(await postText(conn, "body"), "connection 1");
   assertEquals([server.accepted, server.requests.length], [2, 2]);
 });
 
-Deno.test("what a server says unasked is nobody's answer", async () => {
+Deno.test("request() does not take what a server says unasked for its answer", async () => {
   await using server = await startRaw(
     onceThen((peer) => peer.send("HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n")),
   );
   using conn = connect(server);
-  assertEquals(await fetchText(conn), "connection 0");
+  assertEquals(await getText(conn), "connection 0");
   await server.idle();
-  assertEquals(await fetchText(conn), "connection 1");
+  assertEquals(await getText(conn), "connection 1");
 });
 
-Deno.test("what a server says unasked in memory is nobody's answer", async () => {
-  const old = new FakeTransport([], { answers: [ok("one")] });
+Deno.test("request() does not take what came unasked in memory for its answer", async () => {
+  const old = answering(ok("one"));
   using conn = new HTTPConnection(
     "example.com",
-    over(old, new FakeTransport([], { answers: [ok("two")] })),
+    over(old, answering(ok("two"))),
   );
-  assertEquals(await fetchText(conn), "one");
+  assertEquals(await getText(conn), "one");
   old.arrive(ok("evil"));
-  assertEquals(await fetchText(conn), "two");
+  assertEquals(await getText(conn), "two");
   assertEquals([old.closed, old.writes.length], [true, 1]);
 });
 
-Deno.test("what stands behind a response is nobody's answer", async () => {
-  const old = new FakeTransport([], { answers: [ok("one") + ok("evil")] });
+Deno.test("request() does not take what stands behind a response for its answer", async () => {
+  const old = answering(ok("one") + ok("evil"));
   using conn = new HTTPConnection(
     "example.com",
-    over(old, new FakeTransport([], { answers: [ok("two")] })),
+    over(old, answering(ok("two"))),
   );
-  assertEquals(await fetchText(conn), "one");
-  assertEquals(await fetchText(conn), "two");
+  assertEquals(await getText(conn), "one");
+  assertEquals(await getText(conn), "two");
 });
 
-Deno.test("a reused connection that dies under a POST does not send it twice", async () => {
+Deno.test("request() sends a POST once when a reused connection dies under it", async () => {
   await using server = await startRaw(async (peer) => {
     await peer.readRequest();
     await peer.send(ok());
     await peer.readRequest();
   });
   using conn = connect(server);
-  await fetchText(conn);
+  await getText(conn);
   await conn.request("POST", "/", "body");
   const error = await assertRejects(() => conn.getresponse(), RemoteDisconnected);
   assertEquals([error.connectionReused, error.phase, error.responseBytesReceived], [
@@ -324,17 +326,17 @@ Deno.test("a reused connection that dies under a POST does not send it twice", a
   assertEquals([server.accepted, server.requests.length], [1, 2]);
 });
 
-Deno.test("a request can be sent again by the caller after that", async () => {
+Deno.test("request() can be called again after its connection died", async () => {
   await using server = await startRaw(async (peer) => {
     await peer.readRequest();
     if (peer.index > 0) await peer.send(ok("second"));
   });
   using conn = connect(server);
-  await assertRejects(() => fetchText(conn), RemoteDisconnected);
-  assertEquals(await fetchText(conn), "second");
+  await assertRejects(() => getText(conn), RemoteDisconnected);
+  assertEquals(await getText(conn), "second");
 });
 
-Deno.test("RemoteDisconnected is a ConnectionReset of Deno's too", async () => {
+Deno.test("getresponse() throws a Deno.errors.ConnectionReset when it throws RemoteDisconnected", async () => {
   await using server = await startRaw(async (peer) => void await peer.readRequest());
   using conn = connect(server);
   await conn.request("GET", "/");
@@ -343,7 +345,7 @@ Deno.test("RemoteDisconnected is a ConnectionReset of Deno's too", async () => {
 
 // How many writes
 
-Deno.test("a POST arrives in one piece, on a fresh and on a reused connection", async () => {
+Deno.test("request() sends a POST in one piece on a fresh and on a reused connection", async () => {
   const sizes: number[][] = [];
   await using server = await startRaw(async (peer) => {
     for (;;) {
@@ -354,7 +356,7 @@ Deno.test("a POST arrives in one piece, on a fresh and on a reused connection", 
     }
   });
   using conn = connect(server);
-  for (let i = 0; i < 3; i++) await fetchText(conn, "POST", "a small body");
+  for (let i = 0; i < 3; i++) await postText(conn, "a small body");
   assertEquals(sizes.map((reads) => reads.length), [1, 1, 1]);
 });
 
@@ -363,28 +365,28 @@ Deno.test("a POST arrives in one piece, on a fresh and on a reused connection", 
 Deno.test("source_address is what the server sees", async () => {
   await using server = await startRaw(serve());
   using conn = connect(server, { source_address: ["127.0.0.5", 0] });
-  assertEquals(await fetchText(conn), "ok");
+  assertEquals(await getText(conn), "ok");
   assertEquals(server.peers[0].remote?.hostname, "127.0.0.5");
 });
 
-Deno.test("the port of source_address is used too", async () => {
+Deno.test("source_address is what the server sees, port included", async () => {
   const [port] = freePorts(1, "127.0.0.5");
   await using server = await startRaw(serve());
   using conn = connect(server, { source_address: ["127.0.0.5", port] });
-  assertEquals(await fetchText(conn), "ok");
+  assertEquals(await getText(conn), "ok");
   const { hostname, port: seen } = server.peers[0].remote!;
   assertEquals([hostname, seen], ["127.0.0.5", port]);
 });
 
-Deno.test("source_address can be set later", async () => {
+Deno.test("source_address takes effect with the next connection when it is set", async () => {
   await using server = await startRaw(serve());
   using conn = connect(server);
   conn.source_address = ["127.0.0.6", 0];
-  await fetchText(conn);
+  await getText(conn);
   assertEquals(server.peers[0].remote?.hostname, "127.0.0.6");
 });
 
-Deno.test("with source_address a connection is reused and replaced as any other", async () => {
+Deno.test("request() reuses and replaces a connection with source_address as any other", async () => {
   await using server = await startRaw(async (peer) => {
     for (let i = 0; i < 2; i++) {
       await peer.readRequest();
@@ -392,96 +394,96 @@ Deno.test("with source_address a connection is reused and replaced as any other"
     }
   });
   using conn = connect(server, { source_address: ["127.0.0.5", 0] });
-  const texts = [await fetchText(conn), await fetchText(conn)];
+  const texts = [await getText(conn), await getText(conn)];
   await server.idle();
-  texts.push(await fetchText(conn, "POST", "body"));
+  texts.push(await postText(conn, "body"));
   assertEquals(texts, ["connection 0", "connection 0", "connection 1"]);
   assertEquals(server.requests.length, 3);
 });
 
-Deno.test("with source_address a body goes out with the head", async () => {
+Deno.test("request() sends head and body in one piece when there is a source_address", async () => {
   await using server = await startRaw(serve());
   using conn = connect(server, { source_address: ["127.0.0.5", 0] });
-  await fetchText(conn, "POST", "a small body");
+  await postText(conn, "a small body");
   assertEquals(server.peers[0].reads.length, 1);
 });
 
-Deno.test("an address that is not this machine's cannot be a source_address", async () => {
+Deno.test("request() throws when the source_address is not this machine's", async () => {
   await using server = await startRaw(serve());
   using conn = connect(server, { source_address: ["203.0.113.1", 0] });
   await assertRejects(() => conn.request("GET", "/"), Error);
   assertEquals(server.accepted, 0);
   conn.source_address = null;
-  assertEquals(await fetchText(conn), "ok");
+  assertEquals(await getText(conn), "ok");
 });
 
 for (const source of [null, ["127.0.0.5", 0]] as ([string, number] | null)[]) {
-  Deno.test(`nobody listens: ConnectionRefused, source_address ${source}`, async () => {
+  Deno.test(`request() throws ConnectionRefused when nobody listens, source_address ${source}`, async () => {
     const [port] = freePorts(1);
     using conn = new HTTPConnection("127.0.0.1", port, { source_address: source });
     await assertRejects(() => conn.request("GET", "/"), Deno.errors.ConnectionRefused);
     await using server = await startRaw(serve());
     conn.port = server.port;
-    assertEquals(await fetchText(conn), "ok");
+    assertEquals(await getText(conn), "ok");
   });
 }
 
 Deno.test({
-  name: "an IPv6 address works, with brackets in Host",
+  name: "HTTPConnection() takes an IPv6 address, which has brackets in Host",
   ignore: !hasIPv6,
   fn: async () => {
     await using server = await startRaw(serve(), { hostname: "::1" });
     using conn = new HTTPConnection(`[::1]:${server.port}`);
-    assertEquals(await fetchText(conn), "ok");
+    assertEquals(await getText(conn), "ok");
     assertStringIncludes(server.requests[0], `\r\nHost: [::1]:${server.port}\r\n`);
   },
 });
 
 Deno.test({
-  name: "an IPv6 source_address works",
+  name: "source_address takes an IPv6 address",
   ignore: !hasIPv6,
   fn: async () => {
     await using server = await startRaw(serve(), { hostname: "::1" });
     using conn = new HTTPConnection("::1", server.port, { source_address: ["::1", 0] });
-    assertEquals(await fetchText(conn), "ok");
+    assertEquals(await getText(conn), "ok");
     assertEquals(server.peers[0].remote?.hostname, "::1");
   },
 });
 
-Deno.test("a host name is looked up", async () => {
+Deno.test("request() looks a host name up", async () => {
   await using server = await startRaw(serve());
   using conn = new HTTPConnection("localhost", server.port);
-  assertEquals(await fetchText(conn), "ok");
+  assertEquals(await getText(conn), "ok");
   assertStringIncludes(server.requests[0], `\r\nHost: localhost:${server.port}\r\n`);
 });
 
-Deno.test("a host name outside of US-ASCII is looked up by its ASCII form, as in CPython", async () => {
+Deno.test("request() looks a host name outside of US-ASCII up in its ASCII form, as CPython does", async () => {
   await using server = await startRaw(serve());
   // A fullwidth letter: UTS 46 maps it to `l`.
   using conn = new HTTPConnection("\uff4cocalhost", server.port);
-  assertEquals(await fetchText(conn), "ok");
+  assertEquals(await getText(conn), "ok");
   assertStringIncludes(server.requests[0], `\r\nHost: localhost:${server.port}\r\n`);
 });
 
-Deno.test("a unix socket works, and Host is the host that was given", async () => {
+Deno.test("socketPath reaches a unix socket, and Host is the host", async () => {
   await using server = await startRaw(serve(), { unix: true });
   using conn = new HTTPConnection("docker", { socketPath: server.path });
-  assertEquals(await fetchText(conn), "ok");
+  assertEquals(await getText(conn), "ok");
   assertStringIncludes(server.requests[0], "\r\nHost: docker\r\n");
 });
 
-Deno.test("host and port can be changed between connections", async () => {
+Deno.test("port takes effect with the next connection when it is set", async () => {
   await using one = await startRaw(serve(() => ok("one")));
   await using two = await startRaw(serve(() => ok("two")));
   using conn = connect(one);
-  assertEquals(await fetchText(conn), "one");
+  assertEquals(await getText(conn), "one");
   conn.close();
   conn.port = two.port;
-  assertEquals(await fetchText(conn), "two");
+  assertEquals(await getText(conn), "two");
   assertStringIncludes(two.requests[0], `\r\nHost: 127.0.0.1:${two.port}\r\n`);
 });
 
-Deno.test("two connections do not know of each other", async () => {
+Deno.test("HTTPConnection does not share anything with another one", async () => {
   await using server = await startRaw(async (peer) => {
     await peer.readRequest();
     await peer.send(ok(`connection ${peer.index}`));
@@ -509,16 +511,16 @@ Deno.test("sock is what the connection talks over", async () => {
 });
 
 Deno.test("sock can be set to talk over something else", async () => {
-  const transport = new FakeTransport([], { answers: [ok("mine")] });
+  const transport = answering(ok("mine"));
   using conn = new HTTPConnection("example.com");
   conn.sock = transport;
   assertEquals(conn.sock, transport);
-  assertEquals(await fetchText(conn), "mine");
+  assertEquals(await getText(conn), "mine");
   conn.close();
   assertEquals([transport.closes, conn.sock], [1, null]);
 });
 
-Deno.test("response_class makes the responses, of a class or of one connection", async () => {
+Deno.test("response_class makes the responses of a class, or of one connection", async () => {
   class Own extends HTTPResponse {}
   class OwnConnection extends HTTPConnection {
     static {
@@ -535,7 +537,7 @@ Deno.test("response_class makes the responses, of a class or of one connection",
   assertEquals(new HTTPConnection("example.com").response_class === HTTPResponse, true);
 });
 
-Deno.test("response_class gets the method, the URL and the debug level", async () => {
+Deno.test("response_class is given the method, the URL and the debug level", async () => {
   const seen: unknown[] = [];
   using conn = new HTTPConnection("example.com", over(new FakeTransport([ok()])));
   conn.response_class = class extends HTTPResponse {
@@ -619,10 +621,10 @@ for (const { args, connect, host } of TUNNELS) {
   const [name, port, headers] = args;
   const shown = JSON.stringify([name, port, headers && [...new Headers(headers as HeadersInit)]]);
   Deno.test(`set_tunnel(${shown.slice(1, -1)}) asks the proxy as CPython does`, async () => {
-    const transport = new FakeTransport([], { answers: [ESTABLISHED, ok("origin")] });
+    const transport = answering(ESTABLISHED, ok("origin"));
     using conn = new HTTPConnection("proxy", 3128, over(transport));
     conn.set_tunnel(...args);
-    assertEquals(await fetchText(conn), "origin");
+    assertEquals(await getText(conn), "origin");
     assertEquals(transport.writes, [
       `${connect}\r\n`,
       `GET / HTTP/1.1\r\nHost: ${host}\r\nAccept-Encoding: identity\r\n\r\n`,
@@ -630,7 +632,7 @@ for (const { args, connect, host } of TUNNELS) {
   });
 }
 
-Deno.test("a tunnel over sockets: the connection goes to the proxy", async () => {
+Deno.test("set_tunnel() sends all requests to the proxy", async () => {
   await using proxy = await startRaw(async (peer) => {
     await peer.readHead();
     await peer.send(ESTABLISHED);
@@ -638,30 +640,30 @@ Deno.test("a tunnel over sockets: the connection goes to the proxy", async () =>
   });
   using conn = connect(proxy);
   conn.set_tunnel("origin.example", 80);
-  assertEquals([await fetchText(conn), await fetchText(conn)], ["origin", "origin"]);
+  assertEquals([await getText(conn), await getText(conn)], ["origin", "origin"]);
   assertEquals(proxy.accepted, 1);
   assertEquals(proxy.requests.map((head) => head.split(" ")[0]), ["CONNECT", "GET", "GET"]);
 });
 
-Deno.test("each new connection asks for the tunnel again", async () => {
-  const transports = [1, 2].map(() => new FakeTransport([], { answers: [ESTABLISHED, ok()] }));
+Deno.test("set_tunnel() asks for the tunnel again on each new connection", async () => {
+  const transports = [1, 2].map(() => answering(ESTABLISHED, ok()));
   using conn = new HTTPConnection("proxy", over(...transports));
   conn.set_tunnel("origin");
-  await fetchText(conn);
+  await getText(conn);
   conn.close();
-  await fetchText(conn);
+  await getText(conn);
   assertEquals(transports.map(({ writes }) => writes[0].split(" ")[0]), ["CONNECT", "CONNECT"]);
 });
 
-Deno.test("connect opens the tunnel", async () => {
-  const transport = new FakeTransport([], { answers: [ESTABLISHED] });
+Deno.test("connect() opens the tunnel", async () => {
+  const transport = answering(ESTABLISHED);
   using conn = new HTTPConnection("proxy", over(transport));
   conn.set_tunnel("origin");
   await conn.connect();
   assertEquals(transport.writes.length, 1);
 });
 
-Deno.test("source_address holds for the connection to the proxy", async () => {
+Deno.test("source_address is where the connection to the proxy comes from", async () => {
   await using proxy = await startRaw(async (peer) => {
     await peer.readHead();
     await peer.send(ESTABLISHED);
@@ -669,23 +671,23 @@ Deno.test("source_address holds for the connection to the proxy", async () => {
   });
   using conn = connect(proxy, { source_address: ["127.0.0.5", 0] });
   conn.set_tunnel("origin.example", 80);
-  assertEquals(await fetchText(conn), "ok");
+  assertEquals(await getText(conn), "ok");
   assertEquals(proxy.peers[0].remote?.hostname, "127.0.0.5");
 });
 
-Deno.test("get_proxy_response_headers is null before the proxy has answered", () => {
+Deno.test("get_proxy_response_headers() gives null before the proxy has answered", () => {
   const conn = new HTTPConnection("proxy");
   conn.set_tunnel("origin");
   assertEquals(conn.get_proxy_response_headers(), null);
 });
 
-Deno.test("get_proxy_response_headers is null without a tunnel", async () => {
+Deno.test("get_proxy_response_headers() gives null when there is no tunnel", async () => {
   using conn = new HTTPConnection("example.com", over(new FakeTransport([ok()])));
-  await fetchText(conn);
+  await getText(conn);
   assertEquals(conn.get_proxy_response_headers(), null);
 });
 
-Deno.test("get_proxy_response_headers gives the fields of the proxy's answer", async () => {
+Deno.test("get_proxy_response_headers() gives the fields of the proxy's answer", async () => {
   using conn = new HTTPConnection("proxy", over(new FakeTransport([ESTABLISHED, ok()])));
   conn.set_tunnel("origin");
   await conn.connect();
@@ -697,7 +699,7 @@ Deno.test("get_proxy_response_headers gives the fields of the proxy's answer", a
 const REFUSAL = "HTTP/1.1 407 Auth Required\r\nProxy-Authenticate: Basic\r\nX: a\r\nX: b\r\n" +
   "Content-Length: 4\r\n\r\nbody";
 
-Deno.test("a refusal is a TunnelError with status, reason and fields", async () => {
+Deno.test("request() throws a TunnelError with status, reason and fields when the proxy refuses", async () => {
   const transport = new FakeTransport([REFUSAL]);
   using conn = new HTTPConnection("proxy", over(transport));
   conn.set_tunnel("origin");
@@ -709,7 +711,7 @@ Deno.test("a refusal is a TunnelError with status, reason and fields", async () 
   assertEquals(transport.writes.length, 1);
 });
 
-Deno.test("a refusal closes the connection to the proxy", async () => {
+Deno.test("connect() closes the connection when the proxy refuses", async () => {
   const transport = new FakeTransport([REFUSAL]);
   using conn = new HTTPConnection("proxy", over(transport));
   conn.set_tunnel("origin");
@@ -717,20 +719,20 @@ Deno.test("a refusal closes the connection to the proxy", async () => {
   assertEquals([transport.closes, conn.sock], [1, null]);
 });
 
-Deno.test("get_proxy_response_headers gives the fields of a refusal", async () => {
+Deno.test("get_proxy_response_headers() gives the fields of a refusal", async () => {
   using conn = new HTTPConnection("proxy", over(new FakeTransport([REFUSAL])));
   conn.set_tunnel("origin");
   await assertRejects(() => conn.connect(), TunnelError);
   assertEquals(conn.get_proxy_response_headers()?.get("X"), "a");
 });
 
-Deno.test("after a refusal another tunnel can be set and used", async () => {
-  const second = new FakeTransport([], { answers: [ESTABLISHED, ok("origin")] });
+Deno.test("set_tunnel() can be called again after a refusal", async () => {
+  const second = answering(ESTABLISHED, ok("origin"));
   using conn = new HTTPConnection("proxy", over(new FakeTransport([REFUSAL]), second));
   conn.set_tunnel("origin");
   await assertRejects(() => conn.request("GET", "/"), TunnelError);
   conn.set_tunnel("origin", 80, { "Proxy-Authorization": "Basic x" });
-  assertEquals(await fetchText(conn), "origin");
+  assertEquals(await getText(conn), "origin");
   assertStringIncludes(second.writes[0], "\r\nProxy-Authorization: Basic x\r\n");
 });
 
@@ -744,15 +746,15 @@ const TUNNEL_ANSWERS: [title: string, answer: string][] = [
 ];
 
 for (const [title, answer] of TUNNEL_ANSWERS) {
-  Deno.test(`a tunnel opens by an answer with ${title}`, async () => {
-    const transport = new FakeTransport([], { answers: [answer, ok("one"), ok("two")] });
+  Deno.test(`set_tunnel() takes an answer with ${title}`, async () => {
+    const transport = answering(answer, ok("one"), ok("two"));
     using conn = new HTTPConnection("proxy", over(transport));
     conn.set_tunnel("origin");
-    assertEquals([await fetchText(conn), await fetchText(conn)], ["one", "two"]);
+    assertEquals([await getText(conn), await getText(conn)], ["one", "two"]);
   });
 }
 
-Deno.test("a proxy that closes without an answer is RemoteDisconnected", async () => {
+Deno.test("request() throws RemoteDisconnected when the proxy closes", async () => {
   const transport = new FakeTransport([], { ended: true });
   using conn = new HTTPConnection("proxy", over(transport));
   conn.set_tunnel("origin");
@@ -760,7 +762,7 @@ Deno.test("a proxy that closes without an answer is RemoteDisconnected", async (
   assertEquals(transport.closes, 1);
 });
 
-Deno.test("a proxy that does not speak HTTP is a BadStatusLine", async () => {
+Deno.test("request() throws BadStatusLine when the proxy does not speak HTTP", async () => {
   const transport = new FakeTransport(["SOCKS?\r\n\r\n"]);
   using conn = new HTTPConnection("proxy", over(transport));
   conn.set_tunnel("origin");
@@ -768,7 +770,7 @@ Deno.test("a proxy that does not speak HTTP is a BadStatusLine", async () => {
   assertEquals(transport.closes, 1);
 });
 
-Deno.test("a proxy that answers for the origin after connect is refused", async () => {
+Deno.test("request() throws a ProtocolError when the proxy has answered for the origin", async () => {
   const transport = new FakeTransport([ESTABLISHED + ok("evil")]);
   using conn = new HTTPConnection("proxy", over(transport));
   conn.set_tunnel("origin");
@@ -777,7 +779,7 @@ Deno.test("a proxy that answers for the origin after connect is refused", async 
   assertEquals([transport.writes.length, transport.closes], [1, 1]);
 });
 
-Deno.test("a proxy that answers for the origin before the request is refused", async () => {
+Deno.test("request() throws a ProtocolError when the proxy answers for the origin right away", async () => {
   const transport = new FakeTransport([ESTABLISHED + ok("evil")]);
   using conn = new HTTPConnection("proxy", over(transport));
   conn.set_tunnel("origin");
@@ -785,45 +787,45 @@ Deno.test("a proxy that answers for the origin before the request is refused", a
   assertEquals([transport.writes.length, transport.closes], [1, 1]);
 });
 
-Deno.test("a tunnel cannot be set once the connection is made", async () => {
+Deno.test("set_tunnel() throws ImproperConnectionState when there is a connection", async () => {
   using conn = new HTTPConnection("proxy", over(new FakeTransport([ok()])));
   await conn.connect();
   assertThrows(() => conn.set_tunnel("origin"), ImproperConnectionState);
 });
 
-Deno.test("a tunnel cannot be set while the connection is made", async () => {
+Deno.test("set_tunnel() throws ImproperConnectionState while the connection is made", async () => {
   using conn = new HTTPConnection("proxy", over(new FakeTransport([ok()])));
   const connecting = conn.connect();
   assertThrows(() => conn.set_tunnel("origin"), ImproperConnectionState);
   await connecting;
 });
 
-Deno.test("a tunnel can be set once the connection is closed", async () => {
-  const second = new FakeTransport([], { answers: [ESTABLISHED, ok("origin")] });
+Deno.test("set_tunnel() works after close()", async () => {
+  const second = answering(ESTABLISHED, ok("origin"));
   using conn = new HTTPConnection("proxy", over(new FakeTransport([ok()]), second));
   await conn.connect();
   conn.close();
   conn.set_tunnel("origin");
-  assertEquals(await fetchText(conn), "origin");
+  assertEquals(await getText(conn), "origin");
 });
 
-Deno.test("the tunnel that is set last counts, with its fields only", async () => {
-  const transport = new FakeTransport([], { answers: [ESTABLISHED, ok()] });
+Deno.test("set_tunnel() replaces the last tunnel and its fields", async () => {
+  const transport = answering(ESTABLISHED, ok());
   using conn = new HTTPConnection("proxy", over(transport));
   conn.set_tunnel("first", 81, { A: "b" });
   conn.set_tunnel("second", 82);
-  await fetchText(conn);
+  await getText(conn);
   assertEquals(transport.writes[0], "CONNECT second:82 HTTP/1.1\r\nHost: second:82\r\n\r\n");
 });
 
 for (const host of ["origin:x", "[::1]:http"]) {
-  Deno.test(`set_tunnel(${JSON.stringify(host)}) is an InvalidURL`, () => {
+  Deno.test(`set_tunnel(${JSON.stringify(host)}) throws an InvalidURL`, () => {
     assertThrows(() => new HTTPConnection("proxy").set_tunnel(host), InvalidURL);
   });
 }
 
-Deno.test("a target in absolute form decides Host within the tunnel too", async () => {
-  const transport = new FakeTransport([], { answers: [ESTABLISHED, ok()] });
+Deno.test("request() takes Host from a target in absolute form within a tunnel", async () => {
+  const transport = answering(ESTABLISHED, ok());
   using conn = new HTTPConnection("proxy", over(transport));
   conn.set_tunnel("origin");
   await conn.request("GET", "http://absolute/");
@@ -832,7 +834,7 @@ Deno.test("a target in absolute form decides Host within the tunnel too", async 
 
 // Many at once
 
-Deno.test("twenty connections at once each get their own answer", async () => {
+Deno.test("HTTPConnection gets its own answers when there are twenty at once", async () => {
   await using server = await startRaw(async (peer) => {
     const { target } = await peer.readRequest();
     await server.peer(19);
