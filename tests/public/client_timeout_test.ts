@@ -1,6 +1,5 @@
 /**
- * `timeout`: seconds for each blocking operation. Each test waits for a timeout that must come, so they
- * are short; `LONG` is one that must not come.
+ * `timeout`: seconds for each blocking operation.
  *
  * @module
  */
@@ -8,34 +7,23 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import {
   HTTPConnection,
   type HTTPConnectionOptions,
-  type HTTPResponse,
   HTTPSConnection,
   type Transport,
 } from "../../mod.ts";
-import { FakeTransport, ok, over } from "../helpers/fake_transport.ts";
+import { getResponse, getText } from "../helpers/exchanges.ts";
+import { answering, FakeTransport, ok, over } from "../helpers/fake_transport.ts";
+import { never } from "../helpers/waiting.ts";
 import { delay } from "../servers/child.ts";
 import { type Peer, type RawServer, startRaw } from "../servers/raw.ts";
 import { startRawTls } from "../servers/raw_tls.ts";
 import { CA } from "../tls/mod.ts";
 
-const SHORT = 0.03;
+/** Passes in each test that waits for it, but not while anything else goes on: 50 times an exchange. */
+const SHORT = 0.15;
+/** Never passes. */
 const LONG = 60;
 
 const PART = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart";
-
-function never<T>(): Promise<T> {
-  return new Promise(() => {});
-}
-
-async function fetchText(conn: HTTPConnection): Promise<string> {
-  await conn.request("GET", "/again");
-  return await (await conn.getresponse()).text();
-}
-
-async function respond(conn: HTTPConnection): Promise<HTTPResponse> {
-  await conn.request("GET", "/");
-  return await conn.getresponse();
-}
 
 /** Reads what comes, and says nothing. */
 async function silent(peer: Peer): Promise<void> {
@@ -60,7 +48,7 @@ interface Stall {
 
 const STALLS: Stall[] = [
   {
-    title: "the proxy's answer",
+    title: "request() throws TimedOut when the proxy does not answer",
     phase: "connect",
     script: silent,
     run: (conn) => {
@@ -69,7 +57,7 @@ const STALLS: Stall[] = [
     },
   },
   {
-    title: "the head",
+    title: "getresponse() throws TimedOut when no head comes",
     phase: "head",
     script: silent,
     run: async (conn) => {
@@ -78,7 +66,7 @@ const STALLS: Stall[] = [
     },
   },
   {
-    title: "the rest of a head",
+    title: "getresponse() throws TimedOut when the rest of a head does not come",
     phase: "head",
     script: async (peer) => {
       await peer.readHead();
@@ -91,7 +79,7 @@ const STALLS: Stall[] = [
     },
   },
   {
-    title: "a final response after 100 Continue",
+    title: "getresponse() throws TimedOut when no response follows 100 Continue",
     phase: "head",
     script: async (peer) => {
       await peer.readHead();
@@ -104,66 +92,66 @@ const STALLS: Stall[] = [
     },
   },
   {
-    title: "a body, by read()",
+    title: "read() throws TimedOut when a body stops",
     phase: "body",
     script: stalls,
-    run: async (conn) => await (await respond(conn)).read(),
+    run: async (conn) => await (await getResponse(conn)).read(),
   },
   {
-    title: "a body, by read(amt)",
+    title: "read(50) throws TimedOut when a body stops",
     phase: "body",
     script: stalls,
-    run: async (conn) => await (await respond(conn)).read(50),
+    run: async (conn) => await (await getResponse(conn)).read(50),
   },
   {
-    title: "a body, by readinto()",
+    title: "readinto() throws TimedOut when a body stops",
     phase: "body",
     script: stalls,
     run: async (conn) => {
-      const response = await respond(conn);
+      const response = await getResponse(conn);
       await response.read(4);
       await response.readinto(new Uint8Array(100000));
     },
   },
   {
-    title: "a body, by readline()",
+    title: "readline() throws TimedOut when a body stops",
     phase: "body",
     script: stalls,
-    run: async (conn) => await (await respond(conn)).readline(),
+    run: async (conn) => await (await getResponse(conn)).readline(),
   },
   {
-    title: "a body, by for await",
+    title: "for await throws TimedOut when a body stops",
     phase: "body",
     script: stalls,
     run: async (conn) => {
       // deno-lint-ignore no-empty
-      for await (const _ of await respond(conn)) {}
+      for await (const _ of await getResponse(conn)) {}
     },
   },
   {
-    title: "a body, by new Response()",
+    title: "new Response() throws TimedOut when a body stops",
     phase: "body",
     script: stalls,
-    run: async (conn) => await new Response(await respond(conn)).text(),
+    run: async (conn) => await new Response(await getResponse(conn)).text(),
   },
   {
-    title: "a chunk",
+    title: "read() throws TimedOut when the next chunk does not come",
     phase: "body",
     script: async (peer) => {
       await peer.readHead();
       await peer.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\npart\r\n");
       await peer.eof();
     },
-    run: async (conn) => await (await respond(conn)).read(),
+    run: async (conn) => await (await getResponse(conn)).read(),
   },
   {
-    title: "a server that reads no body",
+    title: "request() throws TimedOut when the server does not read a body",
     phase: "send",
     script: (_, gone) => gone,
     run: (conn) => conn.request("POST", "/", new Uint8Array(32 << 20)),
   },
   {
-    title: "a server that reads no chunked body",
+    title: "request() throws TimedOut when the server does not read a chunked body",
     phase: "send",
     script: (_, gone) => gone,
     run: (conn) =>
@@ -186,9 +174,9 @@ async function startStalling(script: (peer: Peer) => Promise<void>): Promise<Raw
 
 for (const { title, phase, script, run } of STALLS) {
   for (const source of [null, ["127.0.0.5", 0]] as ([string, number] | null)[]) {
-    const way = source === null ? "" : ", with source_address";
+    const way = source === null ? "" : " (source_address)";
 
-    Deno.test(`a wait for ${title} times out and closes, the next request works${way}`, async () => {
+    Deno.test(`${title}, and the next request works${way}`, async () => {
       const over = Promise.withResolvers<void>();
       await using server = await startStalling((peer) => script(peer, over.promise));
       using conn = new HTTPConnection("127.0.0.1", server.port, {
@@ -204,24 +192,24 @@ for (const { title, phase, script, run } of STALLS) {
         over.resolve();
       }
       conn.timeout = LONG;
-      assertEquals(await fetchText(conn), "/again");
+      assertEquals(await getText(conn, "/again"), "/again");
       assertEquals(server.accepted, 2);
     });
   }
 }
 
-Deno.test("the server sees the end when a timeout has passed", async () => {
+Deno.test("timeout closes the connection, which the server sees", async () => {
   await using server = await startRaw(silent);
   using conn = new HTTPConnection("127.0.0.1", server.port, { timeout: SHORT });
-  await assertRejects(() => respond(conn), Deno.errors.TimedOut);
+  await assertRejects(() => getResponse(conn), Deno.errors.TimedOut);
   await server.idle();
 });
 
 for (const method of ["read", "readline", "bytes", "text"] as const) {
-  Deno.test(`a body that timed out does not look whole to ${method}()`, async () => {
+  Deno.test(`${method}() throws after a timeout, rather than let the body look whole`, async () => {
     await using server = await startRaw(stalls);
     using conn = new HTTPConnection("127.0.0.1", server.port, { timeout: SHORT });
-    const response = await respond(conn);
+    const response = await getResponse(conn);
     await assertRejects(() => response.read(), Deno.errors.TimedOut);
     await assertRejects(() => response[method]());
   });
@@ -229,7 +217,7 @@ for (const method of ["read", "readline", "bytes", "text"] as const) {
 
 // Connecting
 
-Deno.test("a transport that is never there times out, the next request works", async () => {
+Deno.test("request() throws TimedOut when transport() does not settle, and the next one works", async () => {
   const transports = [never<Transport>(), Promise.resolve(new FakeTransport([ok("second")]))];
   using conn = new HTTPConnection("example.com", {
     transport: () => transports.shift()!,
@@ -237,10 +225,10 @@ Deno.test("a transport that is never there times out, the next request works", a
   });
   const error = await assertRejects(() => conn.request("GET", "/"), Deno.errors.TimedOut);
   assertEquals((error as { phase?: string }).phase, "connect");
-  assertEquals(await fetchText(conn), "second");
+  assertEquals(await getText(conn), "second");
 });
 
-Deno.test("connect() times out as a request does", async () => {
+Deno.test("connect() throws TimedOut when transport() does not settle", async () => {
   using conn = new HTTPConnection("example.com", {
     transport: () => never<Transport>(),
     timeout: SHORT,
@@ -248,7 +236,7 @@ Deno.test("connect() times out as a request does", async () => {
   await assertRejects(() => conn.connect(), Deno.errors.TimedOut);
 });
 
-Deno.test("a transport that comes after the timeout is closed", async () => {
+Deno.test("connect() closes a transport that comes after the timeout", async () => {
   const late = Promise.withResolvers<Transport>();
   const transport = new FakeTransport();
   using conn = new HTTPConnection("example.com", {
@@ -264,7 +252,7 @@ Deno.test("a transport that comes after the timeout is closed", async () => {
 
 for (const source of [null, ["127.0.0.5", 0]] as ([string, number] | null)[]) {
   Deno.test({
-    name: `a listener whose queue is full times out, source_address ${source}`,
+    name: `request() throws TimedOut when the listener's queue is full, source_address ${source}`,
     ignore: Deno.build.os !== "linux",
     fn: async () => {
       using listener = Deno.listen({ hostname: "127.0.0.1", port: 0, tcpBacklog: 0 });
@@ -288,7 +276,7 @@ const TLS_WAYS: [way: string, options: (port: number) => HTTPConnectionOptions][
 ];
 
 for (const [way, options] of TLS_WAYS) {
-  Deno.test(`a handshake that is not answered times out (${way})`, async () => {
+  Deno.test(`request() throws TimedOut when a handshake is not answered (${way})`, async () => {
     await using server = await startRaw(silent);
     using conn = new HTTPSConnection("localhost", server.port, {
       timeout: SHORT,
@@ -301,7 +289,7 @@ for (const [way, options] of TLS_WAYS) {
     if (way !== "Deno's TLS") await server.idle();
   });
 
-  Deno.test(`a head that does not come times out, the next request works (${way})`, async () => {
+  Deno.test(`getresponse() throws TimedOut when no head comes, and the next request works (${way})`, async () => {
     await using server = await startRawTls(async (peer) => {
       await peer.readHead();
       if (peer.index === 0) await peer.eof();
@@ -314,12 +302,12 @@ for (const [way, options] of TLS_WAYS) {
     });
     await conn.connect();
     conn.timeout = SHORT;
-    await assertRejects(() => respond(conn), Deno.errors.TimedOut);
+    await assertRejects(() => getResponse(conn), Deno.errors.TimedOut);
     conn.timeout = LONG;
-    assertEquals(await fetchText(conn), "second");
+    assertEquals(await getText(conn), "second");
   });
 
-  Deno.test(`a server that reads no body times out (${way})`, async () => {
+  Deno.test(`request() throws TimedOut when the server does not read a body (${way})`, async () => {
     const over = Promise.withResolvers<void>();
     await using server = await startRawTls(async (peer) => {
       await peer.readHead();
@@ -340,20 +328,20 @@ for (const [way, options] of TLS_WAYS) {
 
 // In memory
 
-Deno.test("a write that is never accepted times out", async () => {
+Deno.test("request() throws TimedOut when a write does not settle", async () => {
   const transport: Transport = { read: () => never(), write: () => never(), close() {} };
   using conn = new HTTPConnection("example.com", { ...over(transport), timeout: SHORT });
   const error = await assertRejects(() => conn.request("GET", "/"), Deno.errors.TimedOut);
   assertEquals((error as { phase?: string }).phase, "send");
 });
 
-Deno.test("send() without a request times out", async () => {
+Deno.test("send() throws TimedOut when there is no request and a write does not settle", async () => {
   const transport: Transport = { read: () => never(), write: () => never(), close() {} };
   using conn = new HTTPConnection("example.com", { ...over(transport), timeout: SHORT });
   await assertRejects(() => conn.send("raw"), Deno.errors.TimedOut);
 });
 
-Deno.test("send() after endheaders times out", async () => {
+Deno.test("send() throws TimedOut after endheaders() when a write does not settle", async () => {
   let writes = 0;
   const transport: Transport = {
     read: () => never(),
@@ -366,43 +354,43 @@ Deno.test("send() after endheaders times out", async () => {
   await assertRejects(() => conn.send("body"), Deno.errors.TimedOut);
 });
 
-Deno.test("a second response times out as the first one would", async () => {
-  const transport = new FakeTransport([], { answers: [ok()] });
+Deno.test("getresponse() throws TimedOut when a second response does not come", async () => {
+  const transport = answering(ok());
   using conn = new HTTPConnection("example.com", { ...over(transport), timeout: SHORT });
-  await fetchText(conn);
-  await assertRejects(() => fetchText(conn), Deno.errors.TimedOut);
+  await getText(conn);
+  await assertRejects(() => getText(conn), Deno.errors.TimedOut);
   assertEquals(transport.closes, 1);
 });
 
-Deno.test("a response that owns its connection times out", async () => {
+Deno.test("read() throws TimedOut when the response owns its connection", async () => {
   const transport = new FakeTransport(["HTTP/1.1 200 OK\r\nConnection: close\r\n\r\npart"]);
   using conn = new HTTPConnection("example.com", { ...over(transport), timeout: SHORT });
-  const response = await respond(conn);
+  const response = await getResponse(conn);
   await assertRejects(() => response.read(), Deno.errors.TimedOut);
   assertEquals(transport.closes, 1);
 });
 
 // What it does not limit
 
-Deno.test("a connection that is idle for longer than the timeout is kept", async () => {
-  const transport = new FakeTransport([], { answers: [ok(), ok()] });
+Deno.test("timeout does not end a connection that is idle for longer", async () => {
+  const transport = answering(ok(), ok());
   using conn = new HTTPConnection("example.com", { ...over(transport), timeout: SHORT });
-  await fetchText(conn);
+  await getText(conn);
   await delay(SHORT * 2000);
-  assertEquals(await fetchText(conn), "ok");
+  assertEquals(await getText(conn), "ok");
 });
 
-Deno.test("a caller may take longer than the timeout between two reads", async () => {
+Deno.test("timeout does not run between two reads", async () => {
   const transport = new FakeTransport([PART]);
   using conn = new HTTPConnection("example.com", { ...over(transport), timeout: SHORT });
-  const response = await respond(conn);
+  const response = await getResponse(conn);
   await response.read(4);
   await delay(SHORT * 2000);
   transport.arrive("x".repeat(96));
   assertEquals((await response.read()).length, 96);
 });
 
-Deno.test("a caller may take longer than the timeout to get the response", async () => {
+Deno.test("timeout does not run between request() and getresponse()", async () => {
   const transport = new FakeTransport();
   using conn = new HTTPConnection("example.com", { ...over(transport), timeout: SHORT });
   await conn.request("GET", "/");
@@ -411,7 +399,7 @@ Deno.test("a caller may take longer than the timeout to get the response", async
   assertEquals(await (await conn.getresponse()).text(), "late");
 });
 
-Deno.test("the source of a body may take longer than the timeout", async () => {
+Deno.test("timeout does not run while the source of a body is waited for", async () => {
   const transport = new FakeTransport();
   using conn = new HTTPConnection("example.com", { ...over(transport), timeout: SHORT });
   await conn.request(
@@ -426,20 +414,20 @@ Deno.test("the source of a body may take longer than the timeout", async () => {
   assert(transport.sent.endsWith("1\r\nb\r\n0\r\n\r\n"));
 });
 
-Deno.test("each read has the whole timeout, as in CPython", async () => {
+Deno.test("timeout is for each read, as in CPython", async () => {
   const timeout = 0.4;
   await using server = await startRaw(async (peer) => {
     await peer.readHead();
-    await peer.sendSlow(ok("12345678"), { size: 10, ms: timeout * 1000 / 4 });
+    await peer.sendSlow(ok("12345678"), { size: 3, ms: timeout * 1000 / 8 });
     await peer.eof();
   });
   using conn = new HTTPConnection("127.0.0.1", server.port, { timeout });
   const start = performance.now();
-  assertEquals(await fetchText(conn), "12345678");
+  assertEquals(await getText(conn), "12345678");
   assert(performance.now() - start > timeout * 1000, "The server was too fast to tell");
 });
 
-Deno.test("no timer is left when all went well", async () => {
+Deno.test("timeout leaves no timer after two exchanges", async () => {
   await using server = await startRaw(async (peer) => {
     for (;;) {
       await peer.readHead();
@@ -447,20 +435,20 @@ Deno.test("no timer is left when all went well", async () => {
     }
   });
   using conn = new HTTPConnection("127.0.0.1", server.port, { timeout: LONG });
-  assertEquals([await fetchText(conn), await fetchText(conn)], ["ok", "ok"]);
+  assertEquals([await getText(conn), await getText(conn)], ["ok", "ok"]);
 });
 
-Deno.test("no timer is left by an idle connection that its caller has forgotten to close", async () => {
-  const transport = new FakeTransport([], { answers: [ok()] });
+Deno.test("timeout leaves no timer when the caller forgets to close an idle connection", async () => {
+  const transport = answering(ok());
   const conn = new HTTPConnection("example.com", { ...over(transport), timeout: LONG });
-  assertEquals(await fetchText(conn), "ok");
+  assertEquals(await getText(conn), "ok");
 });
 
-Deno.test("timeout can be set, and taken away, at any time", async () => {
-  const transport = new FakeTransport([], { answers: [ok()] });
+Deno.test("timeout takes effect with the next call when it is set", async () => {
+  const transport = answering(ok());
   using conn = new HTTPConnection("example.com", over(transport));
   assertEquals(conn.timeout, null);
-  await fetchText(conn);
+  await getText(conn);
   conn.timeout = SHORT;
-  await assertRejects(() => fetchText(conn), Deno.errors.TimedOut);
+  await assertRejects(() => getText(conn), Deno.errors.TimedOut);
 });
