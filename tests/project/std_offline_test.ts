@@ -99,7 +99,7 @@ Deno.test("assertRejects() wants a promise that rejects", async () => {
   await assertRejects(() => assertRejects(() => raise(new Error("at once"))), AssertionError);
 });
 
-Deno.test("a failed assertion says what the test says", () => {
+Deno.test("assertEquals() says in its message what the test says", () => {
   const error = assertThrows(() => assertEquals(1, 2, "the status"), AssertionError);
   assertMatch(error.message, /the status/);
 });
