@@ -91,13 +91,13 @@ const PLACES: [place: string, report: () => Promise<Report>][] = [
 for (const [place, start] of PLACES) {
   let running: Promise<Report> | undefined;
 
-  Deno.test(`a ${place} for the tests has the net and nothing else`, async () => {
+  Deno.test(`worker_net_only.ts has the net and nothing else when it runs in a ${place}`, async () => {
     running ??= start();
     assertEquals((await running).granted, "");
   });
 
   for (const way of WAYS) {
-    Deno.test(`${way} needs the net and nothing else, in a ${place}`, async () => {
+    Deno.test(`HTTPConnection needs the net and nothing else for ${way}, in a ${place}`, async () => {
       running ??= start();
       assertEquals((await running)[way], "a body");
     });
@@ -106,18 +106,18 @@ for (const [place, start] of PLACES) {
 
 for (
   const [title, host, options, expected] of [
-    ["the allowed host and port work", "127.0.0.1", {}, "200"],
-    ["another host is NotCapable", "127.0.0.2", {}, "NotCapable"],
-    ["another host by source_address is NotCapable", "127.0.0.2", {
+    ["answers when host and port are allowed", "127.0.0.1", {}, "200"],
+    ["throws NotCapable when the host is another", "127.0.0.2", {}, "NotCapable"],
+    ["throws NotCapable when the host is another and there is a source_address", "127.0.0.2", {
       source_address: ["127.0.0.1", 0],
     }, "NotCapable"],
     // Deno wants the net for the source address too.
-    ["a source_address without a permission is NotCapable", "127.0.0.1", {
+    ["throws NotCapable when the source_address is not allowed", "127.0.0.1", {
       source_address: ["127.0.0.1", 0],
     }, "NotCapable"],
   ] as const
 ) {
-  Deno.test(`with the net for one host and port only, ${title}`, async () => {
+  Deno.test(`HTTPConnection ${title}`, async () => {
     await using server = await startRaw(answer);
     const code = `
       import { HTTPConnection } from ${JSON.stringify(MOD)};
@@ -136,7 +136,7 @@ for (
   });
 }
 
-Deno.test("importing the library and making connections needs no permission", async () => {
+Deno.test("mod.ts and the constructors need no permission", async () => {
   const code = `
     const { HTTPConnection, HTTPSConnection } = await import(${JSON.stringify(MOD)});
     new HTTPConnection("example.com", { source_address: ["127.0.0.5", 0], timeout: 5 });
@@ -149,7 +149,7 @@ Deno.test("importing the library and making connections needs no permission", as
   assertEquals([stdout, stderr], ["done\n", ""]);
 });
 
-Deno.test("importing the library leaves the globals as they were, and the process free to end", async () => {
+Deno.test("mod.ts leaves the globals as they were, and the process free to end", async () => {
   const code = `
     const shape = () => [globalThis, ...Object.getOwnPropertyNames(globalThis)
       .map((name) => globalThis[name]?.prototype).filter((value) => value)]
@@ -164,7 +164,7 @@ Deno.test("importing the library leaves the globals as they were, and the proces
   assertEquals([success, stdout], [true, "true\n"], stderr);
 });
 
-Deno.test("without the net a request is NotCapable, and asks for nothing else", async () => {
+Deno.test("request() throws NotCapable without the net, and asks for nothing else", async () => {
   const code = `
     import { HTTPConnection } from ${JSON.stringify(MOD)};
     await new HTTPConnection("127.0.0.1", 1).request("GET", "/");`;
