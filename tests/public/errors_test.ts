@@ -56,7 +56,7 @@ for (const [error, own, bases] of TREE) {
     assert(error instanceof Error);
   });
 
-  Deno.test(`${own.name}: the name is on the prototype, and in the text`, () => {
+  Deno.test(`${own.name} has its name on the prototype, and in its text`, () => {
     assertEquals([error.name, Object.hasOwn(error, "name")], [own.name, false]);
     assertEquals(Object.hasOwn(own.prototype, "name"), true);
     assertEquals(`${error}`, `${own.name}: ${error.message}`);
@@ -64,29 +64,29 @@ for (const [error, own, bases] of TREE) {
     assertMatch(error.stack!, new RegExp(`^(Error|${own.name})`));
   });
 
-  Deno.test(`${own.name}: the name does not show among the fields`, () => {
+  Deno.test(`${own.name} does not show its name among the fields`, () => {
     assertEquals(Object.keys(error).includes("name"), false);
     assertEquals(Object.keys(own.prototype), []);
   });
 }
 
-Deno.test("every exception that is exported is in the tree", () => {
+Deno.test("mod.ts exports no exception that is not in the tree", () => {
   const exported = Object.values(http)
     .filter((one) => typeof one === "function" && one.prototype instanceof Error)
     .map((one) => (one as ErrorClass).name);
   assertEquals([...exported].sort(), CLASSES.map(({ name }) => name).sort());
 });
 
-Deno.test("RemoteDisconnected is a Deno.errors.ConnectionReset too", () => {
+Deno.test("RemoteDisconnected is a Deno.errors.ConnectionReset", () => {
   assert(new RemoteDisconnected() instanceof Deno.errors.ConnectionReset);
 });
 
-Deno.test("no other exception is a Deno.errors.ConnectionReset", () => {
+Deno.test("HTTPException is no Deno.errors.ConnectionReset, but for RemoteDisconnected", () => {
   const found = TREE.filter(([error]) => error instanceof Deno.errors.ConnectionReset);
   assertEquals(found.map(([, own]) => own.name), ["RemoteDisconnected"]);
 });
 
-Deno.test("a Deno.errors.ConnectionReset is none of this library's exceptions", () => {
+Deno.test("HTTPException does not match a Deno.errors.ConnectionReset", () => {
   const reset: unknown = new Deno.errors.ConnectionReset("x");
   assertEquals(CLASSES.filter((one) => reset instanceof one), []);
 });
@@ -94,12 +94,12 @@ Deno.test("a Deno.errors.ConnectionReset is none of this library's exceptions", 
 for (
   const value of [null, undefined, 5, "x", {}, new Error("x"), HTTPException.prototype.message]
 ) {
-  Deno.test(`${typeof value} ${String(value)} is no HTTPException`, () => {
+  Deno.test(`HTTPException does not match ${typeof value} ${String(value)}`, () => {
     assertEquals((value as unknown) instanceof HTTPException, false);
   });
 }
 
-Deno.test("a subclass of a user's is told from its base", () => {
+Deno.test("HTTPException tells a subclass of the user's from its base", () => {
   class Mine extends BadStatusLine {}
   assert(new Mine("x") instanceof BadStatusLine);
   assert(new Mine("x") instanceof HTTPException);
@@ -107,7 +107,7 @@ Deno.test("a subclass of a user's is told from its base", () => {
   assertEquals((new RemoteDisconnected() as unknown) instanceof Mine, false);
 });
 
-Deno.test("a subclass of RemoteDisconnected has both bases", () => {
+Deno.test("RemoteDisconnected hands both bases on to a subclass", () => {
   class Mine extends RemoteDisconnected {}
   const error: unknown = new Mine();
   assert(error instanceof RemoteDisconnected);
@@ -116,36 +116,36 @@ Deno.test("a subclass of RemoteDisconnected has both bases", () => {
   assert(error instanceof Deno.errors.ConnectionReset);
 });
 
-Deno.test("IncompleteRead has partial and expected", () => {
+Deno.test("IncompleteRead() has partial and expected", () => {
   const { partial, expected } = new IncompleteRead(bytes("ab"), 3);
   assertEquals([[...partial], expected], [[97, 98], 3]);
 });
 
-Deno.test("IncompleteRead without an expected has null", () => {
+Deno.test("IncompleteRead() has null for expected when that is not given", () => {
   assertEquals(new IncompleteRead(bytes("ab")).expected, null);
 });
 
-Deno.test("IncompleteRead tells in its message how much there is and is missing", () => {
+Deno.test("IncompleteRead() says how much there is and is missing", () => {
   assertMatch(new IncompleteRead(bytes("ab"), 3).message, /2 bytes read, 3 more expected/);
   assertEquals(new IncompleteRead(bytes("ab")).message.includes("more"), false);
 });
 
-Deno.test("IncompleteRead keeps its cause", () => {
+Deno.test("IncompleteRead() keeps its cause", () => {
   const cause = new ProtocolError("x");
   assertEquals(new IncompleteRead(bytes(""), null, { cause }).cause === cause, true);
 });
 
-Deno.test("HTTPException and its plain kinds keep a cause", () => {
+Deno.test("HTTPException() and its plain kinds keep a cause", () => {
   const cause = new Error("x");
   assertEquals(new HTTPException("y", { cause }).cause === cause, true);
   assertEquals(new ProtocolError("y", { cause }).cause === cause, true);
 });
 
-Deno.test("BadStatusLine has the line; an empty one is two quotes, as in Python", () => {
+Deno.test("BadStatusLine() has the line, and two quotes for an empty one, as Python has", () => {
   assertEquals([new BadStatusLine("x\r\n").line, new BadStatusLine("").line], ["x\r\n", "''"]);
 });
 
-Deno.test("RemoteDisconnected has the line of an empty one, and a message of its own", () => {
+Deno.test("RemoteDisconnected() has the line of an empty one, and a message of its own", () => {
   assertEquals(new RemoteDisconnected().line, "''");
   assertEquals([new RemoteDisconnected("m").line, new RemoteDisconnected("m").message], [
     "''",
@@ -153,40 +153,40 @@ Deno.test("RemoteDisconnected has the line of an empty one, and a message of its
   ]);
 });
 
-Deno.test("UnknownProtocol has the version", () => {
+Deno.test("UnknownProtocol() has the version", () => {
   assertEquals(new UnknownProtocol("HTTP/3").version, "HTTP/3");
 });
 
-Deno.test("LineTooLong names the kind of line and the limit", () => {
+Deno.test("LineTooLong() names the kind of line and the limit", () => {
   assertMatch(new LineTooLong("chunk size").message, /chunk size.* 65536 bytes/);
   assertMatch(new LineTooLong("chunk size", 10).message, / 10 bytes/);
 });
 
-Deno.test("TunnelError has status, reason and headers", () => {
+Deno.test("TunnelError() has status, reason and headers", () => {
   const headers = new HTTPMessage([["A", "b"]]);
   const error = new TunnelError(407, "No", headers);
   assertEquals([error.status, error.reason, error.headers === headers], [407, "No", true]);
   assertMatch(error.message, /407 No$/);
 });
 
-Deno.test("TunnelError without a reason does not end in a blank", () => {
+Deno.test("TunnelError() does not end in a blank when there is no reason", () => {
   assertMatch(new TunnelError(502, "", new HTTPMessage()).message, /502$/);
 });
 
 for (const [error, own] of TREE.filter(([{ message }]) => message !== "x")) {
-  Deno.test(`${own.name}: the message is in sentence case, without a period`, () => {
+  Deno.test(`${own.name}() has a message in sentence case, without a period`, () => {
     assertMatch(error.message, /^[A-Z].*[^.]$/);
   });
 }
 
-Deno.test("an exception can be thrown and caught by its base", () => {
+Deno.test("HTTPException can be caught by its base", () => {
   const error = assertThrows(() => {
     throw new CannotSendHeader("x");
   }, ImproperConnectionState);
   assertEquals(error.message, "x");
 });
 
-Deno.test("what is not known of the exchange is not there", () => {
+Deno.test("HTTPException has no facts when nothing is known of the exchange", () => {
   const { phase, requestBytesSent, retrySafe } = new HTTPException("x");
   assertEquals([phase, requestBytesSent, retrySafe], [undefined, undefined, undefined]);
   assertEquals(Object.keys(new HTTPException("x")), []);
