@@ -24,40 +24,40 @@ function sample(): HTTPMessage {
 
 const ITEMS: [string, string][] = [["A", "1"], ["b", "2"], ["a", "3"]];
 
-Deno.test("a message without fields is empty", () => {
+Deno.test("HTTPMessage() is empty when there are no fields", () => {
   const message = new HTTPMessage();
   assertEquals([message.size, message.items(), message.as_string()], [0, [], "\n"]);
 });
 
-Deno.test("a message is made of any iterable of pairs", () => {
+Deno.test("HTTPMessage() takes any iterable of pairs", () => {
   assertEquals(new HTTPMessage(new Map([["A", "1"]])).items(), [["A", "1"]]);
   assertEquals(new HTTPMessage(new Headers({ a: "1" })).items(), [["a", "1"]]);
   assertEquals(new HTTPMessage(sample()).items(), ITEMS);
 });
 
-Deno.test("a message is apart from the one that it was made of", () => {
+Deno.test("HTTPMessage() is apart from the one that it was made of", () => {
   const first = sample();
   const second = new HTTPMessage(first);
   first.delete("a");
   assertEquals([first.size, second.size], [1, 3]);
 });
 
-Deno.test("size counts duplicates", () => assertEquals(sample().size, 3));
+Deno.test("size counts repeated fields", () => assertEquals(sample().size, 3));
 
-Deno.test("keys() are the names in their order and case, duplicates included", () => {
+Deno.test("keys() gives the names in their order and case, repeated ones too", () => {
   assertEquals(sample().keys(), ["A", "b", "a"]);
 });
 
-Deno.test("values() are the values in their order", () => {
+Deno.test("values() gives the values in their order", () => {
   assertEquals(sample().values(), ["1", "2", "3"]);
 });
 
-Deno.test("items(), entries() and iteration are the pairs in their order", () => {
+Deno.test("items(), entries() and iteration give the pairs in their order", () => {
   const message = sample();
   assertEquals([message.items(), message.entries(), [...message]], [ITEMS, ITEMS, ITEMS]);
 });
 
-Deno.test("what items() gave does not change the message", () => {
+Deno.test("items() gives a copy", () => {
   const message = sample();
   message.items().pop();
   message.items()[0][1] = "x";
@@ -86,7 +86,7 @@ const GET: [args: [string, unknown?], value: unknown][] = [
 ];
 
 for (const [args, value] of GET) {
-  Deno.test(`get(${JSON.stringify(args).slice(1, -1)})`, () => {
+  Deno.test(`get(${JSON.stringify(args).slice(1, -1)}) gives ${JSON.stringify(value)}`, () => {
     assertEquals(sample().get(...args), value);
   });
 }
@@ -102,12 +102,12 @@ const GET_ALL: [args: [string, unknown?], value: unknown][] = [
 ];
 
 for (const [args, value] of GET_ALL) {
-  Deno.test(`get_all(${JSON.stringify(args).slice(1, -1)})`, () => {
+  Deno.test(`get_all(${JSON.stringify(args).slice(1, -1)}) gives ${JSON.stringify(value)}`, () => {
     assertEquals(sample().get_all(...args), value);
   });
 }
 
-Deno.test("has() looks without regard to case", () => {
+Deno.test("has() ignores the case of letters", () => {
   const message = sample();
   assertEquals(["a", "A", "B", "c", ""].map((name) => message.has(name)), [
     true,
@@ -118,7 +118,7 @@ Deno.test("has() looks without regard to case", () => {
   ]);
 });
 
-Deno.test("an empty value is a value", () => {
+Deno.test("get() gives an empty value as it is", () => {
   const message = new HTTPMessage([["A", ""]]);
   assertEquals([message.get("a"), message.get("a", "d"), message.get_all("a"), message.has("a")], [
     "",
@@ -140,7 +140,7 @@ Deno.test("set() puts one field in the place of the first, and removes the other
   assertEquals(message.items(), [["a", "9"], ["b", "2"]]);
 });
 
-Deno.test("set() adds a field after the others if there is none", () => {
+Deno.test("set() adds a field after the others when there is none", () => {
   assertEquals(sample().set("c", "9").items(), [...ITEMS, ["c", "9"]]);
 });
 
@@ -154,7 +154,7 @@ Deno.test("delete() removes all fields of the name, and says whether there was o
   assertEquals(message.items(), [["b", "2"]]);
 });
 
-Deno.test("delete() removes neighbours too", () => {
+Deno.test("delete() removes neighbours, too", () => {
   const message = new HTTPMessage([["a", "1"], ["A", "2"], ["a", "3"]]);
   message.delete("a");
   assertEquals(message.size, 0);
@@ -166,11 +166,11 @@ Deno.test("replace_header() keeps the place and the case of the first one", () =
   assertEquals(message.items(), [["A", "9"], ["b", "2"], ["a", "3"]]);
 });
 
-Deno.test("replace_header() of a field that is not there is a TypeError", () => {
+Deno.test("replace_header() throws a TypeError when the field is missing", () => {
   assertThrows(() => sample().replace_header("c", "9"), TypeError);
 });
 
-Deno.test("values that are no strings are made strings", () => {
+Deno.test("append() and set() make strings of other values", () => {
   const message = new HTTPMessage();
   message.append("A", 5 as unknown as string);
   message.set("B", 6 as unknown as string);
@@ -194,14 +194,14 @@ const TYPES: [value: string | null, type: string][] = [
 ];
 
 for (const [value, type] of TYPES) {
-  Deno.test(`the media type of ${JSON.stringify(value)} is ${type}`, () => {
+  Deno.test(`get_content_type() gives ${type} for ${JSON.stringify(value)}`, () => {
     const message = new HTTPMessage(value === null ? [] : [["content-type", value]]);
     const parts = [message.get_content_maintype(), message.get_content_subtype()];
     assertEquals([message.get_content_type(), ...parts], [type, ...type.split("/")]);
   });
 }
 
-Deno.test("as_string() is a line for each field, and an empty one", () => {
+Deno.test("as_string() gives a line for each field, and an empty one", () => {
   assertEquals(sample().as_string(), "A: 1\nb: 2\na: 3\n\n");
 });
 
@@ -210,31 +210,31 @@ Deno.test("as_string() does not fold a long value", () => {
   assertEquals(new HTTPMessage([["A", value]]).as_string(), `A: ${value}\n\n`);
 });
 
-Deno.test("as_string() of a value with another field in it is refused", () => {
+Deno.test("as_string() throws when a value has another field in it", () => {
   assertThrows(() => new HTTPMessage([["A", "b\nC: d"]]).as_string());
 });
 
-Deno.test("toString() is as_string()", () => {
+Deno.test("toString() gives the same as as_string()", () => {
   assertEquals(`${sample()}`, sample().as_string());
 });
 
-Deno.test("toHeaders() folds case and joins duplicates", () => {
+Deno.test("toHeaders() folds case and joins repeated fields", () => {
   const headers = sample().toHeaders();
   assert(headers instanceof Headers);
   assertEquals([...headers], [["a", "1, 3"], ["b", "2"]]);
 });
 
-Deno.test("toHeaders() of a name that Headers does not take is a TypeError", () => {
+Deno.test("toHeaders() throws a TypeError when Headers does not take a name", () => {
   assertThrows(() => new HTTPMessage([["a b", "1"]]).toHeaders(), TypeError);
 });
 
-Deno.test("defects are none unless lines were bad", () => {
+Deno.test("defects is empty when no line was bad", () => {
   assertEquals(sample().defects, []);
 });
 
 /** Names that mean something to JavaScript. */
 for (const name of ["__proto__", "constructor", "toString", "hasOwnProperty", "length"]) {
-  Deno.test(`a field named ${name} is a field like any other`, () => {
+  Deno.test(`get() takes a field named ${name} like any other`, () => {
     const message = new HTTPMessage();
     assertEquals([message.get(name), message.has(name), message.get_all(name)], [
       null,
@@ -250,7 +250,7 @@ for (const name of ["__proto__", "constructor", "toString", "hasOwnProperty", "l
 const SECTION = "A: 1\r\nb: 2\r\n fold\r\na: 3\r\n\r\n";
 const PARSED: [string, string][] = [["A", "1"], ["b", "2 fold"], ["a", "3"]];
 
-Deno.test("parse_headers() over a LineReader stops right before the body", async () => {
+Deno.test("parse_headers() stops right before the body when it reads a LineReader", async () => {
   await everyWay(`${SECTION}body\r\n`, async (transport) => {
     const reader = new LineReader(transport);
     assertEquals((await parse_headers(reader)).items(), PARSED);
@@ -258,13 +258,13 @@ Deno.test("parse_headers() over a LineReader stops right before the body", async
   });
 });
 
-Deno.test("parse_headers() after a start line that was read", async () => {
+Deno.test("parse_headers() reads on after a start line that was read", async () => {
   const reader = new LineReader(new Blob([`HTTP/1.1 200 OK\r\n${SECTION}`]).stream());
   await reader.readline();
   assertEquals((await parse_headers(reader)).items(), PARSED);
 });
 
-Deno.test("parse_headers() twice reads one section after the other", async () => {
+Deno.test("parse_headers() reads one section after the other", async () => {
   const reader = new LineReader(new Blob([`${SECTION}C: d\r\n\r\n`]).stream());
   await parse_headers(reader);
   assertEquals((await parse_headers(reader)).items(), [["C", "d"]]);
@@ -290,13 +290,13 @@ function lineSource(text: string): {
   };
 }
 
-Deno.test("parse_headers() over any object with readline stops right before the body", async () => {
+Deno.test("parse_headers() stops right before the body when it reads any object with readline()", async () => {
   const source = lineSource(`${SECTION}body`);
   assertEquals((await parse_headers(source)).items(), PARSED);
   assertEquals(source.rest(), "body");
 });
 
-Deno.test("parse_headers() over a response reads a head in its body, and leaves the rest", async () => {
+Deno.test("parse_headers() reads a head in the body of a response, and leaves the rest", async () => {
   const response = await begun(`HTTP/1.1 200 OK\r\n\r\n${SECTION}body`);
   assertEquals((await parse_headers(response)).items(), PARSED);
   assertEquals(await response.text(), "body");
@@ -308,14 +308,14 @@ Deno.test("parse_headers() asks for lines of a limited length", async () => {
   assert(source.limits.every((limit) => limit !== undefined && limit <= 65537));
 });
 
-Deno.test("parse_headers() over an object whose readline gives long lines in parts", async () => {
+Deno.test("parse_headers() puts long lines together that come in parts", async () => {
   const value = "x".repeat(60_000);
   const source = lineSource(`A: ${value}\r\nB: ${value}\r\n\r\nbody`);
   assertEquals((await parse_headers(source)).values(), [value, value]);
   assertEquals(source.rest(), "body");
 });
 
-Deno.test("parse_headers() of an empty section gives no fields", async () => {
+Deno.test("parse_headers() gives no fields when the section is empty", async () => {
   for (const text of ["\r\n", "\n"]) {
     const source = lineSource(`${text}body`);
     assertEquals((await parse_headers(source)).size, 0);
@@ -335,26 +335,26 @@ const REFUSED: [name: string, text: string, error: ErrorClass][] = [
 ];
 
 for (const [name, text, error] of REFUSED) {
-  Deno.test(`parse_headers() refuses ${name}`, async () => {
+  Deno.test(`parse_headers() throws ${error.name} when there is ${name}`, async () => {
     const reader = new LineReader(new SegmentTransport([bytes(text)]));
     await assertRejects(() => parse_headers(reader), error);
     await assertRejects(() => parse_headers(lineSource(text)), error);
   });
 }
 
-Deno.test("parse_headers() takes 100 fields and a line of 65536 bytes", async () => {
+Deno.test("parse_headers() accepts 100 fields and a line of 65536 bytes", async () => {
   const line = `A: ${"x".repeat(65_531)}\r\n`;
   const text = `${line}${"A: b\r\n".repeat(99)}\r\n`;
   assertEquals((await parse_headers(lineSource(text))).size, 100);
 });
 
-Deno.test("parse_headers() records what is no field, and takes the later ones", async () => {
+Deno.test("parse_headers() records what is not a field, and reads on", async () => {
   const message = await parse_headers(lineSource("A: 1\r\nno colon\r\nB: 2\r\n\r\n"));
   assertEquals(message.items(), [["A", "1"], ["B", "2"]]);
   assertEquals(message.defects as unknown[], [{ problem: "no-colon", line: "no colon" }]);
 });
 
-Deno.test("the partial of a section that ends early is what came of it", async () => {
+Deno.test("parse_headers() throws with what came when a section ends early", async () => {
   const error = await assertRejects(() => parse_headers(lineSource("A: 1\r\nB")), IncompleteRead);
   assertEquals(latin1(error.partial), "A: 1\r\nB");
 });
