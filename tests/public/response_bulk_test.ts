@@ -6,6 +6,7 @@
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { HTTPResponse, IncompleteRead, type Transport } from "../../mod.ts";
+import { microtasks } from "../helpers/waiting.ts";
 
 const BUFFER = 65536;
 const MOST = 524288;
@@ -76,7 +77,7 @@ for (const length of [4 * MIB + 3, null]) {
   const framing = length === null ? "until close" : "by length";
   const size = 4 * MIB + 3;
 
-  Deno.test(`straight, ${framing}: pieces grow to 512 KiB, and are the body`, async () => {
+  Deno.test(`pipeTo() gives pieces that grow to 512 KiB (${framing})`, async () => {
     const { response } = await begin(size, { length });
     const sizes: number[] = [];
     let at = 0;
@@ -94,7 +95,7 @@ for (const length of [4 * MIB + 3, null]) {
     assertEquals(response.isclosed(), true);
   });
 
-  Deno.test(`straight, ${framing}: a BYOB reader and read() go on where a piece ended`, async () => {
+  Deno.test(`getReader() and read() go on where a piece ended (${framing})`, async () => {
     const { response } = await begin(size, { length });
     let at = 0;
     for (let turn = 0; turn < 3; turn++) {
@@ -110,7 +111,7 @@ for (const length of [4 * MIB + 3, null]) {
     assertEquals(at, size);
   });
 
-  Deno.test(`straight, ${framing}: a slow server gets the buffer again`, async () => {
+  Deno.test(`getReader() gives small pieces again when the server is slow (${framing})`, async () => {
     let fast = true;
     const { response, transport } = await begin(size, {
       length,
@@ -128,7 +129,7 @@ for (const length of [4 * MIB + 3, null]) {
   });
 }
 
-Deno.test("straight: nothing is read ahead of the piece that is asked for", async () => {
+Deno.test("getReader() reads nothing ahead of the piece that is asked for", async () => {
   const { response, transport } = await begin(4 * MIB);
   const reader = response.getReader();
   for (let reads = 1; reads <= 5; reads++) {
@@ -138,7 +139,7 @@ Deno.test("straight: nothing is read ahead of the piece that is asked for", asyn
   await reader.cancel();
 });
 
-Deno.test("straight: a piece ends with the body, not behind it", async () => {
+Deno.test("getReader() ends a piece with the body, not behind it", async () => {
   const { response, transport } = await begin(MIB, { length: MIB - 5 });
   let at = 0;
   for await (const piece of response.pipeThrough(new TransformStream())) at = check(piece, at);
@@ -147,7 +148,7 @@ Deno.test("straight: a piece ends with the body, not behind it", async () => {
 });
 
 for (let early = 0; early < 4; early++) {
-  Deno.test(`straight: the end comes early, in piece ${early + 1}`, async () => {
+  Deno.test(`getReader() throws IncompleteRead when the end comes early, in piece ${early + 1}`, async () => {
     const size = BUFFER * (2 ** early - 1) + 10;
     const { response } = await begin(size, { length: 4 * MIB });
     const reader = response.getReader();
@@ -160,12 +161,7 @@ for (let early = 0; early < 4; early++) {
   });
 }
 
-/** Lets promises settle, so many turns of the microtask queue. */
-async function microtasks(count: number): Promise<void> {
-  for (let i = 0; i < count; i++) await null;
-}
-
-Deno.test("straight: a reader lets go at any moment, and no byte is lost or given twice", async () => {
+Deno.test("releaseLock() loses no byte and gives none twice at any moment", async () => {
   for (let moment = 0; moment < 30; moment++) {
     const { response } = await begin(MIB);
     const reader = response.getReader();
@@ -183,7 +179,7 @@ Deno.test("straight: a reader lets go at any moment, and no byte is lost or give
   }
 });
 
-Deno.test("straight: another reader takes over the piece of one that has let go", async () => {
+Deno.test("getReader() takes over the piece of a reader that has let go", async () => {
   for (const mode of [undefined, "byob"] as const) {
     const { response } = await begin(MIB);
     const reader = response.getReader();
@@ -205,7 +201,7 @@ Deno.test("straight: another reader takes over the piece of one that has let go"
   }
 });
 
-Deno.test("straight: a body that is closed while a piece is read does not look whole", async () => {
+Deno.test("close() ends a read of a large piece, rather than let the body look whole", async () => {
   const { response } = await begin(MIB);
   const reader = response.getReader();
   for (let i = 0; i < 2; i++) await reader.read();
@@ -224,7 +220,7 @@ for (
     ["values()", async (r) => (await r.values({ preventCancel: true }).next()).value],
   ] satisfies [string, (r: HTTPResponse) => Promise<Uint8Array | undefined>][]
 ) {
-  Deno.test(`straight: ${name} right behind a stream's read`, async () => {
+  Deno.test(`${name} goes on right behind a stream's read`, async () => {
     const { response } = await begin(4 * MIB);
     let at = 0;
     for (let i = 0; i < 8; i++) {
@@ -238,7 +234,7 @@ for (
   });
 }
 
-Deno.test("straight: length counts the pieces down", async () => {
+Deno.test("length counts the pieces down", async () => {
   const { response } = await begin(MIB);
   const reader = response.getReader();
   let left = MIB;
