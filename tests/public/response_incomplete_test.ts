@@ -58,7 +58,7 @@ const WHOLE: [name: string, call: (response: HTTPResponse) => Promise<unknown>][
 
 for (const { name, wire, expected } of CUTS) {
   for (const [method, call] of WHOLE) {
-    Deno.test(`${name}: ${method} throws IncompleteRead with what came, then without`, async () => {
+    Deno.test(`${method} throws IncompleteRead with what came, then without (${name})`, async () => {
       await everyWay(wire, async (transport) => {
         const response = await begun(transport);
         await assertCut(() => call(response), CAME, expected);
@@ -86,7 +86,7 @@ const REPEATED: [
 
 for (const { name, wire, expected } of CUTS) {
   for (const [method, call, given] of REPEATED) {
-    Deno.test(`${name}: ${method} gives what came, then throws each time`, async () => {
+    Deno.test(`${method} gives what came, then throws each time (${name})`, async () => {
       await everyWay(wire, async (transport) => {
         const response = await begun(transport);
         const seen: string[] = [];
@@ -137,7 +137,7 @@ const FLOWING: [
 
 for (const { name, wire, expected } of CUTS) {
   for (const [method, run] of FLOWING) {
-    Deno.test(`${name}: ${method} gives what came, then throws IncompleteRead`, async () => {
+    Deno.test(`${method} gives what came, then throws IncompleteRead (${name})`, async () => {
       await everyWay(wire, async (transport) => {
         const response = await begun(transport);
         let text = "";
@@ -147,19 +147,19 @@ for (const { name, wire, expected } of CUTS) {
     });
   }
 
-  Deno.test(`${name}: both branches of tee() throw`, async () => {
+  Deno.test(`tee() gives two branches that throw (${name})`, async () => {
     const [one, other] = (await begun(wire)).tee();
     const both = [one, other].map((branch) => assertRejects(() => pieces(branch), IncompleteRead));
     await Promise.all(both);
   });
 
-  Deno.test(`${name}: new Response(res).text() throws`, async () => {
+  Deno.test(`new Response(res).text() throws (${name})`, async () => {
     await assertRejects(async () => await new Response(await begun(wire)).text());
   });
 }
 
 for (const { name, wire, expected } of SIMPLE) {
-  Deno.test(`${name}: readlines() gives the lines that came, the next call throws`, async () => {
+  Deno.test(`readlines() gives the lines that came, and the next call throws (${name})`, async () => {
     await everyWay(wire, async (transport) => {
       const response = await begun(transport);
       const lines = (await response.readlines()).map(latin1);
@@ -189,27 +189,27 @@ const NEXT: [name: string, call: (response: HTTPResponse) => Promise<unknown>][]
 
 for (const { name, wire, expected } of SIMPLE) {
   for (const [method, call] of NEXT) {
-    Deno.test(`${name}: ${method} throws after a read(n) that came short`, async () => {
+    Deno.test(`${method} throws after a read(n) that came short (${name})`, async () => {
       const response = await begun(wire);
       assertEquals(latin1(await response.read(100)), CAME);
       await assertCut(() => call(response), "", expected);
     });
 
-    Deno.test(`${name}: ${method} throws after a read() that threw`, async () => {
+    Deno.test(`${method} throws after a read() that threw (${name})`, async () => {
       const response = await begun(wire);
       await assertCut(() => response.read(), CAME, expected);
       await assertCut(() => call(response), "", expected);
     });
   }
 
-  Deno.test(`${name}: an early end closes the transport`, async () => {
+  Deno.test(`read() closes the transport at an early end (${name})`, async () => {
     const transport = new SegmentTransport([bytes(wire)]);
     const response = await begun(transport);
     await response.read(100);
     assertEquals([transport.closed, response.closed], [true, false]);
   });
 
-  Deno.test(`${name}: isclosed() is false after a short read(n), true after the throw`, async () => {
+  Deno.test(`isclosed() is false after a short read(n), and true after the throw (${name})`, async () => {
     const response = await begun(wire);
     await response.read(100);
     assertEquals(response.isclosed(), false);
@@ -217,21 +217,21 @@ for (const { name, wire, expected } of SIMPLE) {
     assertEquals(response.isclosed(), true);
   });
 
-  Deno.test(`${name}: close() after an early end, then nothing more is thrown`, async () => {
+  Deno.test(`close() ends the throwing after an early end (${name})`, async () => {
     const response = await begun(wire);
     await response.read(100);
     response.close();
     assertEquals((await response.read()).length, 0);
   });
 
-  Deno.test(`${name}: pipeTo() aborts its sink with the error`, async () => {
+  Deno.test(`pipeTo() aborts its sink with the error (${name})`, async () => {
     let reason: unknown;
     const sink = new WritableStream({ abort: (given) => void (reason = given) });
     await assertRejects(async () => await (await begun(wire)).pipeTo(sink), IncompleteRead);
     assert(reason instanceof IncompleteRead, `the reason is ${reason}`);
   });
 
-  Deno.test(`${name}: exactly what came can be read without an error`, async () => {
+  Deno.test(`read() gives exactly what came without an error (${name})`, async () => {
     const response = await begun(wire);
     assertEquals(latin1(await response.read(CAME.length)), CAME);
     await assertCut(() => response.read(1), "", expected);
@@ -239,12 +239,12 @@ for (const { name, wire, expected } of SIMPLE) {
 }
 
 for (const [method, call] of NEXT.filter(([method]) => !/0|nothing/.test(method))) {
-  Deno.test(`${method} throws at once where not a byte of the body came`, async () => {
+  Deno.test(`${method} throws at once when not a byte of the body came`, async () => {
     await assertCut(async () => await call(await begun(LENGTH)), "", 17);
   });
 }
 
-Deno.test("until close: the end of the connection is the end of the body", async () => {
+Deno.test("read() takes the end of the connection for the end of the body (until close)", async () => {
   await everyWay(`HTTP/1.1 200 OK\r\n\r\n${CAME}`, async (transport) => {
     const response = await begun(transport);
     assertEquals(latin1(await response.read(100)), CAME);
@@ -252,13 +252,13 @@ Deno.test("until close: the end of the connection is the end of the body", async
   });
 });
 
-Deno.test("read() of a cut body of 100 KB has all of it in partial", async () => {
+Deno.test("read() throws with all of a body of 100 KB that was cut", async () => {
   const body = "z".repeat(100_000);
   const response = await begun(`HTTP/1.1 200 OK\r\nContent-Length: 100001\r\n\r\n${body}`);
   await assertCut(() => response.read(), body, 1);
 });
 
-Deno.test("a cut within the second chunk has both chunks in partial", async () => {
+Deno.test("read() throws with two chunks when the second one was cut", async () => {
   const response = await begun(`${CHUNKED}3\r\nabc\r\n5\r\nde`);
   await assertCut(() => response.read(), "abcde", null);
 });
@@ -273,7 +273,7 @@ const ACCEPTED: [name: string, tail: string][] = [
 ];
 
 for (const [name, tail] of ACCEPTED) {
-  Deno.test(`chunked: the end of the connection ${name} is accepted`, async () => {
+  Deno.test(`read() accepts the end of the connection ${name}`, async () => {
     await everyWay(`${CHUNKED}3\r\nabc\r\n${tail}`, async (transport) => {
       const response = await begun(transport);
       assertEquals(latin1(await response.read()), "abc");
@@ -282,7 +282,7 @@ for (const [name, tail] of ACCEPTED) {
   });
 }
 
-Deno.test("chunked: a connection that ended before the last line is not kept", async () => {
+Deno.test("text() closes the connection when that ended before the last line", async () => {
   const transport = new FakeTransport([`${CHUNKED}3\r\nabc\r\n0\r\n`], { ended: true });
   assertEquals(await (await begun(transport)).text(), "abc");
   assertEquals(transport.closes, 1);
@@ -296,7 +296,7 @@ const BROKEN: [name: string, tail: string][] = [
 ];
 
 for (const [name, tail] of BROKEN) {
-  Deno.test(`${name}: read() throws IncompleteRead because of a ProtocolError`, async () => {
+  Deno.test(`read() throws IncompleteRead because of a ProtocolError when there is ${name}`, async () => {
     await everyWay(CHUNKED + tail, async (transport) => {
       const response = await begun(transport);
       await assertBroken(() => response.read(), "abc");
@@ -304,7 +304,7 @@ for (const [name, tail] of BROKEN) {
     });
   });
 
-  Deno.test(`${name}: read(n) of what came before is given, then it throws each time`, async () => {
+  Deno.test(`read() gives what precedes ${name}, then throws each time`, async () => {
     await everyWay(CHUNKED + tail, async (transport) => {
       const response = await begun(transport);
       assertEquals(latin1(await response.read(3)), "abc");
@@ -313,20 +313,20 @@ for (const [name, tail] of BROKEN) {
     });
   });
 
-  Deno.test(`${name}: read(n) beyond it throws with what came`, async () => {
+  Deno.test(`read() throws with what came when it asks beyond ${name}`, async () => {
     await everyWay(CHUNKED + tail, async (transport) => {
       await assertBroken(async () => await (await begun(transport)).read(100), "abc");
     });
   });
 
-  Deno.test(`${name}: readinto() beyond it throws with what came`, async () => {
+  Deno.test(`readinto() throws with what came when it asks beyond ${name}`, async () => {
     await everyWay(CHUNKED + tail, async (transport) => {
       const response = await begun(transport);
       await assertBroken(() => response.readinto(new Uint8Array(100)), "abc");
     });
   });
 
-  Deno.test(`${name}: readline() throws with what came`, async () => {
+  Deno.test(`readline() throws with what came when there is ${name}`, async () => {
     await everyWay(CHUNKED + tail, async (transport) => {
       const response = await begun(transport);
       await assertBroken(() => response.readline(), "abc");
@@ -334,7 +334,7 @@ for (const [name, tail] of BROKEN) {
   });
 
   for (const [method, run] of FLOWING.filter(([method]) => method !== "lines()")) {
-    Deno.test(`${name}: ${method} gives what came, then throws`, async () => {
+    Deno.test(`${method} gives what precedes ${name}, then throws`, async () => {
       await everyWay(CHUNKED + tail, async (transport) => {
         const response = await begun(transport);
         let text = "";
@@ -345,13 +345,13 @@ for (const [name, tail] of BROKEN) {
   }
 }
 
-Deno.test("a ProtocolError in the body is not thrown by itself", async () => {
+Deno.test("read() does not throw a ProtocolError by itself", async () => {
   const response = await begun(`${CHUNKED}z\r\n`);
   const error = await assertRejects(() => response.read(), IncompleteRead);
   assertEquals(error instanceof ProtocolError, false);
 });
 
-Deno.test("a truncated gzip body does not end as if it were whole", async () => {
+Deno.test("pipeThrough() does not end as if a truncated gzip body were whole", async () => {
   const stream = new Blob(["alpha ".repeat(50)]).stream()
     .pipeThrough(new CompressionStream("gzip"));
   const packed = latin1(await new Response(stream).bytes());
