@@ -6,16 +6,8 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { HTTPResponse } from "../../mod.ts";
+import { randomFrom } from "../helpers/random.ts";
 import { bytes } from "../servers/raw.ts";
-
-/** A generator of numbers under `below`, the same in each run. */
-function randomFrom(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (Math.imul(state, 1103515245) + 12345) & 0x7fffffff;
-    return Math.floor(state / 0x80000000 * below);
-  };
-}
 
 const SIZE = 300_000;
 
@@ -117,7 +109,7 @@ const FRAMINGS: [string, (b: Uint8Array, random: (below: number) => number) => U
 
 for (const [framing, frame] of FRAMINGS) {
   for (const segment of [100_000, 700]) {
-    Deno.test(`kept, ${framing}, in segments of up to ${segment} bytes: any mix of calls`, async () => {
+    Deno.test(`HTTPResponse gives bytes that no later call changes, ${framing}, in segments of up to ${segment}`, async () => {
       for (let seed = 1; seed <= 6; seed++) {
         const random = randomFrom(seed * 7919);
         const body = makeBody(random, 120);
@@ -150,7 +142,7 @@ function joined(pieces: Piece[]): Uint8Array {
   return whole;
 }
 
-Deno.test("kept: a line keeps a block of 4 KiB at most, and slice() stands alone", async () => {
+Deno.test("readline() keeps a block of 4 KiB at most, and slice() stands alone", async () => {
   const random = randomFrom(1);
   const response = await respond(byLength(makeBody(random, 120)), random, 100_000);
   for (let i = 0; i < 1000; i++) {
@@ -161,7 +153,7 @@ Deno.test("kept: a line keeps a block of 4 KiB at most, and slice() stands alone
   response.close();
 });
 
-Deno.test("kept: lines do not overlap: to write into one changes no other, and not the body", async () => {
+Deno.test("lines() gives lines that can be written to without effect on others", async () => {
   const random = randomFrom(2);
   const body = makeBody(random, 120);
   const response = await respond(byLength(body), random, 100_000);
@@ -174,7 +166,7 @@ Deno.test("kept: lines do not overlap: to write into one changes no other, and n
   assertEquals(at, SIZE);
 });
 
-Deno.test("kept: a line may be transferred, and the next ones are read as before", async () => {
+Deno.test("readline() reads on when a line was transferred", async () => {
   const random = randomFrom(3);
   const body = makeBody(random, 120);
   const response = await respond(byLength(body), random, 100_000);
