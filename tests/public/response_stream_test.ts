@@ -7,6 +7,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import type { HTTPResponse, Transport } from "../../mod.ts";
 import { FakeTransport } from "../helpers/fake_transport.ts";
+import { microtasks } from "../helpers/waiting.ts";
 import { SegmentTransport } from "../parity/transports.ts";
 import {
   begun,
@@ -60,7 +61,7 @@ const FACES: [name: string, run: (response: HTTPResponse) => Promise<string>][] 
 
 for (const one of SHAPES) {
   for (const [name, run] of FACES) {
-    Deno.test(`${one.name}: ${name} gives the body and ends the response`, async () => {
+    Deno.test(`${name} gives the body and ends the response (${one.name})`, async () => {
       await everyWayAndBehind(one, async (response) => {
         assertEquals(await run(response), one.body);
         assertEquals(response.isclosed(), true);
@@ -75,7 +76,7 @@ async function gzip(text: string): Promise<string> {
 }
 
 for (const name of ["Content-Length", "chunked", "until close"]) {
-  Deno.test(`${name}: pipeThrough(DecompressionStream) gives the text`, async () => {
+  Deno.test(`pipeThrough() takes a DecompressionStream (${name})`, async () => {
     const packed = await gzip(TEXT.repeat(20));
     const framed: Record<string, string> = {
       "Content-Length": `Content-Length: ${packed.length}\r\n\r\n${packed}`,
@@ -94,16 +95,16 @@ for (const name of ["Content-Length", "chunked", "until close"]) {
 const { head: HEAD, tail: TAIL } = shape("Content-Length");
 const WIRE = HEAD + TAIL;
 
-Deno.test("a response is a ReadableStream", async () => {
+Deno.test("HTTPResponse is a ReadableStream", async () => {
   assert(await begun(WIRE) instanceof ReadableStream);
 });
 
-Deno.test("the body of new Response(res) is the response itself", async () => {
+Deno.test("new Response(res) has the response itself as its body", async () => {
   const response = await begun(WIRE);
   assertEquals(new Response(response).body === response as unknown, true);
 });
 
-Deno.test("a BYOB read with min waits for that many bytes", async () => {
+Deno.test("getReader() waits for min bytes in BYOB mode", async () => {
   const { head, tail } = shape("chunked");
   const response = await begun(head + tail);
   const reader = response.getReader({ mode: "byob" });
@@ -112,7 +113,7 @@ Deno.test("a BYOB read with min waits for that many bytes", async () => {
   assertEquals(latin1(value!) + await drainInto(reader, 4), TEXT);
 });
 
-Deno.test("several reads of one reader at once are answered in order", async () => {
+Deno.test("getReader() answers several reads at once in their order", async () => {
   const response = await begun(shape("until close").head + "one");
   const reader = response.getReader({ mode: "byob" });
   const reads = [1, 1, 1].map((size) => reader.read(new Uint8Array(size)));
@@ -120,7 +121,7 @@ Deno.test("several reads of one reader at once are answered in order", async () 
   assertEquals(seen, ["o", "n", "e"]);
 });
 
-Deno.test("a step that is taken when the first one is answered comes behind the second", async () => {
+Deno.test("lines() answers steps in their order when one is taken from within another", async () => {
   const transport = new FakeTransport(["HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n"]);
   const lines = (await begun(transport)).lines();
   const seen: string[] = [];
@@ -136,7 +137,7 @@ Deno.test("a step that is taken when the first one is answered comes behind the 
   assertEquals(seen, ["1\n", "2\n", "3\n"]);
 });
 
-Deno.test("two steps of one iterator at once are answered in order, as any stream's", async () => {
+Deno.test("values() answers two steps at once in their order", async () => {
   const transport = new FakeTransport([HEAD]);
   const iterator = (await begun(transport)).values();
   const steps = [iterator.next(), iterator.next()];
@@ -145,7 +146,7 @@ Deno.test("two steps of one iterator at once are answered in order, as any strea
   assertEquals([latin1(first.value!), second.done], [TEXT, true]);
 });
 
-Deno.test("a piece of the stream stays as it is when more arrives", async () => {
+Deno.test("getReader() gives pieces that stay as they are when more arrives", async () => {
   const transport = new FakeTransport(["HTTP/1.1 200 OK\r\n\r\none"]);
   const response = await begun(transport);
   const reader = response.getReader();
@@ -155,7 +156,7 @@ Deno.test("a piece of the stream stays as it is when more arrives", async () => 
   assertEquals(latin1(value!), "one");
 });
 
-Deno.test("a piece of for await is memory of its own", async () => {
+Deno.test("for await gives pieces in memory of their own", async () => {
   const transport = new FakeTransport(["HTTP/1.1 200 OK\r\n\r\none"]);
   const response = await begun(transport);
   const iterator = response.values();
@@ -181,7 +182,7 @@ const READS: [name: string, call: (response: HTTPResponse) => Promise<unknown>][
 ];
 
 for (const [name, call] of READS) {
-  Deno.test(`${name} on a locked stream is a TypeError, and works after releaseLock()`, async () => {
+  Deno.test(`${name} throws a TypeError on a locked stream, and works after releaseLock()`, async () => {
     const response = await begun(HEAD + "[1234567890123456]".slice(0, 16) + "]");
     const reader = response.getReader();
     await assertRejects(() => call(response), TypeError, "locked");
@@ -190,31 +191,31 @@ for (const [name, call] of READS) {
   });
 }
 
-Deno.test("values() of a locked stream is a TypeError", async () => {
+Deno.test("values() throws a TypeError when the stream is locked", async () => {
   const response = await begun(WIRE);
   response.getReader();
   assertThrows(() => response.values(), TypeError);
 });
 
-Deno.test("for await over a locked stream is a TypeError", async () => {
+Deno.test("for await throws a TypeError when the stream is locked", async () => {
   const response = await begun(WIRE);
   response.getReader();
   await assertRejects(() => pieces(response), TypeError);
 });
 
-Deno.test("a second getReader() is a TypeError", async () => {
+Deno.test("getReader() throws a TypeError when there is a reader", async () => {
   const response = await begun(WIRE);
   response.getReader();
   assertThrows(() => response.getReader(), TypeError);
 });
 
-Deno.test("read() on a response that went into new Response() is a TypeError", async () => {
+Deno.test("read() throws a TypeError when the response went into new Response()", async () => {
   const response = await begun(WIRE);
   await new Response(response).text();
   await assertRejects(() => response.read(), TypeError);
 });
 
-Deno.test("a read of the stream while read() is at work is a TypeError, and read() gets all", async () => {
+Deno.test("getReader() throws a TypeError while read() is at work, which gets everything", async () => {
   const transport = new FakeTransport([HEAD]);
   const response = await begun(transport);
   const read = response.read();
@@ -223,7 +224,7 @@ Deno.test("a read of the stream while read() is at work is a TypeError, and read
   assertEquals(latin1(await read), TEXT);
 });
 
-Deno.test("for await while read() is at work is a TypeError, and read() gets all", async () => {
+Deno.test("for await throws a TypeError while read() is at work, which gets everything", async () => {
   const transport = new FakeTransport([HEAD]);
   const response = await begun(transport);
   const read = response.read();
@@ -291,7 +292,7 @@ Deno.test("cancel() of one branch of tee() leaves the other one whole", async ()
   await cancelled;
 });
 
-Deno.test("values({ preventCancel: true }) and break, then read() loses nothing", async () => {
+Deno.test("values({ preventCancel: true }) leaves the rest to read() after a break", async () => {
   for (const one of SHAPES.filter(({ body }) => body !== "")) {
     await everyWay(one.head + one.tail, async (transport) => {
       const response = await begun(transport);
@@ -306,20 +307,20 @@ Deno.test("values({ preventCancel: true }) and break, then read() loses nothing"
   }
 });
 
-Deno.test("values({ preventCancel: true }) and break leaves the transport open", async () => {
+Deno.test("values({ preventCancel: true }) leaves the transport open after a break", async () => {
   const transport = new FakeTransport([`${HEAD}alpha`]);
   const response = await begun(transport);
   for await (const _piece of response.values({ preventCancel: true })) break;
   assertEquals([transport.closes, response.closed], [0, false]);
 });
 
-Deno.test("break in lines() leaves the rest to be read", async () => {
+Deno.test("lines() leaves the rest to be read after a break", async () => {
   const response = await begun(WIRE);
   for await (const _line of response.lines()) break;
   assertEquals(await response.text(), "beta\n\ngamma");
 });
 
-Deno.test("readers and the read family take turns without a byte lost", async () => {
+Deno.test("getReader() and the read family take turns without a byte lost", async () => {
   for (const one of SHAPES.filter(({ body }) => body !== "")) {
     await everyWay(one.head + one.tail, async (transport) => {
       const response = await begun(transport);
@@ -347,11 +348,6 @@ const RESTS: [name: string, rest: (response: HTTPResponse) => Promise<string>][]
   ["a BYOB reader", (r) => drainInto(r.getReader({ mode: "byob" }), 5)],
 ];
 
-/** Lets promises settle, so many turns of the microtask queue. */
-async function microtasks(count: number): Promise<void> {
-  for (let i = 0; i < count; i++) await null;
-}
-
 /** Starts a read of a reader. */
 function startRead(response: HTTPResponse, mode: "default" | "byob"): {
   reader: { releaseLock(): void };
@@ -378,7 +374,7 @@ async function afterAbandoned(mode: "default" | "byob"): Promise<HTTPResponse> {
 }
 
 for (const size of [1, 3, 100]) {
-  Deno.test(`a default read that was let go of, a BYOB read of ${size} bytes, read()`, async () => {
+  Deno.test(`read() loses nothing after a default read that was let go of and a BYOB one of ${size} bytes`, async () => {
     const response = await afterAbandoned("default");
     const byob = response.getReader({ mode: "byob" });
     const { value } = await byob.read(new Uint8Array(size));
@@ -392,12 +388,12 @@ for (const mode of ["default", "byob"] as const) {
     // A read behind the one that was let go of is queued, and the source is not asked again: so the
     // standard, for two BYOB readers.
     if (mode === "byob" && name === "a BYOB reader") continue;
-    Deno.test(`releaseLock() while a ${mode} read waits, then ${name}: nothing is lost`, async () => {
+    Deno.test(`${name} loses nothing after releaseLock() while a ${mode} read waited`, async () => {
       assertEquals(await rest(await afterAbandoned(mode)), TEXT);
     });
   }
 
-  Deno.test(`releaseLock() of a ${mode} reader at any moment: no byte is lost or given twice`, async () => {
+  Deno.test(`releaseLock() of a ${mode} reader loses no byte and gives none twice at any moment`, async () => {
     for (let moment = 0; moment < 40; moment++) {
       const transport = new FakeTransport([HEAD]);
       const response = await begun(transport);
@@ -412,7 +408,7 @@ for (const mode of ["default", "byob"] as const) {
     }
   });
 
-  Deno.test(`read() while a ${mode} read that was let go of is still out is a TypeError`, async () => {
+  Deno.test(`read() throws a TypeError while a ${mode} read that was let go of is out`, async () => {
     const transport = new FakeTransport([HEAD]);
     const response = await begun(transport);
     const { reader, read } = startRead(response, mode);
@@ -425,7 +421,7 @@ for (const mode of ["default", "byob"] as const) {
   });
 }
 
-Deno.test("another reader takes over a read that was let go of", async () => {
+Deno.test("getReader() takes over a read that was let go of", async () => {
   const transport = new FakeTransport([HEAD]);
   const response = await begun(transport);
   const { reader, read } = startRead(response, "default");
@@ -530,7 +526,7 @@ const ASKED: [name: string, ask: (response: HTTPResponse) => Promise<number>][] 
 
 for (const [framing, head] of Object.entries(ENDLESS_HEADS)) {
   for (const [name, ask] of ASKED) {
-    Deno.test(`${framing}: ${name} takes no more than the buffer ahead`, async () => {
+    Deno.test(`${name} takes no more than the buffer ahead (${framing})`, async () => {
       const transport = new Endless(head);
       const given = await ask(await begun(transport));
       await microtasks(100);
@@ -561,13 +557,13 @@ for (const [name, start] of SILENT) {
   });
 }
 
-Deno.test("begin() reads the transport once where the head is there at once", async () => {
+Deno.test("begin() reads the transport once when the head is there at once", async () => {
   const transport = new Endless("HTTP/1.1 200 OK\r\n\r\n");
   await begun(transport);
   assertEquals(transport.reads, 1);
 });
 
-Deno.test("a big readinto reads straight into the given memory", async () => {
+Deno.test("readinto() reads straight into large memory", async () => {
   const body = bytes("y".repeat(300_000));
   const inner = new SegmentTransport([
     bytes(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n`),
@@ -587,21 +583,21 @@ Deno.test("a big readinto reads straight into the given memory", async () => {
   assertEquals(sizes, [body.length]);
 });
 
-Deno.test("a source that is a byte stream is read", async () => {
+Deno.test("HTTPResponse() reads a byte stream", async () => {
   assertEquals(await (await begun(new Blob([WIRE]).stream())).text(), TEXT);
 });
 
-Deno.test("a source that is a stream of chunks is read", async () => {
+Deno.test("HTTPResponse() reads a stream of chunks", async () => {
   const stream = ReadableStream.from([bytes(WIRE.slice(0, 50)), bytes(WIRE.slice(50))]);
   assertEquals(await (await begun(stream)).text(), TEXT);
 });
 
-Deno.test("a source that is a stream of anything else is a TypeError", async () => {
+Deno.test("HTTPResponse() throws a TypeError when the stream is one of anything else", async () => {
   const stream = ReadableStream.from([WIRE]) as unknown as ReadableStream<Uint8Array>;
   await assertRejects(() => begun(stream), TypeError);
 });
 
-Deno.test("close() cancels a source that is a stream", async () => {
+Deno.test("close() cancels the stream that is the source", async () => {
   let cancelled = 0;
   const stream = new ReadableStream<Uint8Array>({
     start: (controller) => controller.enqueue(bytes(HEAD)),
