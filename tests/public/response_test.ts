@@ -8,6 +8,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Channel } from "../../_internal/exchange/channel.ts";
 import { HTTPResponse, ResponseNotReady } from "../../mod.ts";
 import { FakeTransport } from "../helpers/fake_transport.ts";
+import { randomFrom } from "../helpers/random.ts";
 import { SegmentTransport } from "../parity/transports.ts";
 import {
   assertCut,
@@ -155,7 +156,7 @@ for (const one of SHAPES) {
   for (const { name, run, text, empty } of USES) {
     // Another response behind this one has to wait until this one is read to its end.
     const ends = !/^readline\(0\)/.test(name);
-    Deno.test(`${one.name}: ${name}`, async () => {
+    Deno.test(`${name} gives the body (${one.name})`, async () => {
       const { keeps } = one;
       await everyWayAndBehind({ ...one, keeps: keeps && ends }, async (response) => {
         assertEquals(await run(response), one.body === "" ? empty : text);
@@ -178,19 +179,19 @@ const HEADS: [name: string, version: number, closes: boolean, chunked: boolean, 
   ];
 
 for (const [name, ...expected] of HEADS) {
-  Deno.test(`${name}: version, will_close, chunked and length after the head`, async () => {
+  Deno.test(`begin() sets version, will_close, chunked and length (${name})`, async () => {
     const { head, tail, method } = shape(name);
     const { version, will_close, chunked, length } = await begun(head + tail, method);
     assertEquals([version, will_close, chunked, length], expected);
   });
 }
 
-Deno.test("a chunked response to HEAD says that it is chunked, and has a length of 0", async () => {
+Deno.test("begin() sets chunked, and length to 0, when the answer to HEAD is chunked", async () => {
   const response = await begun(shape("chunked").head, "HEAD");
   assertEquals([response.chunked, response.length], [true, 0]);
 });
 
-Deno.test("205 without framing fields is read until close", async () => {
+Deno.test("text() reads until close when a 205 has no framing fields", async () => {
   const response = await begun("HTTP/1.1 205 Reset Content\r\n\r\nleft");
   assertEquals([response.will_close, await response.text()], [true, "left"]);
 });
@@ -264,7 +265,7 @@ function inOne(wire: string, check: (transport: SegmentTransport) => Promise<voi
 }
 
 for (const [name, call, closed, lengths] of STATES) {
-  Deno.test(`${name}: isclosed() and length after each ${call}`, async () => {
+  Deno.test(`${call} moves isclosed() and length (${name})`, async () => {
     const { head, tail, method } = shape(name);
     // read1() gives what one read of the transport has, so it depends on the cut.
     const every = call.startsWith("read1(") ? inOne : everyWay;
@@ -300,7 +301,7 @@ const HINTS: [hint: number, lines: number][] = [
 
 for (const name of ["Content-Length", "chunked", "until close"]) {
   for (const [hint, count] of HINTS) {
-    Deno.test(`${name}: readlines(${hint}) gives ${count} lines and leaves the rest`, async () => {
+    Deno.test(`readlines(${hint}) gives ${count} lines and leaves the rest (${name})`, async () => {
       const { head, tail } = shape(name);
       const response = await begun(head + tail);
       assertEquals((await response.readlines(hint)).map(latin1), LINES.slice(0, count));
@@ -309,7 +310,7 @@ for (const name of ["Content-Length", "chunked", "until close"]) {
   }
 }
 
-Deno.test("read1() of a chunked body gives at most what is left of one chunk", async () => {
+Deno.test("read1() gives at most what is left of one chunk", async () => {
   const { head, tail } = shape("chunked");
   const response = await begun(head + tail);
   const seen = await untilEmpty(() => response.read1());
@@ -337,7 +338,7 @@ Deno.test("peek() shows nothing beyond the chunk", async () => {
 });
 
 for (const [name, closed] of [["chunked", true], ["until close", false]] as const) {
-  Deno.test(`${name}: peek() at the end leaves isclosed() ${closed}`, async () => {
+  Deno.test(`peek() leaves isclosed() ${closed} at the end (${name})`, async () => {
     const { head, tail } = shape(name);
     const response = await begun(head + tail);
     await response.read(17);
@@ -345,14 +346,14 @@ for (const [name, closed] of [["chunked", true], ["until close", false]] as cons
   });
 }
 
-Deno.test("what peek() gave is a copy", async () => {
+Deno.test("peek() gives a copy", async () => {
   const response = await begun("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab");
   (await response.peek()).fill(0);
   assertEquals(await response.text(), "ab");
 });
 
 for (const name of ["read", "read1", "readline"] as const) {
-  Deno.test(`what ${name}() gave stays as it is when more arrives`, async () => {
+  Deno.test(`${name}() gives bytes that stay as they are when more arrives`, async () => {
     const transport = new FakeTransport(["HTTP/1.1 200 OK\r\n\r\none\n"]);
     const response = await begun(transport);
     const first = name === "readline" ? await response.readline() : await response[name](4);
@@ -362,29 +363,29 @@ for (const name of ["read", "read1", "readline"] as const) {
   });
 }
 
-Deno.test("a Content-Length body ends without the connection's end", async () => {
+Deno.test("text() ends without the connection's end when there is a Content-Length", async () => {
   const transport = new FakeTransport(["HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"]);
   assertEquals(await (await begun(transport)).text(), "ok");
 });
 
-Deno.test("a chunked body ends without the connection's end", async () => {
+Deno.test("text() ends without the connection's end when the body is chunked", async () => {
   const { head, tail } = shape("chunked with trailers");
   assertEquals(await (await begun(new FakeTransport([head + tail]))).text(), TEXT);
 });
 
-Deno.test("read(n) at the end of a chunk does not wait for what follows it", async () => {
+Deno.test("read() does not wait for what follows when it has reached the end of a chunk", async () => {
   const { head } = shape("chunked");
   const response = await begun(new FakeTransport([`${head}3\r\nabc`]));
   assertEquals(latin1(await response.read(3)), "abc");
 });
 
-Deno.test("a body in 2000 chunks of one byte is read whole", async () => {
+Deno.test("read() reads a body in 2000 chunks of one byte", async () => {
   const { head } = shape("chunked");
   const response = await begun(`${head}${"1\r\nx\r\n".repeat(2000)}0\r\n\r\n`);
   assertEquals((await response.read()).length, 2000);
 });
 
-Deno.test("a line longer than the buffer is read whole", async () => {
+Deno.test("readline() reads a line that is longer than the buffer", async () => {
   const line = "x".repeat(150_000) + "\n";
   const response = await begun(`HTTP/1.1 200 OK\r\n\r\n${line}rest`);
   assertEquals(latin1(await response.readline()), line);
@@ -399,7 +400,7 @@ Deno.test("readinto() keeps to the bounds of a view", async () => {
   assertEquals(latin1(memory), "..alph..");
 });
 
-Deno.test("a big readinto into an empty buffer fills it", async () => {
+Deno.test("readinto() fills a large buffer when nothing is buffered", async () => {
   const body = "0123456789".repeat(20_000);
   const head = `HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n`;
   const response = await begun(new SegmentTransport([bytes(head), bytes(body)]));
@@ -407,7 +408,7 @@ Deno.test("a big readinto into an empty buffer fills it", async () => {
   assertEquals([response.length, response.isclosed()], [0, true]);
 });
 
-Deno.test("a transport that reads nothing at times does not end the body", async () => {
+Deno.test("readinto() reads on when a transport gives no bytes", async () => {
   const body = "x".repeat(40_000);
   const inner = new SegmentTransport([
     bytes(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n`),
@@ -423,7 +424,7 @@ Deno.test("a transport that reads nothing at times does not end the body", async
   assertEquals(latin1(await readinto(response, body.length)), body);
 });
 
-Deno.test("a huge Content-Length takes no memory ahead of the data", async () => {
+Deno.test("read() takes no memory ahead of the data when Content-Length is huge", async () => {
   const response = await begun("HTTP/1.1 200 OK\r\nContent-Length: 9007199254740991\r\n\r\nabc");
   await assertCut(() => response.read(), "abc", 9007199254740988);
 });
@@ -434,7 +435,7 @@ Deno.test("json() parses the body", async () => {
   assertEquals(await (await begun(`${TYPED}{"a": [1, null]}`)).json(), { a: [1, null] });
 });
 
-Deno.test("json() of what is no JSON is a SyntaxError", async () => {
+Deno.test("json() throws a SyntaxError when the body is not JSON", async () => {
   await assertRejects(async () => await (await begun(`${TYPED}{`)).json(), SyntaxError);
 });
 
@@ -445,7 +446,7 @@ Deno.test("text() decodes UTF-8, whatever the cut", async () => {
   });
 });
 
-Deno.test("calls of every kind take up where the one before stopped", async () => {
+Deno.test("HTTPResponse reads on where the last call stopped, whatever calls are mixed", async () => {
   for (const one of SHAPES.filter(({ body }) => body !== "")) {
     await everyWayAndBehind(one, async (response) => {
       assertEquals(latin1(await response.read(2)), "al");
@@ -464,16 +465,6 @@ Deno.test("calls of every kind take up where the one before stopped", async () =
     });
   }
 });
-
-/** Numbers from a seed, the same each time (mulberry32). */
-function random(seed: number): (below: number) => number {
-  return (below) => {
-    seed = (seed + 0x6d2b79f5) | 0;
-    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) % below;
-  };
-}
 
 async function readSomehow(response: HTTPResponse, below: (n: number) => number): Promise<string> {
   switch (below(7)) {
@@ -501,9 +492,9 @@ async function readSomehow(response: HTTPResponse, below: (n: number) => number)
 }
 
 for (const one of SHAPES.filter(({ body }) => body !== "")) {
-  Deno.test(`${one.name}: 300 random mixes of calls give every byte once`, async () => {
+  Deno.test(`HTTPResponse gives every byte once in 300 random mixes of calls (${one.name})`, async () => {
     for (let seed = 0; seed < 300; seed++) {
-      const below = random(seed);
+      const below = randomFrom(seed);
       const all = bytes(one.head + one.tail);
       const segments: Uint8Array[] = [];
       for (let at = 0; at < all.length;) segments.push(all.subarray(at, at += 1 + below(9)));
@@ -538,7 +529,7 @@ Deno.test("close() after the end leaves the transport open", async () => {
   assertEquals([transport.closes, response.closed], [0, true]);
 });
 
-Deno.test("close() twice closes the transport once", async () => {
+Deno.test("close() closes the transport once when it is called twice", async () => {
   const transport = new FakeTransport([shape("Content-Length").head]);
   const response = await begun(transport);
   response.close();
@@ -554,7 +545,7 @@ Deno.test("close() ends a read that waits", async () => {
   await read;
 });
 
-Deno.test("the end of a body with will_close closes the transport", async () => {
+Deno.test("text() closes the transport at the end of a body when will_close is true", async () => {
   const transport = new FakeTransport([
     "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nokmore",
   ]);
@@ -562,13 +553,13 @@ Deno.test("the end of a body with will_close closes the transport", async () => 
   assertEquals(transport.closes, 1);
 });
 
-Deno.test("the end of a body that keeps the connection leaves the transport open", async () => {
+Deno.test("text() leaves the transport open at the end of a body that keeps it", async () => {
   const transport = new FakeTransport(["HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"]);
   assertEquals(await (await begun(transport)).text(), "ok");
   assertEquals(transport.closes, 0);
 });
 
-Deno.test("a second read while one is at work is a TypeError, and the first gets all", async () => {
+Deno.test("read() throws a TypeError while another reads, which gets everything", async () => {
   const transport = new FakeTransport([shape("Content-Length").head]);
   const response = await begun(transport);
   const first = response.read();
@@ -579,7 +570,7 @@ Deno.test("a second read while one is at work is a TypeError, and the first gets
   assertEquals(latin1(await first), TEXT);
 });
 
-Deno.test("a socket's own error passes through, and comes again from the next call", async () => {
+Deno.test("read() throws the transport's own error, and again from the next call", async () => {
   const reset = new Deno.errors.ConnectionReset("reset");
   const inner = new SegmentTransport([bytes(shape("Content-Length").head + "al")]);
   const response = await begun({
@@ -604,7 +595,7 @@ const BAD: [name: string, call: (response: HTTPResponse) => Promise<unknown>][] 
 ];
 
 for (const [name, call] of BAD) {
-  Deno.test(`${name} is a TypeError and takes nothing`, async () => {
+  Deno.test(`${name} throws a TypeError and takes nothing`, async () => {
     const { head, tail } = shape("Content-Length");
     const response = await begun(head + tail);
     await assertRejects(() => call(response), TypeError);
@@ -635,12 +626,12 @@ async function readInWorker(size: string): Promise<string> {
 }
 
 for (const size of ["NaN", "1.5", '"2"']) {
-  Deno.test(`read(${size}) is a TypeError and takes nothing`, async () => {
+  Deno.test(`read(${size}) throws a TypeError and takes nothing`, async () => {
     assertEquals(await readInWorker(size), `TypeError, then ${TEXT}`);
   });
 }
 
-Deno.test("a read before begin() is a ResponseNotReady", async () => {
+Deno.test("read() throws a ResponseNotReady when begin() was not called", async () => {
   const { head, tail } = shape("Content-Length");
   const response = new HTTPResponse(new SegmentTransport([bytes(head + tail)]));
   await assertRejects(() => response.read(), ResponseNotReady);
@@ -648,7 +639,7 @@ Deno.test("a read before begin() is a ResponseNotReady", async () => {
   assertEquals(await response.text(), TEXT);
 });
 
-Deno.test("the next response on the same channel is read where this one ended", async () => {
+Deno.test("begin() reads the next response on the same channel where the last one ended", async () => {
   const wires = SHAPES.filter(({ keeps }) => keeps).map(({ head, tail }) => head + tail);
   const channel = new Channel(new SegmentTransport([bytes(wires.join(""))]));
   const texts: string[] = [];
@@ -658,7 +649,7 @@ Deno.test("the next response on the same channel is read where this one ended", 
   assertEquals(texts, SHAPES.filter(({ keeps }) => keeps).map(({ body }) => body));
 });
 
-Deno.test("trailers are null before the end, and the fields after it", async () => {
+Deno.test("trailers is null before the end, and has the fields after it", async () => {
   const { head, tail } = shape("chunked with trailers");
   const response = await begun(head + tail);
   await response.read(17);
@@ -667,14 +658,14 @@ Deno.test("trailers are null before the end, and the fields after it", async () 
   assertEquals(response.trailers?.items(), [["Digest", "abc"], ["X-B", ""]]);
 });
 
-Deno.test("a chunked body without trailers has an empty list of them", async () => {
+Deno.test("trailers is empty when a chunked body has none", async () => {
   const { head, tail } = shape("chunked");
   const response = await begun(head + tail);
   await response.read();
   assertEquals(response.trailers?.size, 0);
 });
 
-Deno.test("trailers stay null for a body that is not chunked", async () => {
+Deno.test("trailers is null when the body is not chunked", async () => {
   const response = await begun(TYPED + TEXT);
   await response.read();
   assertEquals(response.trailers, null);
