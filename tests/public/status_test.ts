@@ -85,19 +85,19 @@ const exported = http as unknown as Record<string, unknown>;
 const NAMES = [...STATUSES, ...ALIASES].map(([, name]) => name);
 
 for (const [code, name, phrase] of STATUSES) {
-  Deno.test(`${code} is ${name}, ${phrase}`, () => {
+  Deno.test(`HTTPStatus has ${code} as ${name}, ${phrase}`, () => {
     assertEquals([exported[name], (HTTPStatus as Record<string, number>)[name]], [code, code]);
     assertEquals(responses[code], phrase);
   });
 }
 
 for (const [code, name] of ALIASES) {
-  Deno.test(`${name} is an old name of ${code}`, () => {
+  Deno.test(`HTTPStatus has ${name} as an old name of ${code}`, () => {
     assertEquals([exported[name], (HTTPStatus as Record<string, number>)[name]], [code, code]);
   });
 }
 
-Deno.test("there are 62 codes, and no more names", () => {
+Deno.test("HTTPStatus has 62 codes, and no more names", () => {
   assertEquals(STATUSES.length, 62);
   assertEquals(Object.keys(HTTPStatus).sort(), [...NAMES].sort());
   assertEquals(new Set(Object.values(HTTPStatus)).size, 62);
@@ -108,20 +108,20 @@ Deno.test("responses has the 62 phrases, and nothing else", () => {
   assertEquals({ ...responses } as Record<string, string>, phrases);
 });
 
-Deno.test("a code that is not registered has no phrase", () => {
+Deno.test("responses has no phrase for a code that is not registered", () => {
   assertEquals([responses[306], responses[299], responses[0]], [undefined, undefined, undefined]);
 });
 
-Deno.test("the exported numbers are the names and the two ports", () => {
+Deno.test("mod.ts exports the numbers by their names, and the two ports", () => {
   const numbers = Object.keys(exported).filter((name) => typeof exported[name] === "number");
   assertEquals(numbers.sort(), [...NAMES, "HTTP_PORT", "HTTPS_PORT"].sort());
 });
 
-Deno.test("the ports are 80 and 443", () => {
+Deno.test("HTTP_PORT and HTTPS_PORT are 80 and 443", () => {
   assertEquals<number[]>([HTTP_PORT, HTTPS_PORT], [80, 443]);
 });
 
-Deno.test("the tables cannot be changed", () => {
+Deno.test("HTTPStatus and responses cannot be changed", () => {
   assertThrows(() => {
     (HTTPStatus as Record<string, number>).OK = 1;
   }, TypeError);
