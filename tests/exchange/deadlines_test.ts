@@ -11,11 +11,12 @@ import {
   HTTPConnection,
   type HTTPConnectionOptions,
   HTTPSConnection,
-  type HTTPSConnectionOptions,
 } from "../../mod.ts";
 import { endless } from "../helpers/bodies.ts";
 import { getText } from "../helpers/exchanges.ts";
 import { FakeTransport, ok, over } from "../helpers/fake_transport.ts";
+import { fullListener, hasFullListener } from "../helpers/sockets.ts";
+import { TLS_WAYS } from "../helpers/tls_ways.ts";
 import { soon } from "../helpers/waiting.ts";
 import { delay } from "../servers/child.ts";
 import { type Peer, startRaw } from "../servers/raw.ts";
@@ -262,19 +263,6 @@ for (const { name, options, phase, script, run = getText } of CASES) {
 
 // Connecting
 
-/** A listener whose queue is full: to connect to it takes for ever. */
-async function fullListener(): Promise<
-  { port: number; fill: Deno.Conn[]; listener: Deno.Listener }
-> {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0, tcpBacklog: 1 });
-  const { port } = listener.addr as Deno.NetAddr;
-  const fill = [];
-  for (let i = 0; i < 2; i++) fill.push(await Deno.connect({ hostname: "127.0.0.1", port }));
-  return { port, fill, listener };
-}
-
-const linux = Deno.build.os === "linux";
-
 for (
   const [kind, options] of [
     ["TCP", {}],
@@ -290,19 +278,15 @@ for (
   ) {
     Deno.test({
       name: `${name} throws TimedOut when the server does not accept (${kind})`,
-      ignore: !linux,
+      ignore: !hasFullListener,
       async fn() {
-        const { port, fill, listener } = await fullListener();
-        try {
-          using conn = new HTTPConnection("127.0.0.1", port, { ...options, ...limit });
-          const { requestBytesSent, retrySafe } = await assertTimedOut(
-            () => getText(conn),
-            "connect",
-          );
-          assertEquals({ requestBytesSent, retrySafe }, { requestBytesSent: 0, retrySafe: "yes" });
-        } finally {
-          for (const conn of [...fill, listener]) conn.close();
-        }
+        using listener = await fullListener();
+        using conn = new HTTPConnection("127.0.0.1", listener.port, { ...options, ...limit });
+        const { requestBytesSent, retrySafe } = await assertTimedOut(
+          () => getText(conn),
+          "connect",
+        );
+        assertEquals({ requestBytesSent, retrySafe }, { requestBytesSent: 0, retrySafe: "yes" });
       },
     });
   }
@@ -352,19 +336,7 @@ Deno.test("deadlines.total does not run on after connect()", async () => {
 
 // TLS
 
-const TLS_KINDS: [string, (port: number) => HTTPSConnectionOptions][] = [
-  ["Deno's TLS", () => ({ context: { caCerts: [CA] } })],
-  ["TLS with a client certificate", () => ({ context: { caCerts: [CA], ...CLIENT } })],
-  [
-    "TLS over own transport",
-    (port) => ({
-      context: { caCerts: [CA] },
-      transport: () => Deno.connect({ hostname: "127.0.0.1", port }),
-    }),
-  ],
-];
-
-for (const [kind, options] of TLS_KINDS) {
+for (const [kind, options] of TLS_WAYS) {
   Deno.test(`deadlines.tls throws TimedOut when the server is silent (${kind})`, async () => {
     await using server = await startRaw(async (peer) => void await peer.eof());
     using conn = new HTTPSConnection("localhost", server.port, {
