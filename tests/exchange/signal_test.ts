@@ -16,14 +16,14 @@ import {
   HTTPConnection,
   type HTTPConnectionOptions,
   HTTPSConnection,
-  type HTTPSConnectionOptions,
 } from "../../mod.ts";
 import { endless } from "../helpers/bodies.ts";
 import { getText } from "../helpers/exchanges.ts";
 import { answering, FakeTransport, ok, over } from "../helpers/fake_transport.ts";
+import { fullListener, hasFullListener } from "../helpers/sockets.ts";
+import { TLS_WAYS } from "../helpers/tls_ways.ts";
 import { soon, thrown } from "../helpers/waiting.ts";
 import { type Peer, startRaw } from "../servers/raw.ts";
-import { CA, CLIENT } from "../tls/mod.ts";
 
 const HEAD = "HTTP/1.1 200 OK\r\nContent-Length: 400\r\n\r\n";
 
@@ -315,42 +315,22 @@ for (
 ) {
   Deno.test({
     name: `request() throws the signal's reason while it connects (${kind})`,
-    ignore: Deno.build.os !== "linux",
+    ignore: !hasFullListener,
     async fn() {
-      // A listener whose queue is full: to connect to it takes for ever.
-      using listener = Deno.listen({ hostname: "127.0.0.1", port: 0, tcpBacklog: 1 });
-      const { port } = listener.addr;
-      const fill = [];
-      for (let i = 0; i < 2; i++) fill.push(await Deno.connect({ hostname: "127.0.0.1", port }));
-      using conn = new HTTPConnection("127.0.0.1", port, options);
+      using listener = await fullListener();
+      using conn = new HTTPConnection("127.0.0.1", listener.port, options);
       const controller = new AbortController();
       const reason = new Error("why");
       const call = thrown(getWith(conn, controller.signal));
       await null;
       controller.abort(reason);
-      try {
-        assertStrictEquals(await call, reason);
-        assertEquals((reason as ExchangeDetails).phase, "connect");
-      } finally {
-        for (const conn of fill) conn.close();
-      }
+      assertStrictEquals(await call, reason);
+      assertEquals((reason as ExchangeDetails).phase, "connect");
     },
   });
 }
 
-const TLS_KINDS: [string, (port: number) => HTTPSConnectionOptions][] = [
-  ["Deno's TLS", () => ({ context: { caCerts: [CA] } })],
-  ["TLS with a client certificate", () => ({ context: { caCerts: [CA], ...CLIENT } })],
-  [
-    "TLS over own transport",
-    (port) => ({
-      context: { caCerts: [CA] },
-      transport: () => Deno.connect({ hostname: "127.0.0.1", port }),
-    }),
-  ],
-];
-
-for (const [kind, options] of TLS_KINDS) {
+for (const [kind, options] of TLS_WAYS) {
   Deno.test(`request() throws the signal's reason within the handshake (${kind})`, async () => {
     const hello = Promise.withResolvers<void>();
     await using server = await startRaw(async (peer) => {
