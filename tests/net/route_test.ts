@@ -24,7 +24,7 @@ import {
 import { getText } from "../helpers/exchanges.ts";
 import { FakeTransport, ok, over } from "../helpers/fake_transport.ts";
 import { relayTo, tunnelTo } from "../helpers/relay.ts";
-import { soon } from "../helpers/waiting.ts";
+import { soon, thrown } from "../helpers/waiting.ts";
 import { type Peer, type RawServer, type Script, startRaw } from "../servers/raw.ts";
 import { startRawTls } from "../servers/raw_tls.ts";
 import { CA, CLIENT, type KeyPair, LOCALHOST, UNKNOWN_ISSUER, WRONG_NAME } from "../tls/mod.ts";
@@ -275,7 +275,7 @@ async function helloOf(
   const server = stack.use(await startRaw(async (peer) => void await peer.read()));
   const connect = await way.open(server.port, stack);
   const conn = stack.use(connect(true, { context }));
-  await assertRejects(() => soon(getText(conn)));
+  await thrown(getText(conn));
   return server.peers[0].text;
 }
 
