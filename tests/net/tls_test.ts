@@ -28,6 +28,8 @@ import {
 import { getText, postText } from "../helpers/exchanges.ts";
 import { FakeTransport, ok, over } from "../helpers/fake_transport.ts";
 import { relay, tunnelTo } from "../helpers/relay.ts";
+import { hasIPv6 } from "../helpers/sockets.ts";
+import { delay } from "../servers/child.ts";
 import { messages } from "../servers/data.ts";
 import { type Peer, startRaw } from "../servers/raw.ts";
 import { type RawTlsOptions, startRawTls } from "../servers/raw_tls.ts";
@@ -67,15 +69,6 @@ async function serve(peer: Peer): Promise<void> {
     await peer.send(ok(`connection ${peer.index}${target}`));
   }
 }
-
-const hasIPv6 = (() => {
-  try {
-    Deno.listen({ hostname: "::1", port: 0 }).close();
-    return true;
-  } catch {
-    return false;
-  }
-})();
 
 /** What a TLS server saw of a client. */
 interface Seen {
@@ -820,7 +813,7 @@ Deno.test("timeout of connecting ends with the handshake when port 443 allows TL
   await onPlatform(REFUSAL, server.port, async () => {
     using conn = new HTTPSConnection("localhost", { context: TRUST, timeout });
     await conn.connect();
-    await new Promise((resolve) => setTimeout(resolve, timeout * 1000 + 50));
+    await delay(timeout * 1000 + 50);
     assertEquals(await getText(conn), "connection 0/");
   });
 });
