@@ -15,7 +15,7 @@ import {
 } from "../../mod.ts";
 import { getText, postText } from "../helpers/exchanges.ts";
 import { FakeTransport, ok, over } from "../helpers/fake_transport.ts";
-import { microtasks, soon, turns } from "../helpers/waiting.ts";
+import { microtasks, never, soon, turns } from "../helpers/waiting.ts";
 import { bytes, latin1 } from "../servers/raw.ts";
 
 /** The three methods and no more: a server in memory that answers each write. */
@@ -189,7 +189,7 @@ class Deaf extends FakeTransport {
     return this.#quiet(super.read(p));
   }
   override write(p: Uint8Array): Promise<number> {
-    return this.#stuck ? new Promise(() => {}) : super.write(p);
+    return this.#stuck ? never() : super.write(p);
   }
   #stuck = false;
   stick(): this {
@@ -197,7 +197,7 @@ class Deaf extends FakeTransport {
     return this;
   }
   #quiet<T>(promise: Promise<T>): Promise<T> {
-    return promise.catch(() => new Promise<T>(() => {}));
+    return promise.catch(() => never<T>());
   }
 }
 
