@@ -7,6 +7,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { fileURLToPath } from "node:url";
 import { ok } from "../helpers/fake_transport.ts";
+import { tunnelTo } from "../helpers/relay.ts";
 import { latin1, type Peer, startRaw } from "../servers/raw.ts";
 import { startRawTls } from "../servers/raw_tls.ts";
 import { CA, CLIENT } from "../tls/mod.ts";
@@ -42,21 +43,7 @@ async function answer(peer: Peer): Promise<void> {
 async function report(flags: string[], ...args: string[]): Promise<Report> {
   await using server = await startRaw(answer);
   await using tls = await startRawTls(answer);
-  await using proxy = await startRaw(async (peer) => {
-    await peer.readHead();
-    await peer.send("HTTP/1.1 200 OK\r\n\r\n");
-    using origin = await Deno.connect({ port: tls.port });
-    const up = async () => {
-      for (let piece; (piece = await peer.read()) !== null;) await origin.write(piece);
-    };
-    const down = async () => {
-      const buffer = new Uint8Array(65536);
-      for (let count; (count = await origin.read(buffer)) !== null;) {
-        await peer.send(buffer.subarray(0, count));
-      }
-    };
-    await Promise.race([up(), down()].map((way) => way.catch(() => {})));
-  });
+  await using proxy = await startRaw(tunnelTo(tls.port));
   const job: Job = {
     port: server.port,
     tlsPort: tls.port,
