@@ -30,6 +30,7 @@ import {
 } from "../../mod.ts";
 import { getText, postText } from "../helpers/exchanges.ts";
 import { answering, FakeTransport, ok, over } from "../helpers/fake_transport.ts";
+import { hasIPv6 } from "../helpers/sockets.ts";
 import { freePorts } from "../servers/child.ts";
 import { type Peer, type RawServer, startRaw } from "../servers/raw.ts";
 
@@ -53,15 +54,6 @@ async function exchange(conn: HTTPConnection, method: string, body?: string): Pr
 function connect(server: RawServer, options?: HTTPConnectionOptions): HTTPConnection {
   return new HTTPConnection(server.hostname, server.port, options);
 }
-
-const hasIPv6 = (() => {
-  try {
-    Deno.listen({ hostname: "::1", port: 0 }).close();
-    return true;
-  } catch {
-    return false;
-  }
-})();
 
 // Made, but not connected
 
