@@ -12,6 +12,7 @@ import {
 } from "../../mod.ts";
 import { getResponse, getText } from "../helpers/exchanges.ts";
 import { answering, FakeTransport, ok, over } from "../helpers/fake_transport.ts";
+import { fullListener, hasFullListener } from "../helpers/sockets.ts";
 import { never } from "../helpers/waiting.ts";
 import { delay } from "../servers/child.ts";
 import { type Peer, type RawServer, startRaw } from "../servers/raw.ts";
@@ -253,11 +254,10 @@ Deno.test("connect() closes a transport that comes after the timeout", async () 
 for (const source of [null, ["127.0.0.5", 0]] as ([string, number] | null)[]) {
   Deno.test({
     name: `request() throws TimedOut when the listener's queue is full, source_address ${source}`,
-    ignore: Deno.build.os !== "linux",
+    ignore: !hasFullListener,
     fn: async () => {
-      using listener = Deno.listen({ hostname: "127.0.0.1", port: 0, tcpBacklog: 0 });
-      using _first = await Deno.connect({ port: listener.addr.port });
-      using conn = new HTTPConnection("127.0.0.1", listener.addr.port, {
+      using listener = await fullListener();
+      using conn = new HTTPConnection("127.0.0.1", listener.port, {
         timeout: SHORT,
         source_address: source,
       });
