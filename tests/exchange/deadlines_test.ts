@@ -1,0 +1,620 @@
+/**
+ * Deadlines: by the clock on the wall, whatever a server drips. After each of them the connection is
+ * closed, the error says the phase, and the next request makes a new connection.
+ *
+ * @module
+ */
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import {
+  type ExchangeDetails,
+  type ExchangePhase,
+  HTTPConnection,
+  type HTTPConnectionOptions,
+  HTTPSConnection,
+} from "../../mod.ts";
+import { endless } from "../helpers/bodies.ts";
+import { getText } from "../helpers/exchanges.ts";
+import { FakeTransport, ok, over } from "../helpers/fake_transport.ts";
+import { fullListener, hasFullListener } from "../helpers/sockets.ts";
+import { TLS_WAYS } from "../helpers/tls_ways.ts";
+import { soon } from "../helpers/waiting.ts";
+import { delay } from "../servers/child.ts";
+import { type Peer, startRaw } from "../servers/raw.ts";
+import { CA, CLIENT } from "../tls/mod.ts";
+
+/** A deadline: 50 times what a whole exchange takes, so that it passes on a busy machine, too. */
+const SHORT = 0.25;
+/**
+ * Longer than that, in milliseconds. The timers of one process fire in their order, so a deadline that
+ * ran for all of this time would have passed, however busy the machine is.
+ */
+const LONGER = 300;
+/** How long a server that drips waits after each piece: much shorter than the deadline. */
+const DRIP = 5;
+
+const HEAD = "HTTP/1.1 200 OK\r\nContent-Length: 400\r\n\r\n";
+const CHUNKED = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+
+/** Sends `text` again and again until the client has gone. */
+async function drip(peer: Peer, text: string): Promise<never> {
+  for (;;) {
+    await peer.send(text);
+    await delay(DRIP);
+  }
+}
+
+async function assertTimedOut(
+  run: () => Promise<unknown>,
+  phase: ExchangePhase,
+): Promise<ExchangeDetails> {
+  const error = await assertRejects(() => soon(run()), Deno.errors.TimedOut);
+  assertEquals((error as ExchangeDetails).phase, phase);
+  return error as ExchangeDetails;
+}
+
+/** A server that holds up the first connection, and what becomes of it. */
+interface Case {
+  name: string;
+  options: HTTPConnectionOptions;
+  phase: ExchangePhase;
+  /** What the first connection does; after it, the server waits for the end. */
+  script: (peer: Peer) => Promise<void>;
+  /** What throws. */
+  run?: (conn: HTTPConnection) => Promise<unknown>;
+}
+
+const CASES: Case[] = [
+  {
+    name: "deadlines.head throws TimedOut when the server is silent",
+    options: { deadlines: { head: SHORT } },
+    phase: "head",
+    script: async (peer) => void await peer.readHead(),
+  },
+  {
+    name: "deadlines.head throws TimedOut when a status line drips",
+    options: { deadlines: { head: SHORT } },
+    phase: "head",
+    script: async (peer) => {
+      await peer.send("HTTP/1.1 200 O");
+      await drip(peer, "K");
+    },
+  },
+  {
+    name: "deadlines.head throws TimedOut when field lines drip",
+    options: { deadlines: { head: SHORT } },
+    phase: "head",
+    script: async (peer) => {
+      await peer.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n");
+      await drip(peer, "A: b\r\n");
+    },
+  },
+  {
+    name: "deadlines.head throws TimedOut when interim responses do not end",
+    options: { deadlines: { head: SHORT } },
+    phase: "head",
+    script: async (peer) => {
+      await drip(peer, "HTTP/1.1 102 Processing\r\n\r\n");
+    },
+  },
+  {
+    name: "deadlines.bodyIdle throws TimedOut when a body stops",
+    options: { deadlines: { bodyIdle: SHORT } },
+    phase: "body",
+    script: async (peer) => void await peer.send(HEAD + "some"),
+  },
+  {
+    name: "deadlines.bodyIdle throws TimedOut when a chunked body stops within its framing",
+    options: { deadlines: { bodyIdle: SHORT } },
+    phase: "body",
+    script: async (peer) => void await peer.send(CHUNKED + "4\r\nsome\r"),
+  },
+  {
+    name: "deadlines.bodyIdle throws TimedOut when trailers stop",
+    options: { deadlines: { bodyIdle: SHORT } },
+    phase: "body",
+    script: async (peer) => void await peer.send(CHUNKED + "0\r\nA: b\r\n"),
+  },
+  {
+    name: "deadlines.bodyIdle throws TimedOut when a body that is iterated stops",
+    options: { deadlines: { bodyIdle: SHORT } },
+    phase: "body",
+    script: async (peer) => void await peer.send(HEAD + "some"),
+    run: async (conn) => {
+      await conn.request("GET", "/");
+      for await (const _ of await conn.getresponse());
+    },
+  },
+  {
+    name: "deadlines.total throws TimedOut when the server is silent",
+    options: { deadlines: { total: SHORT } },
+    phase: "head",
+    script: async (peer) => void await peer.readHead(),
+  },
+  {
+    name: "deadlines.total throws TimedOut when a status line drips",
+    options: { deadlines: { total: SHORT } },
+    phase: "head",
+    script: async (peer) => {
+      await peer.send("HTTP/1.1 200 O");
+      await drip(peer, "K");
+    },
+  },
+  {
+    name: "deadlines.total throws TimedOut when interim responses do not end",
+    options: { deadlines: { total: SHORT } },
+    phase: "head",
+    script: async (peer) => {
+      await drip(peer, "HTTP/1.1 103 Early Hints\r\n\r\n");
+    },
+  },
+  {
+    name: "deadlines.total throws TimedOut when a body drips",
+    options: { deadlines: { total: SHORT } },
+    phase: "body",
+    script: async (peer) => {
+      await peer.send("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n");
+      await drip(peer, "x");
+    },
+  },
+  {
+    name: "deadlines.total throws TimedOut when a body that is piped drips",
+    options: { deadlines: { total: SHORT } },
+    phase: "body",
+    script: async (peer) => {
+      await peer.send("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n");
+      await drip(peer, "x");
+    },
+    run: async (conn) => {
+      await conn.request("GET", "/");
+      await (await conn.getresponse()).pipeTo(new WritableStream());
+    },
+  },
+  {
+    name: "deadlines.total throws TimedOut when chunk extensions drip",
+    options: { deadlines: { total: SHORT } },
+    phase: "body",
+    script: async (peer) => {
+      await peer.send(CHUNKED + "1;");
+      await drip(peer, "x");
+    },
+  },
+  {
+    name: "deadlines.total throws TimedOut when trailers drip",
+    options: { deadlines: { total: SHORT } },
+    phase: "body",
+    script: async (peer) => {
+      await peer.send(CHUNKED + "0\r\n");
+      await drip(peer, "A: b\r\n");
+    },
+  },
+  {
+    name: "deadlines.total throws TimedOut when the server does not read the request",
+    options: { deadlines: { total: SHORT } },
+    phase: "send",
+    script: () => Promise.resolve(),
+    run: (conn) => conn.request("POST", "/", endless()),
+  },
+  {
+    name: "deadlines.total throws TimedOut when a 100 does not come",
+    options: { deadlines: { total: SHORT } },
+    phase: "head",
+    script: async (peer) => void await peer.readHead(),
+    run: (conn) => conn.request("POST", "/", "body", {}, { expect_continue: true }),
+  },
+  {
+    name: "timeout throws TimedOut when the server is silent",
+    options: { timeout: SHORT },
+    phase: "head",
+    script: async (peer) => void await peer.readHead(),
+  },
+  {
+    name: "timeout throws TimedOut when a body stops",
+    options: { timeout: SHORT },
+    phase: "body",
+    script: async (peer) => void await peer.send(HEAD + "some"),
+  },
+  {
+    name: "timeout throws TimedOut when the server does not read the request",
+    options: { timeout: SHORT },
+    phase: "send",
+    script: () => Promise.resolve(),
+    run: (conn) => conn.request("POST", "/", endless()),
+  },
+  {
+    name: "timeout throws TimedOut when a 100 does not come",
+    options: { timeout: SHORT },
+    phase: "head",
+    script: async (peer) => void await peer.readHead(),
+    run: (conn) => conn.request("POST", "/", "body", {}, { expect_continue: true }),
+  },
+];
+
+for (const { name, options, phase, script, run = getText } of CASES) {
+  Deno.test(`${name}`, async () => {
+    let closed = () => {};
+    const ended = new Promise<void>((resolve) => closed = resolve);
+    const held = Promise.withResolvers<void>();
+    await using server = await startRaw(async (peer) => {
+      if (peer.index > 0) {
+        await peer.readHead();
+        await peer.send(ok());
+      } else {
+        try {
+          await script(peer);
+          // A server that does not read sees no end either: that test lets it read now.
+          if (phase === "send") await held.promise;
+          await peer.eof();
+        } finally {
+          closed();
+        }
+      }
+    });
+    using conn = new HTTPConnection("127.0.0.1", server.port, options);
+    try {
+      await assertTimedOut(() => run(conn), phase);
+    } finally {
+      held.resolve();
+    }
+    await soon(ended);
+    assertEquals(await getText(conn), "ok");
+    assertEquals(server.accepted, 2);
+  });
+}
+
+// Connecting
+
+for (
+  const [kind, options] of [
+    ["TCP", {}],
+    ["TCP from a source address", { source_address: ["127.0.0.1", 0] }],
+  ] satisfies [string, HTTPConnectionOptions][]
+) {
+  for (
+    const [name, limit] of [
+      ["deadlines.connect", { deadlines: { connect: SHORT } }],
+      ["deadlines.total", { deadlines: { total: SHORT } }],
+      ["timeout", { timeout: SHORT }],
+    ] satisfies [string, HTTPConnectionOptions][]
+  ) {
+    Deno.test({
+      name: `${name} throws TimedOut when the server does not accept (${kind})`,
+      ignore: !hasFullListener,
+      async fn() {
+        using listener = await fullListener();
+        using conn = new HTTPConnection("127.0.0.1", listener.port, { ...options, ...limit });
+        const { requestBytesSent, retrySafe } = await assertTimedOut(
+          () => getText(conn),
+          "connect",
+        );
+        assertEquals({ requestBytesSent, retrySafe }, { requestBytesSent: 0, retrySafe: "yes" });
+      },
+    });
+  }
+}
+
+Deno.test("deadlines.connect throws TimedOut when transport() does not settle", async () => {
+  const late = Promise.withResolvers<FakeTransport>();
+  const first = new FakeTransport();
+  const second = new FakeTransport([], { answers: [ok()] });
+  let calls = 0;
+  using conn = new HTTPConnection("example.com", {
+    transport: () => calls++ === 0 ? late.promise : Promise.resolve(second),
+    deadlines: { connect: SHORT },
+  });
+  await assertTimedOut(() => getText(conn), "connect");
+  // What comes too late is closed, and the next request has a transport of its own.
+  late.resolve(first);
+  await late.promise;
+  await null;
+  assertEquals(first.closes, 1);
+  assertEquals(await getText(conn), "ok");
+  assertEquals([first.writes, calls], [[], 2]);
+});
+
+Deno.test("deadlines.connect ends when the connection is made", async () => {
+  await using server = await startRaw(async (peer) => {
+    await peer.readHead();
+    await delay(LONGER);
+    await peer.send(ok());
+  });
+  using conn = new HTTPConnection("127.0.0.1", server.port, { deadlines: { connect: SHORT } });
+  assertEquals(await getText(conn), "ok");
+});
+
+Deno.test("deadlines.total does not run on after connect()", async () => {
+  await using server = await startRaw(async (peer) => {
+    await peer.readHead();
+    await peer.send(ok());
+    await peer.eof();
+  });
+  using conn = new HTTPConnection("127.0.0.1", server.port, { deadlines: { total: SHORT } });
+  await conn.connect();
+  await delay(LONGER);
+  assertEquals(await getText(conn), "ok");
+  assertEquals(server.accepted, 1);
+});
+
+// TLS
+
+for (const [kind, options] of TLS_WAYS) {
+  Deno.test(`deadlines.tls throws TimedOut when the server is silent (${kind})`, async () => {
+    await using server = await startRaw(async (peer) => void await peer.eof());
+    using conn = new HTTPSConnection("localhost", server.port, {
+      ...options(server.port),
+      deadlines: { tls: SHORT },
+    });
+    const { retrySafe } = await assertTimedOut(() => getText(conn), "tls");
+    assertEquals(retrySafe, "yes");
+  });
+
+  // Deno keeps the socket of a TLS connection that is closed within its handshake until the peer ends it.
+  if (kind === "Deno's TLS") continue;
+  Deno.test(`deadlines.tls closes the socket (${kind})`, async () => {
+    await using server = await startRaw(async (peer) => void await peer.eof());
+    using conn = new HTTPSConnection("localhost", server.port, {
+      ...options(server.port),
+      deadlines: { tls: SHORT },
+    });
+    await assertTimedOut(() => getText(conn), "tls");
+    await soon(server.idle());
+  });
+
+  Deno.test(`deadlines.tls throws TimedOut when a handshake drips (${kind})`, async () => {
+    await using server = await startRaw(async (peer) => {
+      await peer.read();
+      // The start of a record of 16 KiB, and some of it.
+      await peer.send("\x16\x03\x03\x3f\xff");
+      await drip(peer, "\x02");
+    });
+    using conn = new HTTPSConnection("localhost", server.port, {
+      ...options(server.port),
+      deadlines: { tls: SHORT },
+    });
+    await assertTimedOut(() => getText(conn), "tls");
+  });
+}
+
+Deno.test("deadlines.total throws TimedOut when a handshake does not come", async () => {
+  await using server = await startRaw(async (peer) => void await peer.eof());
+  using conn = new HTTPSConnection("localhost", server.port, {
+    context: { caCerts: [CA], ...CLIENT },
+    deadlines: { total: SHORT },
+  });
+  await assertTimedOut(() => getText(conn), "tls");
+});
+
+// Tunnels
+
+Deno.test("deadlines.head throws TimedOut when the proxy's answer to CONNECT drips", async () => {
+  await using proxy = await startRaw(async (peer) => {
+    await peer.readHead();
+    await peer.send("HTTP/1.1 200 O");
+    await drip(peer, "K");
+  });
+  using conn = new HTTPConnection("127.0.0.1", proxy.port, { deadlines: { head: SHORT } });
+  conn.set_tunnel("example.com", 80);
+  const error = await assertRejects(() => soon(getText(conn)), Deno.errors.TimedOut);
+  const { requestBytesSent, retrySafe } = error as ExchangeDetails;
+  assertEquals({ requestBytesSent, retrySafe }, { requestBytesSent: 0, retrySafe: "yes" });
+  await soon(proxy.idle());
+});
+
+Deno.test("deadlines.total throws TimedOut when the proxy does not answer CONNECT", async () => {
+  await using proxy = await startRaw(async (peer) => void await peer.eof());
+  using conn = new HTTPConnection("127.0.0.1", proxy.port, { deadlines: { total: SHORT } });
+  conn.set_tunnel("example.com", 80);
+  await assertRejects(() => soon(getText(conn)), Deno.errors.TimedOut);
+  await soon(proxy.idle());
+});
+
+// What a deadline leaves alone
+
+Deno.test("deadlines.head ends with the head, and the body may take longer", async () => {
+  await using server = await startRaw(async (peer) => {
+    await peer.readHead();
+    await peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n");
+    await delay(LONGER);
+    await peer.send("ok");
+  });
+  using conn = new HTTPConnection("127.0.0.1", server.port, { deadlines: { head: SHORT } });
+  assertEquals(await getText(conn), "ok");
+});
+
+/** Two pieces with more than a deadline between them. */
+async function* slowBody(): AsyncGenerator<string> {
+  yield "one";
+  await delay(LONGER);
+  yield "two";
+}
+
+Deno.test("deadlines.head begins with the end of the request", async () => {
+  await using server = await startRaw(async (peer) => {
+    await peer.readRequest();
+    await peer.send(ok());
+  });
+  using conn = new HTTPConnection("127.0.0.1", server.port, { deadlines: { head: SHORT } });
+  await conn.request("POST", "/", slowBody());
+  assertEquals(await (await conn.getresponse()).text(), "ok");
+});
+
+Deno.test("deadlines.head does not begin when an interim response comes while the body goes out", async () => {
+  await using server = await startRaw(async (peer) => {
+    await peer.readHead();
+    await peer.send("HTTP/1.1 100 Continue\r\n\r\n");
+    await peer.readChunks();
+    await peer.send(ok());
+  });
+  using conn = new HTTPConnection("127.0.0.1", server.port, { deadlines: { head: SHORT } });
+  await conn.request("POST", "/", slowBody(), {}, { expect_continue: true });
+  assertEquals(await (await conn.getresponse()).text(), "ok");
+});
+
+Deno.test("timeout does not run while the source of a body takes its time", async () => {
+  await using server = await startRaw(async (peer) => {
+    await peer.readRequest();
+    await peer.send(ok());
+  });
+  using conn = new HTTPConnection("127.0.0.1", server.port, { timeout: SHORT });
+  await conn.request("POST", "/", slowBody());
+  assertEquals(await (await conn.getresponse()).text(), "ok");
+});
+
+Deno.test("deadlines.head does not run between endheaders() and send()", async () => {
+  await using server = await startRaw(async (peer) => {
+    await peer.readRequest();
+    await peer.send(ok());
+  });
+  using conn = new HTTPConnection("127.0.0.1", server.port, { deadlines: { head: SHORT } });
+  conn.putrequest("POST", "/");
+  conn.putheader("Content-Length", 4);
+  await conn.endheaders();
+  await delay(LONGER);
+  await conn.send("body");
+  assertEquals(await (await conn.getresponse()).text(), "ok");
+});
+
+for (const interim of ["100 Continue", "102 Processing"]) {
+  Deno.test(`timeout does not run after ${interim} while the body goes out`, async () => {
+    await using server = await startRaw(async (peer) => {
+      await peer.readHead();
+      await peer.send(`HTTP/1.1 ${interim}\r\n\r\n`);
+      await peer.readChunks();
+      await peer.send(ok());
+    });
+    using conn = new HTTPConnection("127.0.0.1", server.port, { timeout: SHORT });
+    const expect_continue = interim.startsWith("100");
+    await conn.request("POST", "/", slowBody(), {}, { expect_continue });
+    assertEquals(await (await conn.getresponse()).text(), "ok");
+  });
+}
+
+Deno.test("timeout does not run on after the seconds of expect_continue", async () => {
+  await using server = await startRaw(async (peer) => {
+    await peer.readRequest();
+    await peer.send(ok());
+  });
+  using conn = new HTTPConnection("127.0.0.1", server.port, { timeout: SHORT });
+  await conn.request("POST", "/", slowBody(), {}, { expect_continue: SHORT / 5 });
+  assertEquals(await (await conn.getresponse()).text(), "ok");
+});
+
+Deno.test("deadlines.bodyIdle begins anew with each piece", async () => {
+  await using server = await startRaw(async (peer) => {
+    await peer.readHead();
+    await peer.send("HTTP/1.1 200 OK\r\nContent-Length: 60\r\n\r\n");
+    await peer.sendSlow("x".repeat(60), { ms: DRIP });
+  });
+  using conn = new HTTPConnection("127.0.0.1", server.port, { deadlines: { bodyIdle: SHORT } });
+  assertEquals((await getText(conn)).length, 60);
+});
+
+Deno.test("deadlines.bodyIdle does not run while nobody reads", async () => {
+  await using server = await startRaw(async (peer) => {
+    await peer.readHead();
+    await peer.send(ok("hello"));
+    await peer.eof();
+  });
+  using conn = new HTTPConnection("127.0.0.1", server.port, { deadlines: { bodyIdle: SHORT } });
+  await conn.request("GET", "/");
+  const response = await conn.getresponse();
+  assertEquals((await response.read(2)).length, 2);
+  await delay(LONGER);
+  assertEquals((await response.read()).length, 3);
+});
+
+Deno.test("deadlines.bodyIdle holds when a request is out behind the response", async () => {
+  const transport = new FakeTransport(["HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"]);
+  using conn = new HTTPConnection("example.com", {
+    ...over(transport),
+    deadlines: { bodyIdle: SHORT },
+  });
+  await conn.request("GET", "/1");
+  const response = await conn.getresponse();
+  await conn.request("GET", "/2");
+  await assertTimedOut(() => response.read(), "body");
+});
+
+Deno.test("deadlines.total of a request outlives the unread response before it", async () => {
+  const transport = new FakeTransport(["HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"]);
+  using conn = new HTTPConnection("example.com", {
+    ...over(transport),
+    deadlines: { total: SHORT },
+  });
+  await conn.request("GET", "/1");
+  const response = await conn.getresponse();
+  await conn.request("GET", "/2");
+  transport.arrive("ok");
+  assertEquals(await response.text(), "ok");
+  await assertTimedOut(() => conn.getresponse(), "head");
+});
+
+Deno.test("deadlines.total ends with the response", async () => {
+  await using server = await startRaw(async (peer) => {
+    for (;;) {
+      await peer.readHead();
+      await peer.send(ok());
+    }
+  });
+  using conn = new HTTPConnection("127.0.0.1", server.port, { deadlines: { total: SHORT } });
+  assertEquals(await getText(conn), "ok");
+  await delay(LONGER);
+  assertEquals(await getText(conn), "ok");
+  assertEquals(server.accepted, 1);
+});
+
+Deno.test("deadlines.total runs while a response lies unread", async () => {
+  await using server = await startRaw(async (peer) => {
+    await peer.readHead();
+    await peer.send(HEAD);
+    await peer.eof();
+  });
+  using conn = new HTTPConnection("127.0.0.1", server.port, { deadlines: { total: SHORT } });
+  await conn.request("GET", "/");
+  const response = await conn.getresponse();
+  await soon(server.idle());
+  await assertTimedOut(() => response.read(), "body");
+});
+
+Deno.test("timeout begins anew with each read", async () => {
+  await using server = await startRaw(async (peer) => {
+    await peer.readHead();
+    await peer.sendSlow(ok("x".repeat(30)), { ms: DRIP });
+  });
+  using conn = new HTTPConnection("127.0.0.1", server.port, { timeout: SHORT });
+  assertEquals((await getText(conn)).length, 30);
+});
+
+Deno.test("deadlines.head of one exchange does not end a later one", async () => {
+  await using server = await startRaw(async (peer) => {
+    if (peer.index === 0) return void await peer.eof();
+    await peer.readHead();
+    await delay(SHORT * 1000 / 5);
+    await peer.send(ok());
+  });
+  using conn = new HTTPConnection("127.0.0.1", server.port, { deadlines: { head: SHORT } });
+  await assertTimedOut(() => getText(conn), "head");
+  assertEquals(await getText(conn), "ok");
+});
+
+Deno.test("read() and readline() throw the same again after a deadline", async () => {
+  const transport = new FakeTransport([HEAD + "some"]);
+  using conn = new HTTPConnection("example.com", {
+    ...over(transport),
+    deadlines: { bodyIdle: SHORT },
+  });
+  await conn.request("GET", "/");
+  const response = await conn.getresponse();
+  await assertTimedOut(() => response.read(), "body");
+  await assertTimedOut(() => response.readline(), "body");
+  assert(response.isclosed());
+});
+
+for (const [name, value] of [["0", 0], ["-1", -1], ["NaN", NaN], ["a string", "1"]] as const) {
+  Deno.test(`deadlines throws a TypeError when head is ${name}`, async () => {
+    const deadlines = { head: value as number };
+    await assertRejects(
+      async () => void await new HTTPConnection("example.com", { deadlines }).connect(),
+      TypeError,
+    );
+  });
+}

@@ -1,0 +1,274 @@
+/**
+ * The bodies of requests: which kinds there are, how each is cut into pieces, and whose size is known.
+ *
+ * @module
+ */
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import {
+  type Content,
+  contentLength,
+  contentOf,
+  OVER,
+  pieceBytes,
+  type Pieces,
+  type RequestBody,
+} from "../../_internal/exchange/request_body.ts";
+import { asyncGeneratorOf, generatorOf, readerOf, streamOf } from "../helpers/bodies.ts";
+import { bytes, latin1 } from "../servers/raw.ts";
+
+/** The pieces of a body, each as text. */
+async function piecesOf(body: RequestBody, blocksize = 8192): Promise<string[]> {
+  const content = contentOf(body, blocksize)!;
+  if (content.kind === "bytes") return [latin1(content.bytes)];
+  const pieces = [];
+  const iterator: Pieces = content.pieces();
+  for (;;) {
+    const { done, value } = await iterator.next();
+    if (done) break;
+    pieces.push(latin1(pieceBytes(value)));
+  }
+  iterator[OVER]?.();
+  return pieces;
+}
+
+// Bodies
+
+const KNOWN: [title: string, body: RequestBody, text: string][] = [
+  ["an empty string", "", ""],
+  ["a string", "caf\xe9", "caf\xe9"],
+  ["an ArrayBuffer", bytes("ab").buffer, "ab"],
+  ["an empty Uint8Array", new Uint8Array(), ""],
+  ["a Uint8Array", bytes("ab"), "ab"],
+  ["a part of a buffer", bytes("abcd").subarray(1, 3), "bc"],
+  ["an Int8Array", new Int8Array([-1, 1]), "\xff\x01"],
+  ["a Uint16Array", new Uint16Array([1, 2]), "\x01\0\x02\0"],
+  ["a part of a Uint16Array", new Uint16Array([1, 2, 3]).subarray(1, 2), "\x02\0"],
+  ["a Float64Array", new Float64Array([1]), "\0\0\0\0\0\0\xf0?"],
+  ["a DataView", new DataView(bytes("abcd").buffer, 1, 2), "bc"],
+];
+
+for (const [title, body, text] of KNOWN) {
+  Deno.test(`contentOf() knows the size of ${title}`, () => {
+    const content = contentOf(body, 8192);
+    assert(content?.kind === "bytes");
+    assertEquals(latin1(content.bytes), text);
+    assertEquals(contentLength("GET", content), text.length);
+  });
+}
+
+Deno.test("contentOf() knows the size of a Blob", async () => {
+  const blob = new Blob(["ab", "c"]);
+  assertEquals(contentLength("POST", contentOf(blob, 8192)), 3);
+  assertEquals((await piecesOf(blob)).join(""), "abc");
+});
+
+Deno.test("contentLength() is 0 for an empty Blob", () => {
+  assertEquals(contentLength("POST", contentOf(new Blob([]), 8192)), 0);
+});
+
+const PIECES: [title: string, body: () => RequestBody, pieces: string[]][] = [
+  ["an array of bytes", () => [bytes("ab"), bytes("c")], ["ab", "c"]],
+  ["an array of strings", () => ["ab", "\xe9"], ["ab", "\xe9"]],
+  ["an empty array", () => [], []],
+  ["a Set", () => new Set(["a", "b"]), ["a", "b"]],
+  ["a generator", () => generatorOf<string | Uint8Array>("a", bytes("\xff")), ["a", "\xff"]],
+  ["an async generator", () => asyncGeneratorOf<string | Uint8Array>("a", bytes("\xff")), [
+    "a",
+    "\xff",
+  ]],
+  ["a ReadableStream of bytes", () => streamOf(bytes("ab"), bytes("c")), ["ab", "c"]],
+  ["a ReadableStream of strings", () => streamOf("ab", "c"), ["ab", "c"]],
+  ["an empty ReadableStream", () => streamOf(), []],
+  ["a Reader", () => readerOf("ab", "c"), ["ab", "c"]],
+  ["a Reader that reads nothing for once", () => readerOf("a", "", "b"), ["a", "b"]],
+  ["an empty Reader", () => readerOf(), []],
+  ["an array of other views", () => [new Uint16Array([1]) as unknown as Uint8Array], ["\x01\0"]],
+  [
+    "an array of ArrayBuffers",
+    () => [bytes("a").buffer as unknown as Uint8Array],
+    ["a"],
+  ],
+];
+
+for (const [title, body, pieces] of PIECES) {
+  Deno.test(`contentOf() gives the pieces of ${title}, whose size is not known`, async () => {
+    assertEquals(contentLength("POST", contentOf(body(), 8192)), null);
+    assertEquals(await piecesOf(body()), pieces);
+  });
+}
+
+Deno.test("contentOf() reads a Reader in pieces of the given size", async () => {
+  const asked: number[] = [];
+  const body = {
+    read(p: Uint8Array): Promise<number | null> {
+      asked.push(p.length);
+      return Promise.resolve(asked.length > 2 ? null : p.length);
+    },
+  };
+  await piecesOf(body, 3);
+  assertEquals(asked, [3, 3, 3]);
+});
+
+Deno.test("contentOf() gives pieces of a Reader in memory of their own", async () => {
+  const content = contentOf(readerOf("ab", "cd"), 8192);
+  assert(content?.kind === "pieces");
+  const pieces = [];
+  for await (const piece of { [Symbol.asyncIterator]: content.pieces } as AsyncIterable<unknown>) {
+    pieces.push(pieceBytes(piece));
+  }
+  assertEquals(pieces.map(latin1), ["ab", "cd"]);
+});
+
+Deno.test("contentOf() reads a Reader that is iterable too, as CPython does", async () => {
+  const body = Object.assign(["not", "these"], readerOf("this"));
+  assertEquals(await piecesOf(body), ["this"]);
+});
+
+Deno.test("contentOf() takes nothing from a body", () => {
+  let taken = 0;
+  contentOf({
+    *[Symbol.iterator]() {
+      taken++;
+      yield "a";
+    },
+  }, 8192);
+  assertEquals(taken, 0);
+});
+
+Deno.test("contentOf() gives null when there is no body", () => {
+  assertEquals([contentOf(null, 8192), contentOf(undefined, 8192)], [null, null]);
+});
+
+for (const body of [1, true, {}, () => {}, Symbol("a")]) {
+  Deno.test(`contentOf() throws a TypeError when the body is ${String(body)}`, () => {
+    assertThrows(() => contentOf(body as unknown as RequestBody, 8192), TypeError);
+  });
+}
+
+Deno.test("contentOf() throws a TypeError when a string is outside of ISO-8859-1", () => {
+  assertThrows(() => contentOf("\u20ac", 8192), TypeError);
+});
+
+Deno.test("contentOf() throws a TypeError when a stream is locked", () => {
+  const stream = streamOf("a");
+  stream.getReader();
+  assertThrows(() => contentOf(stream, 8192), TypeError, "locked");
+});
+
+Deno.test("pieces() cancels and unlocks a stream that is left early", async () => {
+  let cancelled = false;
+  const stream = new ReadableStream<Uint8Array>({
+    pull: (controller) => controller.enqueue(bytes("a")),
+    cancel: () => void (cancelled = true),
+  });
+  const content = contentOf(stream, 8192);
+  assert(content?.kind === "pieces");
+  const pieces = content.pieces();
+  await pieces.next();
+  await pieces.return!();
+  assertEquals([cancelled, stream.locked], [true, false]);
+});
+
+Deno.test("pieces() unlocks a stream that was sent", async () => {
+  const stream = streamOf("a");
+  await piecesOf(stream);
+  assertEquals(stream.locked, false);
+});
+
+Deno.test("pieces() leaves the fields of an iterator alone", async () => {
+  const body = {
+    over: false,
+    left: ["a", "b"],
+    next() {
+      const value = this.left.shift();
+      this.over = value === undefined;
+      return { done: this.over, value: value! };
+    },
+    [Symbol.iterator]() {
+      return this;
+    },
+  };
+  assertEquals(await piecesOf(body as Iterable<string>), ["a", "b"]);
+  assertEquals(body.over, true);
+});
+
+Deno.test("pieces() throws the source's own error", async () => {
+  const trouble = new Error("trouble");
+  const body = {
+    [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(trouble) }),
+  };
+  assertEquals(await assertRejects(() => piecesOf(body as AsyncIterable<string>)), trouble);
+});
+
+for (const piece of [1, null, undefined, {}, ["a"], "\u20ac"]) {
+  Deno.test(`pieceBytes() throws a TypeError when a piece is ${JSON.stringify(piece)}`, () => {
+    assertThrows(() => pieceBytes(piece), TypeError);
+  });
+}
+
+Deno.test("pieceBytes() does not copy bytes", () => {
+  const piece = bytes("abc");
+  assert(pieceBytes(piece) === piece);
+});
+
+// Content-Length
+
+const WITHOUT_BODY: [method: string, length: number | null][] = [
+  ["GET", null],
+  ["HEAD", null],
+  ["DELETE", null],
+  ["OPTIONS", null],
+  ["TRACE", null],
+  ["CONNECT", null],
+  ["PUTS", null],
+  ["POST", 0],
+  ["PUT", 0],
+  ["PATCH", 0],
+  ["post", 0],
+  ["Put", 0],
+];
+
+for (const [method, length] of WITHOUT_BODY) {
+  Deno.test(`contentLength() is ${length} for ${method} without a body`, () => {
+    assertEquals(contentLength(method, null), length);
+  });
+}
+
+Deno.test("contentLength() is 0 for an empty body of any method", () => {
+  const empty: Content = contentOf("", 8192);
+  assertEquals(["GET", "HEAD", "POST"].map((method) => contentLength(method, empty)), [0, 0, 0]);
+});
+
+// Files
+
+for (const [blocksize, size] of [[8192, 1_000_003], [1000, 262_144], [300_000, 700_000], [5, 0]]) {
+  Deno.test(`contentOf() gives a file of ${size} bytes in pieces of ${blocksize}`, async () => {
+    const path = await Deno.makeTempFile();
+    const content = Uint8Array.from({ length: size }, (_, i) => (i * 7 + (i >> 8)) & 255);
+    await Deno.writeFile(path, content);
+    using file = await Deno.open(path);
+    const { pieces } = contentOf(file, blocksize) as Extract<Content, { kind: "pieces" }>;
+    const iterator = pieces();
+    const sizes: number[] = [];
+    let at = 0;
+    for (let step; !(step = await iterator.next()).done;) {
+      const piece = pieceBytes(step.value);
+      assertEquals(piece, content.subarray(at, at + piece.length));
+      sizes.push(piece.length);
+      at += piece.length;
+    }
+    const count = Math.ceil(size / blocksize);
+    const last = size - blocksize * (count - 1);
+    assertEquals(sizes, Array.from({ length: count }, (_, i) => i < count - 1 ? blocksize : last));
+    assertEquals((await iterator.next()).done, true);
+    await Deno.remove(path);
+  });
+}
+
+Deno.test("pieces() throws the error of a file that cannot be read", async () => {
+  const path = await Deno.makeTempFile();
+  using file = await Deno.open(path, { write: true, read: false });
+  const { pieces } = contentOf(file, 8192) as Extract<Content, { kind: "pieces" }>;
+  await assertRejects(async () => void await pieces().next());
+  await Deno.remove(path);
+});

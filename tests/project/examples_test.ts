@@ -1,0 +1,62 @@
+/**
+ * Every program in `examples/` runs to its end, and so holds what it asserts. Those that need packages of
+ * npm, and the comparison, run where `CI` is set.
+ *
+ * @module
+ */
+import { assert } from "@std/assert";
+import { projectFiles, readText, ROOT } from "../helpers/project.ts";
+import { stdFrom } from "../std_offline/run.ts";
+
+/** How long an example may take, in milliseconds. */
+const LIMIT = 120_000;
+
+/** The arguments of those that have some. */
+const ARGUMENTS: Record<string, string[]> = { "examples/compare.ts": ["--check"] };
+
+/** No programs but parts of them. */
+const PARTS = ["examples/compare_clients.ts", "examples/relay.ts", "examples/server.ts"];
+
+const examples = projectFiles().filter((path) =>
+  /^examples\/[^/]+\.ts$/.test(path) && !PARTS.includes(path)
+);
+
+/** Whether a module, or one of the same folder that it imports, comes from npm. */
+function needsNpm(path: string): boolean {
+  const text = readText(path);
+  const local = [...text.matchAll(/ from "\.\/(.+)"/g)].map(([, name]) => `examples/${name}`);
+  return / from "npm:/.test(text) || local.some(needsNpm);
+}
+
+/** Runs a program; its output is told only if it fails. */
+async function run(path: string): Promise<void> {
+  const source = await stdFrom();
+  const map = new URL("tests/std_offline/import_map.json", ROOT);
+  const end = new AbortController();
+  const timer = setTimeout(() => end.abort(), LIMIT);
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "--quiet",
+      "--allow-all",
+      ...(source === "stand_ins" ? [`--import-map=${map}`] : []),
+      new URL(path, ROOT).href,
+      ...ARGUMENTS[path] ?? [],
+    ],
+    env: { STD_FROM: source, NO_COLOR: "1" },
+    stdin: "null",
+    signal: end.signal,
+  }).output();
+  clearTimeout(timer);
+  const [out, err] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+  assert(code === 0, `${path} ended with code ${code}\n${out.slice(-4000)}\n${err.slice(-4000)}`);
+}
+
+for (const path of examples) {
+  const npm = needsNpm(path);
+  Deno.test({
+    name: `${path} runs${npm ? " (with packages of npm)" : ""}`,
+    ignore: npm && !Deno.env.get("CI"),
+    fn: () => run(path),
+  });
+}

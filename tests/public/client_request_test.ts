@@ -1,0 +1,1051 @@
+/**
+ * What a request is on the wire. The bytes are those that CPython 3.13 sends, unless a comment says
+ * otherwise.
+ *
+ * @module
+ */
+import {
+  assertEquals,
+  assertNotEquals,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
+import {
+  type HeaderFields,
+  HTTPConnection,
+  type HTTPConnectionOptions,
+  HTTPMessage,
+  HTTPSConnection,
+  InvalidURL,
+  type RequestBody,
+  type RequestOptions,
+  type Transport,
+} from "../../mod.ts";
+import {
+  asyncGeneratorOf,
+  generatorOf,
+  readerOf,
+  slowGeneratorOf,
+  streamOf,
+} from "../helpers/bodies.ts";
+import { getText } from "../helpers/exchanges.ts";
+import { answering, FakeTransport, ok, over } from "../helpers/fake_transport.ts";
+import { never } from "../helpers/waiting.ts";
+import { TempDir } from "../servers/child.ts";
+import { bytes } from "../servers/raw.ts";
+
+const FIELDS = "Host: example.com\r\nAccept-Encoding: identity\r\n";
+const CHUNKED = "Transfer-Encoding: chunked\r\n";
+
+/** What goes over the wire, write by write. */
+async function writesOf(
+  run: (conn: HTTPConnection) => Promise<void>,
+  options: HTTPConnectionOptions = {},
+): Promise<string[]> {
+  const transport = new FakeTransport();
+  using conn = new HTTPConnection("example.com", { ...over(transport), ...options });
+  await run(conn);
+  return transport.writes;
+}
+
+/** What goes over the wire for one request. */
+async function wireOf(...request: Parameters<HTTPConnection["request"]>): Promise<string> {
+  return (await writesOf((conn) => conn.request(...request))).join("");
+}
+
+function byteStreamOf(...pieces: string[]): ReadableStream<Uint8Array> {
+  return new ReadableStream({
+    type: "bytes",
+    pull(controller) {
+      const piece = pieces.shift();
+      if (piece !== undefined) return controller.enqueue(bytes(piece));
+      controller.close();
+      controller.byobRequest?.respond(0);
+    },
+  });
+}
+
+// Without a body
+
+for (const method of ["GET", "HEAD", "DELETE", "OPTIONS", "TRACE", "CONNECT", "get", "X-Own"]) {
+  Deno.test(`request() sends no Content-Length for ${method} without a body`, async () => {
+    assertEquals(await wireOf(method, "/"), `${method} / HTTP/1.1\r\n${FIELDS}\r\n`);
+  });
+}
+
+for (const method of ["POST", "PUT", "PATCH", "post", "Put"]) {
+  Deno.test(`request() sends a Content-Length of 0 for ${method} without a body`, async () => {
+    assertEquals(
+      await wireOf(method, "/"),
+      `${method} / HTTP/1.1\r\n${FIELDS}Content-Length: 0\r\n\r\n`,
+    );
+  });
+}
+
+for (const body of [null, undefined]) {
+  Deno.test(`request() sends no body when it is ${body}`, async () => {
+    assertEquals(await wireOf("GET", "/", body, null), `GET / HTTP/1.1\r\n${FIELDS}\r\n`);
+  });
+}
+
+// Bodies
+
+interface Kind {
+  title: string;
+  /** Made anew for each request. */
+  body: () => RequestBody;
+  /** What CPython sends after the generated fields. */
+  sent: string;
+}
+
+const length = (text: string) => `Content-Length: ${text.length}\r\n\r\n${text}`;
+
+const KINDS: Kind[] = [
+  { title: "a string", body: () => "caf\xe9", sent: length("caf\xe9") },
+  { title: "an empty string", body: () => "", sent: length("") },
+  { title: "an ArrayBuffer", body: () => bytes("\0\xff").buffer, sent: length("\0\xff") },
+  { title: "an empty ArrayBuffer", body: () => new ArrayBuffer(0), sent: length("") },
+  { title: "a Uint8Array", body: () => bytes("\0\xff"), sent: length("\0\xff") },
+  { title: "an empty Uint8Array", body: () => new Uint8Array(), sent: length("") },
+  { title: "a subarray", body: () => bytes("abcd").subarray(1, 3), sent: length("bc") },
+  { title: "a Uint16Array", body: () => new Uint16Array([1, 2]), sent: length("\x01\0\x02\0") },
+  {
+    title: "a BigInt64Array",
+    body: () => new BigInt64Array([-1n]),
+    sent: length("\xff".repeat(8)),
+  },
+  {
+    title: "a DataView",
+    body: () => new DataView(bytes("abcd").buffer, 1, 2),
+    sent: length("bc"),
+  },
+  // CPython has no Blob: its size is known without reading.
+  { title: "a Blob", body: () => new Blob(["a", bytes("\xff")]), sent: length("a\xff") },
+  { title: "an empty Blob", body: () => new Blob([]), sent: length("") },
+  {
+    title: "a Reader",
+    body: () => readerOf("hello"),
+    sent: `${CHUNKED}\r\n5\r\nhello\r\n0\r\n\r\n`,
+  },
+  { title: "an empty Reader", body: () => readerOf(), sent: `${CHUNKED}\r\n0\r\n\r\n` },
+  {
+    title: "a ReadableStream of bytes",
+    body: () => streamOf(bytes("ab"), bytes("\xff")),
+    sent: `${CHUNKED}\r\n2\r\nab\r\n1\r\n\xff\r\n0\r\n\r\n`,
+  },
+  {
+    title: "a ReadableStream of strings",
+    body: () => streamOf("ab", "\xe9"),
+    sent: `${CHUNKED}\r\n2\r\nab\r\n1\r\n\xe9\r\n0\r\n\r\n`,
+  },
+  {
+    title: "a ReadableStream of type bytes",
+    body: () => byteStreamOf("ab", "c"),
+    sent: `${CHUNKED}\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n`,
+  },
+  {
+    title: "an empty ReadableStream",
+    body: () => streamOf<string>(),
+    sent: `${CHUNKED}\r\n0\r\n\r\n`,
+  },
+  {
+    title: "an array of bytes",
+    body: () => [bytes("a".repeat(16)), bytes("b")],
+    sent: `${CHUNKED}\r\n10\r\n${"a".repeat(16)}\r\n1\r\nb\r\n0\r\n\r\n`,
+  },
+  {
+    title: "an array of strings",
+    body: () => ["ab", "\xe9"],
+    sent: `${CHUNKED}\r\n2\r\nab\r\n1\r\n\xe9\r\n0\r\n\r\n`,
+  },
+  {
+    title: "an array with empty pieces",
+    body: () => ["", "ab", new Uint8Array(), "c", ""],
+    sent: `${CHUNKED}\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n`,
+  },
+  { title: "an empty array", body: () => [], sent: `${CHUNKED}\r\n0\r\n\r\n` },
+  {
+    title: "a generator",
+    body: () => generatorOf<string | Uint8Array>("ab", bytes("\xff")),
+    sent: `${CHUNKED}\r\n2\r\nab\r\n1\r\n\xff\r\n0\r\n\r\n`,
+  },
+  { title: "an empty generator", body: () => generatorOf(), sent: `${CHUNKED}\r\n0\r\n\r\n` },
+  {
+    title: "an async generator of bytes",
+    body: () => asyncGeneratorOf(bytes("ab"), bytes("\xff")),
+    sent: `${CHUNKED}\r\n2\r\nab\r\n1\r\n\xff\r\n0\r\n\r\n`,
+  },
+  {
+    title: "an async generator of strings",
+    body: () => asyncGeneratorOf("ab", "c"),
+    sent: `${CHUNKED}\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n`,
+  },
+  {
+    title: "an empty async generator",
+    body: () => asyncGeneratorOf<string>(),
+    sent: `${CHUNKED}\r\n0\r\n\r\n`,
+  },
+];
+
+for (const { title, body, sent } of KINDS) {
+  Deno.test(`request() sends ${title}`, async () => {
+    assertEquals(await wireOf("POST", "/", body()), `POST / HTTP/1.1\r\n${FIELDS}${sent}`);
+  });
+
+  Deno.test(`request() sends head and body in one write when the body is ${title}`, async () => {
+    const writes = await writesOf((conn) => conn.request("POST", "/", body()));
+    assertEquals(writes, [`POST / HTTP/1.1\r\n${FIELDS}${sent}`]);
+  });
+
+  Deno.test(`request() writes the rest after short writes when the body is ${title}`, async () => {
+    const transport = new FakeTransport([], { most: 7 });
+    using conn = new HTTPConnection("example.com", over(transport));
+    await conn.request("POST", "/", body());
+    assertEquals(transport.writes.join(""), `POST / HTTP/1.1\r\n${FIELDS}${sent}`);
+  });
+
+  Deno.test(`request() sends one write on a reused connection when the body is ${title}`, async () => {
+    const transport = answering(ok());
+    using conn = new HTTPConnection("example.com", over(transport));
+    await getText(conn, "/first");
+    await conn.request("POST", "/", body());
+    assertEquals(transport.writes.slice(1), [`POST / HTTP/1.1\r\n${FIELDS}${sent}`]);
+  });
+}
+
+Deno.test("request() sends the Content-Length of a GET with an empty body", async () => {
+  assertEquals(
+    await wireOf("GET", "/", ""),
+    `GET / HTTP/1.1\r\n${FIELDS}Content-Length: 0\r\n\r\n`,
+  );
+});
+
+Deno.test("request() sends the same bytes when the pieces take their time", async () => {
+  assertEquals(
+    await wireOf("POST", "/", slowGeneratorOf("ab", "c")),
+    `POST / HTTP/1.1\r\n${FIELDS}${CHUNKED}\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n`,
+  );
+});
+
+Deno.test("request() sends the head before a body that does not come", async () => {
+  const transport = new FakeTransport();
+  const out = Promise.withResolvers<void>();
+  transport.onWrite = () => out.resolve();
+  using conn = new HTTPConnection("example.com", over(transport));
+  const { promise: never, resolve: finish } = Promise.withResolvers<void>();
+  const sending = conn.request(
+    "POST",
+    "/",
+    async function* () {
+      await never;
+      yield "a";
+    }(),
+  );
+  sending.catch(() => {});
+  await out.promise;
+  assertEquals(transport.writes, [`POST / HTTP/1.1\r\n${FIELDS}${CHUNKED}\r\n`]);
+  finish();
+  await sending;
+});
+
+Deno.test("request() sends a piece before the next one is there", async () => {
+  const transport = new FakeTransport();
+  const out = Promise.withResolvers<void>();
+  transport.onWrite = ({ sent }) => sent.includes("first") && out.resolve();
+  using conn = new HTTPConnection("example.com", over(transport));
+  const { promise: next, resolve: finish } = Promise.withResolvers<void>();
+  const sending = conn.request(
+    "POST",
+    "/",
+    async function* () {
+      yield "first";
+      await next;
+      yield "second";
+    }(),
+  );
+  sending.catch(() => {});
+  await out.promise;
+  assertStringIncludes(transport.sent, "\r\n5\r\nfirst\r\n");
+  finish();
+  await sending;
+});
+
+async function withFile(text: string, use: (file: Deno.FsFile) => Promise<void>): Promise<void> {
+  await using dir = new TempDir("http-client");
+  using file = await Deno.open(dir.write("body", bytes(text)));
+  await use(file);
+}
+
+Deno.test("request() sends a file chunked", async () => {
+  await withFile("hello \xff", async (file) => {
+    assertEquals(
+      await wireOf("PUT", "/", file),
+      `PUT / HTTP/1.1\r\n${FIELDS}${CHUNKED}\r\n7\r\nhello \xff\r\n0\r\n\r\n`,
+    );
+  });
+});
+
+Deno.test("request() sends head and file in one write when the file is small", async () => {
+  // The head waits only a moment for the disk, which may be busy: one of several tries is enough.
+  const counts: number[] = [];
+  for (let i = 0; i < 8 && !counts.includes(1); i++) {
+    await withFile("hello", async (file) => {
+      counts.push((await writesOf((conn) => conn.request("PUT", "/", file))).length);
+    });
+  }
+  assertEquals(counts.at(-1), 1);
+});
+
+Deno.test("request() sends an empty chunked body when a file is empty", async () => {
+  await withFile("", async (file) => {
+    assertEquals(
+      await wireOf("PUT", "/", file),
+      `PUT / HTTP/1.1\r\n${FIELDS}${CHUNKED}\r\n0\r\n\r\n`,
+    );
+  });
+});
+
+Deno.test("request() sends a file from where it stands, and does not close it", async () => {
+  await withFile("hello", async (file) => {
+    await file.seek(3, Deno.SeekMode.Start);
+    assertEquals(
+      await wireOf("PUT", "/", file),
+      `PUT / HTTP/1.1\r\n${FIELDS}${CHUNKED}\r\n2\r\nlo\r\n0\r\n\r\n`,
+    );
+    assertEquals(await file.seek(0, Deno.SeekMode.Current), 5);
+  });
+});
+
+Deno.test("request() sends a file as it is when there is a Content-Length", async () => {
+  await withFile("hello", async (file) => {
+    assertEquals(
+      await wireOf("PUT", "/", file, { "Content-Length": "5" }),
+      `PUT / HTTP/1.1\r\n${FIELDS}Content-Length: 5\r\n\r\nhello`,
+    );
+  });
+});
+
+Deno.test("request() sends chunks of blocksize when the body is a Reader", async () => {
+  await withFile("1234567", async (file) => {
+    const writes = await writesOf((conn) => conn.request("PUT", "/", file), { blocksize: 3 });
+    assertEquals(
+      writes.join(""),
+      `PUT / HTTP/1.1\r\n${FIELDS}${CHUNKED}\r\n3\r\n123\r\n3\r\n456\r\n1\r\n7\r\n0\r\n\r\n`,
+    );
+  });
+});
+
+Deno.test("blocksize takes effect with the next request when it is set", async () => {
+  const writes = await writesOf(async (conn) => {
+    assertEquals(conn.blocksize, 8192);
+    conn.blocksize = 4;
+    await withFile("12345", (file) => conn.request("PUT", "/", file));
+  });
+  assertStringIncludes(writes.join(""), "\r\n4\r\n1234\r\n1\r\n5\r\n0\r\n\r\n");
+});
+
+Deno.test("request() sends a body of 8 KiB in the head's write", async () => {
+  const body = "a".repeat(8192);
+  assertEquals(await writesOf((conn) => conn.request("POST", "/", body)), [
+    `POST / HTTP/1.1\r\n${FIELDS}Content-Length: 8192\r\n\r\n${body}`,
+  ]);
+});
+
+Deno.test("request() sends a large body whole, in few writes", async () => {
+  const body = "abcdefgh".repeat(1 << 17);
+  const writes = await writesOf((conn) => conn.request("POST", "/", body));
+  assertEquals(
+    writes.join("") === `POST / HTTP/1.1\r\n${FIELDS}Content-Length: ${1 << 20}\r\n\r\n${body}`,
+    true,
+  );
+  assertEquals(writes.length <= 2, true);
+});
+
+Deno.test("request() sends small pieces together, each in a chunk of its own", async () => {
+  const pieces = Array.from({ length: 10000 }, (_, i) => String(i % 10));
+  const writes = await writesOf((conn) => conn.request("POST", "/", pieces));
+  assertEquals(
+    writes.join("") === `POST / HTTP/1.1\r\n${FIELDS}${CHUNKED}\r\n` +
+        pieces.map((piece) => `1\r\n${piece}\r\n`).join("") + "0\r\n\r\n",
+    true,
+  );
+  assertEquals(writes.length <= 2, true);
+});
+
+Deno.test("request() sends the bytes as they were before it resolved", async () => {
+  const body = bytes("abc");
+  const writes = await writesOf(async (conn) => {
+    await conn.request("POST", "/", body);
+    body.fill(0);
+  });
+  assertStringIncludes(writes.join(""), "\r\n\r\nabc");
+});
+
+Deno.test("request() sends the response of another connection", async () => {
+  const source = new FakeTransport([ok("hello")]);
+  using from = new HTTPConnection("example.com", over(source));
+  await from.request("GET", "/");
+  const response = await from.getresponse();
+  const wire = await wireOf("POST", "/", response);
+  assertEquals(wire, `POST / HTTP/1.1\r\n${FIELDS}${CHUNKED}\r\n5\r\nhello\r\n0\r\n\r\n`);
+});
+
+// Framing that the caller chooses
+
+type Framing = [
+  title: string,
+  body: RequestBody | null,
+  headers: HeaderFields,
+  options: RequestOptions,
+  sent: string,
+];
+
+const FRAMINGS: Framing[] = [
+  [
+    "keeps an iterable from being chunked when there is a Content-Length",
+    ["ab", "c"],
+    { "Content-Length": "3" },
+    {},
+    "Content-Length: 3\r\n\r\nabc",
+  ],
+  [
+    "follows Content-Length rather than encode_chunked",
+    ["ab", "c"],
+    { "content-length": "3" },
+    { encode_chunked: true },
+    "content-length: 3\r\n\r\nabc",
+  ],
+  [
+    "sends Content-Length as given, right or wrong",
+    "abc",
+    { "Content-Length": "5" },
+    {},
+    "Content-Length: 5\r\n\r\nabc",
+  ],
+  [
+    "takes a number for Content-Length",
+    ["abc"],
+    { "Content-Length": 3 },
+    {},
+    "Content-Length: 3\r\n\r\nabc",
+  ],
+  [
+    "leaves chunking to the caller when there is a Transfer-Encoding",
+    ["1\r\na\r\n", "0\r\n\r\n"],
+    { "Transfer-Encoding": "chunked" },
+    {},
+    "Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n",
+  ],
+  [
+    "chunks an iterable when there are Transfer-Encoding and encode_chunked",
+    ["ab", "c"],
+    { "Transfer-Encoding": "chunked" },
+    { encode_chunked: true },
+    "Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n",
+  ],
+  [
+    "chunks a string when there are Transfer-Encoding and encode_chunked",
+    "abc",
+    { "transfer-encoding": "gzip, chunked" },
+    { encode_chunked: true },
+    "transfer-encoding: gzip, chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+  ],
+  [
+    "ends an empty string when there are Transfer-Encoding and encode_chunked",
+    "",
+    { "Transfer-Encoding": "chunked" },
+    { encode_chunked: true },
+    "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+  ],
+  [
+    "sends no chunk when there are Transfer-Encoding and encode_chunked without a body",
+    null,
+    { "Transfer-Encoding": "chunked" },
+    { encode_chunked: true },
+    "Transfer-Encoding: chunked\r\n\r\n",
+  ],
+  [
+    "does not chunk a string when there is encode_chunked alone",
+    "abc",
+    {},
+    { encode_chunked: true },
+    "Content-Length: 3\r\n\r\nabc",
+  ],
+  [
+    "does not chunk when there is encode_chunked alone, and no body",
+    null,
+    {},
+    { encode_chunked: true },
+    "Content-Length: 0\r\n\r\n",
+  ],
+  [
+    "chunks an iterable when encode_chunked is false",
+    ["abc"],
+    {},
+    { encode_chunked: false },
+    "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+  ],
+  [
+    "follows Content-Length rather than Transfer-Encoding and encode_chunked",
+    ["abc"],
+    { "Content-Length": "3", "Transfer-Encoding": "chunked" },
+    { encode_chunked: true },
+    "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\nabc",
+  ],
+];
+
+for (const [title, body, headers, options, sent] of FRAMINGS) {
+  Deno.test(`request() ${title}`, async () => {
+    assertEquals(
+      await wireOf("POST", "/", body, headers, options),
+      `POST / HTTP/1.1\r\n${FIELDS}${sent}`,
+    );
+  });
+}
+
+Deno.test("request() sends trailers behind a chunked body", async () => {
+  assertEquals(
+    await wireOf("POST", "/", ["a"], { Trailer: "X-Sum" }, { trailers: { "X-Sum": "1" } }),
+    `POST / HTTP/1.1\r\n${FIELDS}${CHUNKED}Trailer: X-Sum\r\n\r\n1\r\na\r\n0\r\nX-Sum: 1\r\n\r\n`,
+  );
+});
+
+// Fields
+
+const message = new HTTPMessage();
+for (const [name, value] of [["x-B", "1"], ["X-a", "2"], ["x-b", "3"]]) message.append(name, value);
+
+const HEADERS: [title: string, headers: HeaderFields, sent: string][] = [
+  ["a record", { "x-B": "1", "X-a": "2" }, "x-B: 1\r\nX-a: 2\r\n"],
+  [
+    "Headers, which lower and sort names",
+    new Headers({ "x-B": "1", "X-a": "2" }),
+    [
+      "x-a: 2\r\n",
+      "x-b: 1\r\n",
+    ].join(""),
+  ],
+  ["a Map", new Map([["x-B", "1"], ["X-a", "2"]]), "x-B: 1\r\nX-a: 2\r\n"],
+  [
+    "pairs, repeated ones too",
+    [["x-B", "1"], ["X-a", "2"], ["x-b", "3"]],
+    [
+      "x-B: 1\r\n",
+      "X-a: 2\r\n",
+      "x-b: 3\r\n",
+    ].join(""),
+  ],
+  ["an HTTPMessage", message, "x-B: 1\r\nX-a: 2\r\nx-b: 3\r\n"],
+  ["a generator of pairs", generatorOf<[string, string]>(["x-B", "1"]), "x-B: 1\r\n"],
+  ["a record without a prototype", Object.assign(Object.create(null), { A: "b" }), "A: b\r\n"],
+  ["numbers and bytes", { A: 1, B: bytes("\xff") }, "A: 1\r\nB: \xff\r\n"],
+  ["values outside of US-ASCII", { A: "caf\xe9" }, "A: caf\xe9\r\n"],
+  ["empty values and tabs", { A: "", B: "a\tb" }, "A: \r\nB: a\tb\r\n"],
+];
+
+for (const [title, headers, sent] of HEADERS) {
+  Deno.test(`request() keeps the order and case of fields from ${title}`, async () => {
+    assertEquals(
+      await wireOf("GET", "/", null, headers),
+      `GET / HTTP/1.1\r\n${FIELDS}${sent}\r\n`,
+    );
+  });
+}
+
+Deno.test("request() sends its own framing before the caller's fields", async () => {
+  assertEquals(
+    await wireOf("POST", "/", "abc", { "X-A": "1" }),
+    `POST / HTTP/1.1\r\n${FIELDS}Content-Length: 3\r\nX-A: 1\r\n\r\nabc`,
+  );
+});
+
+Deno.test("request() sends the caller's Host where it was put", async () => {
+  assertEquals(
+    await wireOf("GET", "/", null, { "X-A": "1", hOST: "other" }),
+    "GET / HTTP/1.1\r\nAccept-Encoding: identity\r\nX-A: 1\r\nhOST: other\r\n\r\n",
+  );
+});
+
+Deno.test("request() sends the caller's Host rather than that of the target", async () => {
+  assertEquals(
+    await wireOf("GET", "http://target/", null, { Host: "other" }),
+    "GET http://target/ HTTP/1.1\r\nAccept-Encoding: identity\r\nHost: other\r\n\r\n",
+  );
+});
+
+Deno.test("request() sends the caller's Accept-Encoding", async () => {
+  assertEquals(
+    await wireOf("GET", "/", null, { "ACCEPT-encoding": "gzip" }),
+    "GET / HTTP/1.1\r\nHost: example.com\r\nACCEPT-encoding: gzip\r\n\r\n",
+  );
+});
+
+// Targets
+
+const TARGETS: [url: string, target: string, host: string][] = [
+  ["/p?q#f", "/p?q#f", "example.com"],
+  ["", "/", "example.com"],
+  ["*", "*", "example.com"],
+  ["relative", "relative", "example.com"],
+  ["//other/x", "//other/x", "example.com"],
+  ["/%20%0d%0a", "/%20%0d%0a", "example.com"],
+  ["http://other/x", "http://other/x", "other"],
+  ["https://other:81", "https://other:81", "other:81"],
+  ["http://[::1]:81/", "http://[::1]:81/", "[::1]:81"],
+  ["ftp://other/", "ftp://other/", "example.com"],
+  ["http:///x", "http:///x", "example.com"],
+  // CPython sends the user information in Host too, which RFC 9110, Section 4.2.4 forbids.
+  ["http://user:secret@other/", "http://user:secret@other/", "other"],
+];
+
+for (const [url, target, host] of TARGETS) {
+  Deno.test(`request() sends the target ${JSON.stringify(url)} with Host: ${host}`, async () => {
+    assertEquals(
+      await wireOf("GET", url),
+      `GET ${target} HTTP/1.1\r\nHost: ${host}\r\nAccept-Encoding: identity\r\n\r\n`,
+    );
+  });
+}
+
+const SITES: [host: string, port: number | undefined, field: string][] = [
+  ["h", undefined, "h"],
+  ["h", 80, "h"],
+  ["h:81", undefined, "h:81"],
+  ["h", 443, "h:443"],
+  ["h:", undefined, "h"],
+  ["127.0.0.1", 81, "127.0.0.1:81"],
+  ["[::1]", undefined, "[::1]"],
+  ["[::1]:81", undefined, "[::1]:81"],
+  ["::1", 81, "[::1]:81"],
+  ["fe80::1%eth0", 80, "[fe80::1]"],
+  ["b\xfccher.example", 81, "xn--bcher-kva.example:81"],
+];
+
+for (const [host, port, field] of SITES) {
+  Deno.test(`request() sends Host: ${field} for ${host} and port ${port}`, async () => {
+    const transport = new FakeTransport();
+    using conn = new HTTPConnection(host, port, over(transport));
+    await conn.request("GET", "/");
+    assertEquals(
+      transport.sent,
+      `GET / HTTP/1.1\r\nHost: ${field}\r\nAccept-Encoding: identity\r\n\r\n`,
+    );
+  });
+}
+
+Deno.test("request() leaves the default port of a subclass out of Host", async () => {
+  class Own extends HTTPConnection {
+    static {
+      this.prototype.default_port = 8000;
+    }
+  }
+  const transport = new FakeTransport();
+  using conn = new Own("h", over(transport));
+  assertEquals(conn.port, 8000);
+  await conn.request("GET", "/");
+  assertStringIncludes(transport.sent, "\r\nHost: h\r\n");
+});
+
+// Step by step
+
+type Steps = [title: string, run: (conn: HTTPConnection) => Promise<void>, sent: string];
+
+const STEPS: Steps[] = [
+  ["endheaders() sends the request line and the generated fields", async (conn) => {
+    conn.putrequest("GET", "/");
+    await conn.endheaders();
+  }, `GET / HTTP/1.1\r\n${FIELDS}\r\n`],
+  ["putrequest() generates no Host when skip_host is true", async (conn) => {
+    conn.putrequest("GET", "/", true);
+    await conn.endheaders();
+  }, "GET / HTTP/1.1\r\nAccept-Encoding: identity\r\n\r\n"],
+  ["putrequest() generates no Accept-Encoding when skip_accept_encoding is true", async (conn) => {
+    conn.putrequest("GET", "/", false, true);
+    await conn.endheaders();
+  }, "GET / HTTP/1.1\r\nHost: example.com\r\n\r\n"],
+  ["putrequest() takes both flags as an object", async (conn) => {
+    conn.putrequest("GET", "/", { skip_host: true, skip_accept_encoding: true });
+    await conn.endheaders();
+  }, "GET / HTTP/1.1\r\n\r\n"],
+  ["putrequest() takes an empty object of flags", async (conn) => {
+    conn.putrequest("GET", "/", {});
+    await conn.endheaders();
+  }, `GET / HTTP/1.1\r\n${FIELDS}\r\n`],
+  ["putrequest() takes an empty target for /", async (conn) => {
+    conn.putrequest("GET", "");
+    await conn.endheaders();
+  }, `GET / HTTP/1.1\r\n${FIELDS}\r\n`],
+  ["putheader() sends one field when it is given several values", async (conn) => {
+    conn.putrequest("GET", "/", true, true);
+    conn.putheader("X", "a", bytes("b"), 3);
+    conn.putheader("Y");
+    await conn.endheaders();
+  }, "GET / HTTP/1.1\r\nX: a\r\n\tb\r\n\t3\r\nY: \r\n\r\n"],
+  ["putheader() puts a Host beside the generated one", async (conn) => {
+    conn.putrequest("GET", "/");
+    conn.putheader("Host", "other");
+    await conn.endheaders();
+  }, `GET / HTTP/1.1\r\n${FIELDS}Host: other\r\n\r\n`],
+  ["endheaders() generates no framing", async (conn) => {
+    conn.putrequest("POST", "/");
+    await conn.endheaders();
+  }, `POST / HTTP/1.1\r\n${FIELDS}\r\n`],
+  ["endheaders() sends a body of bytes", async (conn) => {
+    conn.putrequest("POST", "/");
+    conn.putheader("Content-Length", 3);
+    await conn.endheaders(bytes("abc"));
+  }, `POST / HTTP/1.1\r\n${FIELDS}Content-Length: 3\r\n\r\nabc`],
+  ["endheaders() does not chunk an iterable by itself", async (conn) => {
+    conn.putrequest("POST", "/");
+    conn.putheader("Content-Length", "3");
+    await conn.endheaders([bytes("ab"), bytes("c")]);
+  }, `POST / HTTP/1.1\r\n${FIELDS}Content-Length: 3\r\n\r\nabc`],
+  ["endheaders() sends bytes as one chunk when encode_chunked is set", async (conn) => {
+    conn.putrequest("POST", "/");
+    conn.putheader("Transfer-Encoding", "chunked");
+    await conn.endheaders(bytes("abc"), { encode_chunked: true });
+  }, `POST / HTTP/1.1\r\n${FIELDS}${CHUNKED}\r\n3\r\nabc\r\n0\r\n\r\n`],
+  ["endheaders() sends each piece as a chunk when encode_chunked is set", async (conn) => {
+    conn.putrequest("POST", "/");
+    conn.putheader("Transfer-Encoding", "chunked");
+    await conn.endheaders(generatorOf(bytes("ab"), bytes(""), bytes("c")), {
+      encode_chunked: true,
+    });
+  }, `POST / HTTP/1.1\r\n${FIELDS}${CHUNKED}\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n`],
+  ["send() sends every kind of body after endheaders()", async (conn) => {
+    conn.putrequest("POST", "/");
+    conn.putheader("Content-Length", 9);
+    await conn.endheaders();
+    await conn.send(bytes("abc"));
+    await conn.send([bytes("d"), bytes("e")]);
+    await conn.send(readerOf("fg"));
+    // CPython refuses a string here.
+    await conn.send("\xe9");
+    await conn.send(streamOf(bytes("h")));
+  }, `POST / HTTP/1.1\r\n${FIELDS}Content-Length: 9\r\n\r\nabcdefg\xe9h`],
+  ["send() adds no framing", async (conn) => {
+    conn.putrequest("POST", "/");
+    conn.putheader("Transfer-Encoding", "chunked");
+    await conn.endheaders();
+    await conn.send("1\r\na\r\n");
+    await conn.send("0\r\n\r\n");
+  }, `POST / HTTP/1.1\r\n${FIELDS}${CHUNKED}\r\n1\r\na\r\n0\r\n\r\n`],
+];
+
+for (const [title, run, sent] of STEPS) {
+  Deno.test(`${title}`, async () => {
+    assertEquals((await writesOf(run)).join(""), sent);
+  });
+}
+
+Deno.test("endheaders() is the first to send or connect", async () => {
+  const transport = new FakeTransport();
+  using conn = new HTTPConnection("example.com", over(transport));
+  conn.putrequest("GET", "/");
+  conn.putheader("A", "b");
+  assertEquals([transport.writes, conn.sock], [[], null]);
+  await conn.endheaders();
+  assertEquals(transport.writes.length, 1);
+});
+
+Deno.test("endheaders() sends head and body in one write", async () => {
+  const writes = await writesOf(async (conn) => {
+    conn.putrequest("POST", "/");
+    conn.putheader("Content-Length", "3");
+    await conn.endheaders("abc");
+  });
+  assertEquals(writes.length, 1);
+});
+
+Deno.test("send() writes the rest after short writes", async () => {
+  const transport = new FakeTransport([], { most: 2 });
+  using conn = new HTTPConnection("example.com", over(transport));
+  await conn.send("abcde");
+  assertEquals(transport.writes, ["ab", "cd", "e"]);
+});
+
+Deno.test("request() throws when a transport accepts nothing, rather than try for ever", async () => {
+  const endless = new Error("the loop is endless");
+  let writes = 0;
+  const transport: Transport = {
+    read: () => never(),
+    write: () => ++writes > 100 ? Promise.reject(endless) : Promise.resolve(0),
+    close() {},
+  };
+  using conn = new HTTPConnection("example.com", over(transport));
+  const error = await assertRejects(() => conn.request("GET", "/"), Error);
+  assertNotEquals(error, endless);
+});
+
+Deno.test("send() connects by itself, as in CPython", async () => {
+  assertEquals(await writesOf((conn) => conn.send("raw")), ["raw"]);
+});
+
+// What is refused
+
+/** Asserts that a call is refused, that nothing of it is sent, and that the next one is as usual. */
+async function assertRefused(
+  run: (conn: HTTPConnection) => unknown,
+  errorClass: new (...args: never[]) => Error,
+): Promise<void> {
+  const transport = new FakeTransport();
+  using conn = new HTTPConnection("example.com", over(transport));
+  await assertRejects(
+    async () => await run(conn),
+    errorClass as unknown as new (...args: unknown[]) => Error,
+  );
+  assertEquals(transport.writes, []);
+  await conn.request("GET", "/after");
+  assertEquals(transport.sent, `GET /after HTTP/1.1\r\n${FIELDS}\r\n`);
+}
+
+const SMUGGLED = "\r\nX: y\r\n\r\nDELETE / HTTP/1.1\r\nHost: example.com\r\n\r\n";
+
+const METHODS: unknown[] = [
+  "",
+  "GET ",
+  " GET",
+  "G ET",
+  "GET\r",
+  "GET\n",
+  "GET\0",
+  "GET\t",
+  "GET / HTTP/1.1" + SMUGGLED,
+  "G\xc9T",
+  "GET:",
+  null,
+  undefined,
+  1,
+];
+
+for (const method of METHODS) {
+  Deno.test(`request() throws a TypeError when the method is ${JSON.stringify(method)?.slice(0, 30)}`, async () => {
+    await assertRefused((conn) => conn.request(method as string, "/"), TypeError);
+  });
+}
+
+const BAD_TARGETS = [
+  "/a b",
+  "/\r",
+  "/\n",
+  "/\0",
+  "/\t",
+  "/\x7f",
+  " /",
+  "/ HTTP/1.1" + SMUGGLED,
+  "http://other\r\n/",
+  "http://o ther/",
+];
+
+for (const url of BAD_TARGETS) {
+  Deno.test(`request() throws an InvalidURL when the target is ${JSON.stringify(url).slice(0, 30)}`, async () => {
+    await assertRefused((conn) => conn.request("GET", url), InvalidURL);
+  });
+}
+
+for (const url of ["/caf\xe9", "/\u20ac", "http://b\xfccher.example/"]) {
+  Deno.test(`request() throws a TypeError when the target is ${JSON.stringify(url)}`, async () => {
+    await assertRefused((conn) => conn.request("GET", url), TypeError);
+  });
+}
+
+const BAD_FIELDS: [name: unknown, value: unknown][] = [
+  ["", "a"],
+  ["A B", "a"],
+  [" A", "a"],
+  ["A ", "a"],
+  ["A:", "a"],
+  ["A\r\nX", "a"],
+  ["A: b" + SMUGGLED, "a"],
+  ["A\0", "a"],
+  ["A\t", "a"],
+  ["caf\xe9", "a"],
+  [":method", "a"],
+  [1, "a"],
+  ["A", "b\r\nX: y"],
+  ["A", "b\nX: y"],
+  ["A", "b\rX: y"],
+  ["A", "b" + SMUGGLED],
+  ["A", "b\r\n"],
+  ["A", "\n"],
+  ["A", "b\0"],
+  ["A", "b\x0b"],
+  ["A", "b\x7f"],
+  ["A", "\u20ac"],
+  // \u0a0d and \u010a end in the bytes of CR and LF.
+  ["A", "b\u0a0d\u010aX: y"],
+  ["A", bytes("b\r\nX: y")],
+  ["A", null],
+  ["A", undefined],
+  ["A", { toString: () => "b" }],
+  // CPython sends a fold; RFC 9112, Section 5.2 forbids to.
+  ["A", "b\r\n c"],
+];
+
+for (const [name, value] of BAD_FIELDS) {
+  const shown = [name, value].map((part) => `${JSON.stringify(part)}`.slice(0, 40)).join(": ");
+  const pairs = [["Good", "1"], [name, value]] as HeaderFields;
+
+  Deno.test(`request() throws a TypeError when a field is ${shown}`, async () => {
+    await assertRefused((conn) => conn.request("GET", "/", null, pairs), TypeError);
+  });
+
+  Deno.test(`putheader() throws a TypeError and adds nothing when the field is ${shown}`, async () => {
+    const writes = await writesOf(async (conn) => {
+      conn.putrequest("GET", "/", true, true);
+      assertThrows(() => conn.putheader(name as string, "good", value as string), TypeError);
+      conn.putheader("B", "c");
+      await conn.endheaders();
+    });
+    assertEquals(writes, ["GET / HTTP/1.1\r\nB: c\r\n\r\n"]);
+  });
+
+  Deno.test(`set_tunnel() throws a TypeError when a field is ${shown}`, async () => {
+    await assertRefused((conn) => conn.set_tunnel("origin", 443, pairs), TypeError);
+  });
+
+  Deno.test(`request() throws a TypeError before it opens its body when a trailer is ${shown}`, async () => {
+    let opened = false;
+    const body = function* () {
+      opened = true;
+      yield "a";
+    }();
+    await assertRefused(
+      (conn) => conn.request("POST", "/", body, {}, { trailers: pairs }),
+      TypeError,
+    );
+    assertEquals(opened, false);
+  });
+}
+
+for (const host of ["a b", "a\r\nX: y", "a\0", "a\x7f", "a\t", "\n"]) {
+  Deno.test(`HTTPConnection(${JSON.stringify(host)}) throws an InvalidURL`, () => {
+    assertThrows(() => new HTTPConnection(host), InvalidURL);
+  });
+
+  Deno.test(`HTTPSConnection(${JSON.stringify(host)}, 443) throws an InvalidURL`, () => {
+    assertThrows(() => new HTTPSConnection(host, 443), InvalidURL);
+  });
+
+  Deno.test(`set_tunnel(${JSON.stringify(host)}, 443) throws an InvalidURL`, async () => {
+    await assertRefused((conn) => conn.set_tunnel(host, 443), InvalidURL);
+  });
+}
+
+Deno.test("request() throws when host was set to something illegal", async () => {
+  const transport = new FakeTransport();
+  using conn = new HTTPConnection("example.com", over(transport));
+  conn.host = "a\r\nX: y";
+  await assertRejects(() => conn.request("GET", "/"), Error);
+  assertEquals(transport.writes, []);
+});
+
+Deno.test("putrequest() leaves the connection free when it refuses the method", async () => {
+  await assertRefused((conn) => conn.putrequest("GET /", "/"), TypeError);
+});
+
+Deno.test("putrequest() leaves the connection free when it refuses the target", async () => {
+  await assertRefused((conn) => conn.putrequest("GET", "/ "), InvalidURL);
+});
+
+const BAD_BODIES: [title: string, body: () => unknown][] = [
+  ["a string outside of ISO-8859-1", () => "\u20ac"],
+  ["a number", () => 1],
+  ["a plain object", () => ({})],
+  ["a boolean", () => true],
+  ["a locked stream", () => {
+    const stream = streamOf("a");
+    stream.getReader();
+    return stream;
+  }],
+];
+
+for (const [title, body] of BAD_BODIES) {
+  Deno.test(`request() throws a TypeError when the body is ${title}`, async () => {
+    await assertRefused((conn) => conn.request("POST", "/", body() as string), TypeError);
+  });
+
+  Deno.test(`endheaders() throws a TypeError when the body is ${title}`, async () => {
+    await assertRefused((conn) => {
+      conn.putrequest("POST", "/");
+      return conn.endheaders(body() as string);
+    }, TypeError);
+  });
+
+  Deno.test(`send() throws a TypeError when the body is ${title}`, async () => {
+    await assertRefused((conn) => conn.send(body() as string), TypeError);
+  });
+}
+
+Deno.test("request() names ISO-8859-1 when a string is outside of it", async () => {
+  using conn = new HTTPConnection("example.com", over(new FakeTransport()));
+  const error = await assertRejects(() => conn.request("POST", "/", "a\u20ac"), TypeError);
+  assertStringIncludes(error.message, "ISO-8859-1");
+});
+
+Deno.test("request() throws a TypeError when the header fields are of a wrong kind", async () => {
+  await assertRefused(
+    (conn) => conn.request("GET", "/", null, "A: b" as unknown as HeaderFields),
+    TypeError,
+  );
+});
+
+for (const piece of ["\u20ac", 1, null, {}]) {
+  Deno.test(`request() throws a TypeError and does not end the body when a piece is ${JSON.stringify(piece)}`, async () => {
+    const transport = new FakeTransport();
+    const next = new FakeTransport();
+    using conn = new HTTPConnection("example.com", over(transport, next));
+    const pieces = ["good", piece, "never"] as string[];
+    await assertRejects(() => conn.request("POST", "/", pieces), TypeError);
+    assertEquals(/never|\r\n0\r\n\r\n/.test(transport.sent), false);
+    assertEquals(transport.closed, true);
+    await conn.request("GET", "/");
+    assertEquals(next.sent, `GET / HTTP/1.1\r\n${FIELDS}\r\n`);
+  });
+}
+
+const SOURCES: [title: string, body: (trouble: Error) => RequestBody][] = [
+  ["a generator", function* (trouble: Error): Generator<string> {
+    yield "good";
+    throw trouble;
+  }],
+  ["an async generator", async function* (trouble: Error): AsyncGenerator<string> {
+    yield "good";
+    throw await Promise.resolve(trouble);
+  }],
+  ["a stream", (trouble) =>
+    new ReadableStream({
+      start(controller) {
+        controller.enqueue(bytes("good"));
+      },
+      pull: () => Promise.reject(trouble),
+    })],
+  ["a Reader", (trouble) => ({ read: () => Promise.reject(trouble) })],
+];
+
+for (const [title, body] of SOURCES) {
+  Deno.test(`request() throws the error of ${title} and closes the connection`, async () => {
+    const transport = new FakeTransport();
+    using conn = new HTTPConnection("example.com", over(transport));
+    const trouble = new Error("trouble");
+    assertEquals(await assertRejects(() => conn.request("POST", "/", body(trouble))), trouble);
+    assertEquals(transport.sent.endsWith("0\r\n\r\n"), false);
+    assertEquals([transport.closed, conn.sock], [true, null]);
+  });
+}
+
+Deno.test("request() ends a generator whose rest is not wanted", async () => {
+  let told = false;
+  const transport = new FakeTransport();
+  using conn = new HTTPConnection("example.com", over(transport));
+  const body = function* () {
+    try {
+      yield "\u20ac";
+    } finally {
+      told = true;
+    }
+  }();
+  await assertRejects(() => conn.request("POST", "/", body), TypeError);
+  assertEquals(told, true);
+});

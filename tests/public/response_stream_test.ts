@@ -1,0 +1,609 @@
+/**
+ * The stream face of a response: that it is a web stream in full, that it goes together with the read
+ * family, and that nothing is read ahead of what was asked for.
+ *
+ * @module
+ */
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import type { HTTPResponse, Transport } from "../../mod.ts";
+import { FakeTransport } from "../helpers/fake_transport.ts";
+import { microtasks } from "../helpers/waiting.ts";
+import { SegmentTransport } from "../parity/transports.ts";
+import {
+  begun,
+  bytes,
+  drain,
+  drainInto,
+  everyWay,
+  everyWayAndBehind,
+  latin1,
+  pieces,
+  readinto,
+  shape,
+  SHAPES,
+  TEXT,
+} from "../helpers/split.ts";
+
+const BUFFER = 65536;
+
+/** Ways of reading a body as a stream, all of it as text. */
+const FACES: [name: string, run: (response: HTTPResponse) => Promise<string>][] = [
+  ["getReader()", (r) => drain(r.getReader())],
+  ["getReader({ mode: 'byob' }), 4 bytes", (r) => drainInto(r.getReader({ mode: "byob" }), 4)],
+  ["getReader({ mode: 'byob' }), 100 bytes", (r) => drainInto(r.getReader({ mode: "byob" }), 100)],
+  ["values()", async (r) => (await pieces(r.values())).join("")],
+  ["new Response(res).text()", (r) => new Response(r).text()],
+  ["new Response(res).bytes()", async (r) => latin1(await new Response(r).bytes())],
+  ["pipeTo()", async (r) => {
+    let text = "";
+    await r.pipeTo(new WritableStream({ write: (piece) => void (text += latin1(piece)) }));
+    return text;
+  }],
+  ["pipeThrough(TextDecoderStream)", async (r) => {
+    return (await Array.fromAsync(r.pipeThrough(new TextDecoderStream()))).join("");
+  }],
+  ["tee(), both branches", async (r) => {
+    const [one, other] = r.tee();
+    const texts = await Promise.all([drain(one.getReader()), drain(other.getReader())]);
+    assertEquals(texts[0], texts[1]);
+    return texts[0];
+  }],
+  ["tee(), one branch after the other", async (r) => {
+    const [one, other] = r.tee();
+    const first = await drain(one.getReader());
+    assertEquals(await drain(other.getReader()), first);
+    return first;
+  }],
+  ["ReadableStream.from()", (r) => drain(ReadableStream.from<Uint8Array>(r).getReader())],
+  ["Array.fromAsync()", async (r) => (await Array.fromAsync(r)).map(latin1).join("")],
+  ["body.getReader()", (r) => drain(r.body.getReader())],
+];
+
+for (const one of SHAPES) {
+  for (const [name, run] of FACES) {
+    Deno.test(`${name} gives the body and ends the response (${one.name})`, async () => {
+      await everyWayAndBehind(one, async (response) => {
+        assertEquals(await run(response), one.body);
+        assertEquals(response.isclosed(), true);
+      });
+    });
+  }
+}
+
+async function gzip(text: string): Promise<string> {
+  const stream = new Blob([text]).stream().pipeThrough(new CompressionStream("gzip"));
+  return latin1(await new Response(stream).bytes());
+}
+
+for (const name of ["Content-Length", "chunked", "until close"]) {
+  Deno.test(`pipeThrough() takes a DecompressionStream (${name})`, async () => {
+    const packed = await gzip(TEXT.repeat(20));
+    const framed: Record<string, string> = {
+      "Content-Length": `Content-Length: ${packed.length}\r\n\r\n${packed}`,
+      "chunked": `Transfer-Encoding: chunked\r\n\r\n5\r\n${packed.slice(0, 5)}\r\n` +
+        `${(packed.length - 5).toString(16)}\r\n${packed.slice(5)}\r\n0\r\n\r\n`,
+      "until close": `\r\n${packed}`,
+    };
+    await everyWay(`HTTP/1.1 200 OK\r\n${framed[name]}`, async (transport) => {
+      const response = await begun(transport);
+      const plain = response.pipeThrough(new DecompressionStream("gzip"));
+      assertEquals(await new Response(plain).text(), TEXT.repeat(20));
+    });
+  });
+}
+
+const { head: HEAD, tail: TAIL } = shape("Content-Length");
+const WIRE = HEAD + TAIL;
+
+Deno.test("HTTPResponse is a ReadableStream", async () => {
+  assert(await begun(WIRE) instanceof ReadableStream);
+});
+
+Deno.test("new Response(res) has the response itself as its body", async () => {
+  const response = await begun(WIRE);
+  assertEquals(new Response(response).body === response as unknown, true);
+});
+
+Deno.test("getReader() waits for min bytes in BYOB mode", async () => {
+  const { head, tail } = shape("chunked");
+  const response = await begun(head + tail);
+  const reader = response.getReader({ mode: "byob" });
+  const { value } = await reader.read(new Uint8Array(12), { min: 10 });
+  assert(value!.length >= 10, `got ${value!.length} bytes`);
+  assertEquals(latin1(value!) + await drainInto(reader, 4), TEXT);
+});
+
+Deno.test("getReader() answers several reads at once in their order", async () => {
+  const response = await begun(shape("until close").head + "one");
+  const reader = response.getReader({ mode: "byob" });
+  const reads = [1, 1, 1].map((size) => reader.read(new Uint8Array(size)));
+  const seen = (await Promise.all(reads)).map(({ value }) => latin1(value!));
+  assertEquals(seen, ["o", "n", "e"]);
+});
+
+Deno.test("lines() answers steps in their order when one is taken from within another", async () => {
+  const transport = new FakeTransport(["HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n"]);
+  const lines = (await begun(transport)).lines();
+  const seen: string[] = [];
+  const note = ({ value }: IteratorResult<Uint8Array>) => void seen.push(latin1(value!));
+  const first = lines.next();
+  const third = first.then((step) => {
+    note(step);
+    return lines.next().then(note);
+  });
+  const second = lines.next().then(note);
+  transport.arrive("1\n2\n3\n");
+  await Promise.all([second, third]);
+  assertEquals(seen, ["1\n", "2\n", "3\n"]);
+});
+
+Deno.test("values() answers two steps at once in their order", async () => {
+  const transport = new FakeTransport([HEAD]);
+  const iterator = (await begun(transport)).values();
+  const steps = [iterator.next(), iterator.next()];
+  transport.arrive(TAIL);
+  const [first, second] = await Promise.all(steps);
+  assertEquals([latin1(first.value!), second.done], [TEXT, true]);
+});
+
+Deno.test("getReader() gives pieces that stay as they are when more arrives", async () => {
+  const transport = new FakeTransport(["HTTP/1.1 200 OK\r\n\r\none"]);
+  const response = await begun(transport);
+  const reader = response.getReader();
+  const { value } = await reader.read();
+  transport.arrive("TWO");
+  await reader.read();
+  assertEquals(latin1(value!), "one");
+});
+
+Deno.test("for await gives pieces in memory of their own", async () => {
+  const transport = new FakeTransport(["HTTP/1.1 200 OK\r\n\r\none"]);
+  const response = await begun(transport);
+  const iterator = response.values();
+  const { value } = await iterator.next();
+  value!.fill(0);
+  transport.arrive("two");
+  assertEquals(latin1((await iterator.next()).value!), "two");
+});
+
+/** Calls that a reader shuts out. */
+const READS: [name: string, call: (response: HTTPResponse) => Promise<unknown>][] = [
+  ["read()", (r) => r.read()],
+  ["read(3)", (r) => r.read(3)],
+  ["readinto()", (r) => r.readinto(new Uint8Array(3))],
+  ["read1()", (r) => r.read1()],
+  ["peek()", (r) => r.peek()],
+  ["readline()", (r) => r.readline()],
+  ["readlines()", (r) => r.readlines()],
+  ["lines()", (r) => r.lines().next()],
+  ["text()", (r) => r.text()],
+  ["json()", (r) => r.json()],
+  ["bytes()", (r) => r.bytes()],
+];
+
+for (const [name, call] of READS) {
+  Deno.test(`${name} throws a TypeError on a locked stream, and works after releaseLock()`, async () => {
+    const response = await begun(HEAD + "[1234567890123456]".slice(0, 16) + "]");
+    const reader = response.getReader();
+    await assertRejects(() => call(response), TypeError, "locked");
+    reader.releaseLock();
+    await call(response);
+  });
+}
+
+Deno.test("values() throws a TypeError when the stream is locked", async () => {
+  const response = await begun(WIRE);
+  response.getReader();
+  assertThrows(() => response.values(), TypeError);
+});
+
+Deno.test("for await throws a TypeError when the stream is locked", async () => {
+  const response = await begun(WIRE);
+  response.getReader();
+  await assertRejects(() => pieces(response), TypeError);
+});
+
+Deno.test("getReader() throws a TypeError when there is a reader", async () => {
+  const response = await begun(WIRE);
+  response.getReader();
+  assertThrows(() => response.getReader(), TypeError);
+});
+
+Deno.test("read() throws a TypeError when the response went into new Response()", async () => {
+  const response = await begun(WIRE);
+  await new Response(response).text();
+  await assertRejects(() => response.read(), TypeError);
+});
+
+Deno.test("getReader() throws a TypeError while read() is at work, which gets everything", async () => {
+  const transport = new FakeTransport([HEAD]);
+  const response = await begun(transport);
+  const read = response.read();
+  await assertRejects(() => response.getReader().read(), TypeError);
+  transport.arrive(TAIL);
+  assertEquals(latin1(await read), TEXT);
+});
+
+Deno.test("for await throws a TypeError while read() is at work, which gets everything", async () => {
+  const transport = new FakeTransport([HEAD]);
+  const response = await begun(transport);
+  const read = response.read();
+  await assertRejects(() => pieces(response.values({ preventCancel: true })), TypeError);
+  transport.arrive(TAIL);
+  assertEquals(latin1(await read), TEXT);
+});
+
+/** Closings of the stream, after which the transport is closed. */
+const LEAVINGS: [name: string, leave: (response: HTTPResponse) => Promise<unknown>][] = [
+  ["cancel()", (r) => r.cancel()],
+  ["cancel() of a reader", (r) => r.getReader().cancel("enough")],
+  ["cancel() of a BYOB reader", (r) => r.getReader({ mode: "byob" }).cancel()],
+  ["break in for await", async (r) => {
+    for await (const _piece of r) break;
+  }],
+  ["throw in for await", async (r) => {
+    const error = new Error("mine");
+    const loop = async () => {
+      for await (const _piece of r) throw error;
+    };
+    assertEquals(await assertRejects(loop) === error, true);
+  }],
+  ["return() of values()", (r) => r.values().return!()],
+  ["cancel() of new Response(res).body", (r) => new Response(r).body!.cancel()],
+  ["pipeTo() into a sink that fails", (r) => {
+    const sink = new WritableStream({ write: () => Promise.reject(new Error("full")) });
+    return assertRejects(() => r.pipeTo(sink), Error, "full");
+  }],
+  ["cancel() of both branches of tee()", async (r) => {
+    const [one, other] = r.tee();
+    await Promise.all([one.cancel(), other.cancel()]);
+  }],
+];
+
+for (const [name, leave] of LEAVINGS) {
+  Deno.test(`${name} closes the transport`, async () => {
+    const transport = new FakeTransport([`${HEAD}alpha`]);
+    const response = await begun(transport);
+    await leave(response);
+    assertEquals([transport.closes, response.isclosed()], [1, true]);
+  });
+}
+
+Deno.test("cancel() ends a read that waits", async () => {
+  const response = await begun(new FakeTransport([HEAD]));
+  const read = assertRejects(() => response.read());
+  await response.cancel();
+  await read;
+});
+
+Deno.test("cancel() of a reader ends its read that waits", async () => {
+  const transport = new FakeTransport([HEAD]);
+  const reader = (await begun(transport)).getReader();
+  const read = reader.read();
+  await reader.cancel();
+  assertEquals(await read, { done: true, value: undefined });
+  assertEquals(transport.closes, 1);
+});
+
+Deno.test("cancel() of one branch of tee() leaves the other one whole", async () => {
+  const [one, other] = (await begun(WIRE)).tee();
+  const cancelled = one.cancel();
+  assertEquals(await drain(other.getReader()), TEXT);
+  await cancelled;
+});
+
+Deno.test("values({ preventCancel: true }) leaves the rest to read() after a break", async () => {
+  for (const one of SHAPES.filter(({ body }) => body !== "")) {
+    await everyWay(one.head + one.tail, async (transport) => {
+      const response = await begun(transport);
+      let first = "";
+      for await (const piece of response.values({ preventCancel: true })) {
+        first = latin1(piece);
+        break;
+      }
+      assertEquals(transport.closed && !response.isclosed(), false);
+      assertEquals(first + await response.text(), TEXT);
+    });
+  }
+});
+
+Deno.test("values({ preventCancel: true }) leaves the transport open after a break", async () => {
+  const transport = new FakeTransport([`${HEAD}alpha`]);
+  const response = await begun(transport);
+  for await (const _piece of response.values({ preventCancel: true })) break;
+  assertEquals([transport.closes, response.closed], [0, false]);
+});
+
+Deno.test("lines() leaves the rest to be read after a break", async () => {
+  const response = await begun(WIRE);
+  for await (const _line of response.lines()) break;
+  assertEquals(await response.text(), "beta\n\ngamma");
+});
+
+Deno.test("getReader() and the read family take turns without a byte lost", async () => {
+  for (const one of SHAPES.filter(({ body }) => body !== "")) {
+    await everyWay(one.head + one.tail, async (transport) => {
+      const response = await begun(transport);
+      let text = latin1(await response.read(2));
+      const byob = response.getReader({ mode: "byob" });
+      text += latin1((await byob.read(new Uint8Array(3))).value!);
+      byob.releaseLock();
+      text += latin1(await response.readline());
+      const plain = response.getReader();
+      const { value } = await plain.read();
+      text += value === undefined ? "" : latin1(value);
+      plain.releaseLock();
+      for await (const piece of response) text += latin1(piece);
+      assertEquals(text, TEXT);
+    });
+  }
+});
+
+/** Ways of reading what is left, after a reader has let go. */
+const RESTS: [name: string, rest: (response: HTTPResponse) => Promise<string>][] = [
+  ["read()", (r) => r.text()],
+  ["readinto()", async (r) => latin1(await readinto(r, 100))],
+  ["for await", async (r) => (await pieces(r)).join("")],
+  ["another reader", (r) => drain(r.getReader())],
+  ["a BYOB reader", (r) => drainInto(r.getReader({ mode: "byob" }), 5)],
+];
+
+/** Starts a read of a reader. */
+function startRead(response: HTTPResponse, mode: "default" | "byob"): {
+  reader: { releaseLock(): void };
+  read: Promise<{ value?: Uint8Array }>;
+} {
+  if (mode === "default") {
+    const reader = response.getReader();
+    return { reader, read: reader.read() };
+  }
+  const reader = response.getReader({ mode });
+  return { reader, read: reader.read(new Uint8Array(100)) };
+}
+
+/** A response whose body has come after a reader had let go while its read was out. */
+async function afterAbandoned(mode: "default" | "byob"): Promise<HTTPResponse> {
+  const transport = new FakeTransport([HEAD]);
+  const response = await begun(transport);
+  const { reader, read } = startRead(response, mode);
+  reader.releaseLock();
+  await assertRejects(() => read, TypeError);
+  transport.arrive(TAIL);
+  await microtasks(50);
+  return response;
+}
+
+for (const size of [1, 3, 100]) {
+  Deno.test(`read() loses nothing after a default read that was let go of and a BYOB one of ${size} bytes`, async () => {
+    const response = await afterAbandoned("default");
+    const byob = response.getReader({ mode: "byob" });
+    const { value } = await byob.read(new Uint8Array(size));
+    byob.releaseLock();
+    assertEquals(latin1(value!) + await response.text(), TEXT);
+  });
+}
+
+for (const mode of ["default", "byob"] as const) {
+  for (const [name, rest] of RESTS) {
+    // A read behind the one that was let go of is queued, and the source is not asked again: so the
+    // standard, for two BYOB readers.
+    if (mode === "byob" && name === "a BYOB reader") continue;
+    Deno.test(`${name} loses nothing after releaseLock() while a ${mode} read waited`, async () => {
+      assertEquals(await rest(await afterAbandoned(mode)), TEXT);
+    });
+  }
+
+  Deno.test(`releaseLock() of a ${mode} reader loses no byte and gives none twice at any moment`, async () => {
+    for (let moment = 0; moment < 40; moment++) {
+      const transport = new FakeTransport([HEAD]);
+      const response = await begun(transport);
+      const { reader, read } = startRead(response, mode);
+      const settled = read.then(({ value }) => latin1(value!), () => "");
+      transport.arrive(TAIL);
+      await microtasks(moment);
+      reader.releaseLock();
+      const first = await settled;
+      await microtasks(50);
+      assertEquals(first + await response.text(), TEXT, `after ${moment} microtasks`);
+    }
+  });
+
+  Deno.test(`read() throws a TypeError while a ${mode} read that was let go of is out`, async () => {
+    const transport = new FakeTransport([HEAD]);
+    const response = await begun(transport);
+    const { reader, read } = startRead(response, mode);
+    reader.releaseLock();
+    await assertRejects(() => read, TypeError);
+    await assertRejects(() => response.read(), TypeError);
+    transport.arrive(TAIL);
+    await microtasks(50);
+    assertEquals(await response.text(), TEXT);
+  });
+}
+
+Deno.test("getReader() takes over a read that was let go of", async () => {
+  const transport = new FakeTransport([HEAD]);
+  const response = await begun(transport);
+  const { reader, read } = startRead(response, "default");
+  reader.releaseLock();
+  const next = drain(response.getReader());
+  transport.arrive(TAIL);
+  await assertRejects(() => read, TypeError);
+  assertEquals(await next, TEXT);
+});
+
+/** A transport that answers without end, and counts what is taken from it. */
+class Endless implements Transport {
+  taken = 0;
+  reads = 0;
+  closed = false;
+  #head: Uint8Array;
+
+  constructor(head: string) {
+    this.#head = bytes(head);
+  }
+
+  read(target: Uint8Array): Promise<number | null> {
+    this.reads++;
+    target.fill(120);
+    target.set(this.#head.subarray(0, target.length));
+    this.#head = this.#head.subarray(target.length);
+    this.taken += target.length;
+    return Promise.resolve(target.length);
+  }
+
+  write(data: Uint8Array): Promise<number> {
+    return Promise.resolve(data.length);
+  }
+
+  close(): void {
+    this.closed = true;
+  }
+}
+
+const ENDLESS_HEADS: Record<string, string> = {
+  "Content-Length": "HTTP/1.1 200 OK\r\nContent-Length: 9000000000\r\n\r\n",
+  "chunked": "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nFFFFFFFF\r\n",
+  "until close": "HTTP/1.1 200 OK\r\n\r\n",
+};
+
+/** What is asked for; gives how many bytes came of it. */
+const ASKED: [name: string, ask: (response: HTTPResponse) => Promise<number>][] = [
+  ["begin()", () => Promise.resolve(0)],
+  ["read(10)", async (r) => (await r.read(10)).length],
+  ["read(200000)", async (r) => (await r.read(200_000)).length],
+  ["readinto() of 100 bytes", (r) => r.readinto(new Uint8Array(100))],
+  ["readinto() of 100000 bytes", (r) => r.readinto(new Uint8Array(100_000))],
+  ["read1()", async (r) => (await r.read1()).length],
+  ["peek()", async (r) => (await r.peek()).length * 0],
+  ["readline(1000)", async (r) => (await r.readline(1000)).length],
+  ["five steps of for await", async (r) => {
+    let count = 0;
+    const iterator = r.values();
+    for (let i = 0; i < 5; i++) count += (await iterator.next()).value!.length;
+    return count;
+  }],
+  ["five reads of a reader", async (r) => {
+    let count = 0;
+    const reader = r.getReader();
+    for (let i = 0; i < 5; i++) count += (await reader.read()).value!.length;
+    return count;
+  }],
+  ["five reads of a BYOB reader", async (r) => {
+    let count = 0;
+    const reader = r.getReader({ mode: "byob" });
+    for (let i = 0; i < 5; i++) count += (await reader.read(new Uint8Array(100))).value!.length;
+    return count;
+  }],
+  ["pipeTo() into a sink that is stuck after three pieces", async (r) => {
+    let count = 0;
+    let writes = 0;
+    const { promise: stuck, resolve: free } = Promise.withResolvers<void>();
+    const { promise: third, resolve: wrote } = Promise.withResolvers<void>();
+    const abort = new AbortController();
+    const sink = new WritableStream<Uint8Array>({
+      write(piece) {
+        count += piece.length;
+        if (++writes < 3) return;
+        wrote();
+        return stuck;
+      },
+    });
+    const pipe = assertRejects(() => r.pipeTo(sink, { signal: abort.signal, preventCancel: true }));
+    await third;
+    await microtasks(100);
+    const given = count;
+    abort.abort();
+    free();
+    await pipe;
+    return given;
+  }],
+  ["a read of one branch of tee()", async (r) => {
+    const [one] = r.tee();
+    return (await one.getReader().read()).value!.length;
+  }],
+];
+
+for (const [framing, head] of Object.entries(ENDLESS_HEADS)) {
+  for (const [name, ask] of ASKED) {
+    Deno.test(`${name} takes no more than the buffer ahead (${framing})`, async () => {
+      const transport = new Endless(head);
+      const given = await ask(await begun(transport));
+      await microtasks(100);
+      const ahead = transport.taken - head.length - given;
+      assert(ahead <= BUFFER, `${ahead} bytes were taken ahead`);
+    });
+  }
+}
+
+/** What asks for nothing. */
+const SILENT: [name: string, start: (response: HTTPResponse) => unknown][] = [
+  ["getReader()", (r) => r.getReader()],
+  ["getReader({ mode: 'byob' })", (r) => r.getReader({ mode: "byob" })],
+  ["tee()", (r) => r.tee()],
+  ["new Response(res)", (r) => new Response(r)],
+  ["values()", (r) => r.values()],
+  ["lines()", (r) => r.lines()],
+];
+
+for (const [name, start] of SILENT) {
+  Deno.test(`${name} alone reads nothing from the transport`, async () => {
+    const transport = new Endless("HTTP/1.1 200 OK\r\n\r\n");
+    const response = await begun(transport);
+    const before = transport.reads;
+    start(response);
+    await microtasks(100);
+    assertEquals(transport.reads - before, 0);
+  });
+}
+
+Deno.test("begin() reads the transport once when the head is there at once", async () => {
+  const transport = new Endless("HTTP/1.1 200 OK\r\n\r\n");
+  await begun(transport);
+  assertEquals(transport.reads, 1);
+});
+
+Deno.test("readinto() reads straight into large memory", async () => {
+  const body = bytes("y".repeat(300_000));
+  const inner = new SegmentTransport([
+    bytes(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n`),
+    body,
+  ]);
+  const sizes: number[] = [];
+  const buffer = new Uint8Array(body.length);
+  const response = await begun({
+    read: (p) => {
+      if (p.buffer === buffer.buffer) sizes.push(p.length);
+      return inner.read(p);
+    },
+    write: (p) => inner.write(p),
+    close: () => inner.close(),
+  });
+  assertEquals(await response.readinto(buffer), body.length);
+  assertEquals(sizes, [body.length]);
+});
+
+Deno.test("HTTPResponse() reads a byte stream", async () => {
+  assertEquals(await (await begun(new Blob([WIRE]).stream())).text(), TEXT);
+});
+
+Deno.test("HTTPResponse() reads a stream of chunks", async () => {
+  const stream = ReadableStream.from([bytes(WIRE.slice(0, 50)), bytes(WIRE.slice(50))]);
+  assertEquals(await (await begun(stream)).text(), TEXT);
+});
+
+Deno.test("HTTPResponse() throws a TypeError when the stream is one of anything else", async () => {
+  const stream = ReadableStream.from([WIRE]) as unknown as ReadableStream<Uint8Array>;
+  await assertRejects(() => begun(stream), TypeError);
+});
+
+Deno.test("close() cancels the stream that is the source", async () => {
+  let cancelled = 0;
+  const stream = new ReadableStream<Uint8Array>({
+    start: (controller) => controller.enqueue(bytes(HEAD)),
+    cancel: () => void cancelled++,
+  });
+  (await begun(stream)).close();
+  await microtasks(10);
+  assertEquals(cancelled, 1);
+});
