@@ -5,8 +5,7 @@
  * @module
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { Channel } from "../../_internal/exchange/channel.ts";
-import { HTTPResponse, IncompleteRead, ProtocolError, type Transport } from "../../mod.ts";
+import { HTTPResponse, IncompleteRead, LineReader, ProtocolError, type Transport } from "../../mod.ts";
 import { SegmentTransport } from "../parity/transports.ts";
 import { bytes, latin1 } from "../servers/raw.ts";
 
@@ -132,7 +131,7 @@ async function naming(name: string, run: () => Promise<void>): Promise<void> {
 
 /** A response whose head was read, over text or over a transport. */
 export async function begun(
-  source: string | Transport | ReadableStream<Uint8Array>,
+  source: string | Transport | ReadableStream<Uint8Array> | LineReader,
   method = "GET",
 ): Promise<HTTPResponse> {
   const from = typeof source === "string" ? new SegmentTransport([bytes(source)]) : source;
@@ -158,9 +157,9 @@ export async function everyWayAndBehind(
   const [whole, single] = ways(wire + BEHIND);
   for (const { name, pieces } of [whole, single]) {
     await naming(`with bytes behind it, ${name}`, async () => {
-      const channel = new Channel(new SegmentTransport(pieces));
-      await check(await begun(channel, method));
-      const next = await begun(channel);
+      const reader = new LineReader(new SegmentTransport(pieces));
+      await check(await begun(reader, method));
+      const next = await begun(reader);
       assertEquals([next.status, await next.text()], [404, "next"]);
     });
   }

@@ -9,7 +9,7 @@ import { makeCase } from "./generate.ts";
 import { type Outcome, runCase } from "./model.ts";
 
 /** How long a case may take without a sign of life, in milliseconds; most take some 20. */
-const PATIENCE = 8000;
+const PATIENCE = 5000;
 
 /** What is asked of a child: the case of a seed, or one that is given. */
 export type Question = { seed: number } | { plan: Case };
@@ -103,12 +103,22 @@ function ended(code: number, how: string | null): Outcome {
   return { findings: [{ rule: "promise5/process", message }], calls: 0, story: [] };
 }
 
+/** The outcome of a case, be it a fault of the model's own. */
+async function outcomeOf(plan: Case): Promise<Outcome> {
+  try {
+    return await runCase(plan);
+  } catch (error) {
+    const message = error instanceof Error ? error.stack ?? error.message : String(error);
+    return { findings: [{ rule: "model/error", message }], calls: 0, story: [] };
+  }
+}
+
 /** What the child does. */
 export async function serveCases(): Promise<void> {
   console.log("ready");
   for await (const line of linesOf(Deno.stdin.readable)) {
     const question = JSON.parse(line) as Question;
     const plan = "plan" in question ? question.plan : makeCase(question.seed);
-    console.log(JSON.stringify(await runCase(plan)));
+    console.log(JSON.stringify(await outcomeOf(plan)));
   }
 }

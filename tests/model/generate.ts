@@ -52,8 +52,27 @@ const FRAMINGS: readonly AnswerPlan["framing"][] = [
 ];
 const MOST_TICKS = 40;
 
+/**
+ * Orders of calls that chance rarely makes, each a letter for the call and a digit for the connection:
+ * r(equest), g(etresponse), R(ead), b (read the response before), x (close the response), c(onnect),
+ * C(lose), s(ock), S(teps), p(ush by the server), a(bort).
+ */
+const SHAPES: readonly string[] = [
+  "r1 g1 R1 r0 g0 r0 c0 g0 b0 x0 b0 r1 g1 R1",
+  "r0 g0 r0 g0 R0 b0 x0 r1 g1 R1",
+  "r0 g0 R0 C0 r1 g1 R1 b0 R0",
+  "r0 g0 R0 x0 r1 g1 R1 R0",
+  "S0 g0 R0 r0 g0 R0",
+  "r0 C0 r0 g0 R0",
+  "r0 g0 a0 r0 g0 R0",
+  "c0 p0 r0 g0 R0 p0 r0 g0 R0",
+  "r0 g0 s0 r0 g0 R0 b0",
+];
+
 /** What the calls that were made so far lead to. */
 interface Connected {
+  /** The signal of the request that was made last, or none. */
+  signal: number | null;
   /** Whether a request is out whose response was not asked for. */
   asked: boolean;
   /** Whether a response is there to be read. */
@@ -74,21 +93,58 @@ class Generator {
   /** How likely something unusual is: many cases have little of it, so that it is not hidden. */
   #oddness: number;
   #memory: boolean;
+  /** Whether a connection has a timeout. */
+  #hurried = false;
 
   constructor(seed: number) {
     this.#seed = seed;
     this.#random = new Random(seed);
     this.#oddness = this.#random.pick([0.05, 0.15, 0.3]);
-    this.#memory = this.#random.chance(0.9);
+    this.#memory = this.#random.chance(0.8);
   }
 
   make(): Case {
     const random = this.#random;
-    const conns = random.chance(0.3) ? [this.#conn(), this.#conn()] : [this.#conn()];
-    this.#states = conns.map(() => ({ asked: false, answered: false }));
+    const conns = random.chance(0.4) ? [this.#conn(), this.#conn()] : [this.#conn()];
+    this.#hurried = conns.some(({ timeout }) => timeout !== null);
+    this.#states = conns.map(() => ({ signal: null, asked: false, answered: false }));
+    if (random.chance(0.15)) return this.#shaped(conns);
     const length = 2 + random.below(10);
     while (this.#ops.length < length) this.#add(random.below(conns.length));
     return { seed: this.#seed, conns, ops: this.#ops };
+  }
+
+  /** A case in one of the orders, with something else in between now and then. */
+  #shaped(conns: ConnPlan[]): Case {
+    const random = this.#random;
+    while (conns.length < 2) conns.push(this.#conn());
+    this.#states = conns.map(() => ({ signal: null, asked: false, answered: false }));
+    for (const [letter, digit] of random.pick(SHAPES).split(" ")) {
+      const begun = this.#ops.length;
+      this.#call(letter, Number(digit));
+      if (random.chance(0.05)) this.#disturb(Number(digit));
+      // Many calls one right after another.
+      const dense = this.#ops.slice(begun).filter(() => random.chance(0.4));
+      for (const op of dense) op.after = random.below(8);
+    }
+    return { seed: this.#seed, conns, ops: this.#ops };
+  }
+
+  #call(letter: string, conn: number): void {
+    const random = this.#random;
+    const how: Reading = random.pick(READINGS);
+    const amount = random.pick([1, 60, 200]);
+    if (letter === "r") this.#request(conn);
+    else if (letter === "g") this.#push({ op: "getresponse", conn, signal: this.#signal() });
+    else if (letter === "R") this.#push({ op: "read", conn, back: 0, how, amount });
+    else if (letter === "b") this.#push({ op: "read", conn, back: random.below(2), how, amount });
+    else if (letter === "x") this.#push({ op: "closeResponse", conn, back: 0 });
+    else if (letter === "c") this.#push({ op: "connect", conn });
+    else if (letter === "C") this.#push({ op: "close", conn });
+    else if (letter === "s") this.#push({ op: "sock", conn });
+    else if (letter === "S") this.#steps(conn);
+    else if (letter === "p") this.#unasked(conn);
+    else this.#push({ op: "abort", signal: this.#states[conn].signal ?? 0 });
   }
 
   #odd(factor = 1): boolean {
@@ -105,7 +161,7 @@ class Generator {
     return {
       ...PLAIN_CONN,
       way: random.pick(this.#memory ? MEMORY : TCP),
-      timeout: this.#odd(0.3) ? 0.03 : null,
+      timeout: this.#odd(0.5) ? 0.03 : null,
       opening: this.#odd() ? this.#delay() : 0,
       writing: this.#odd() ? this.#delay() : 0,
       late: random.chance(0.3),
@@ -127,8 +183,21 @@ class Generator {
     return random.chance(0.4) ? random.below(4) : random.below(MOST_TICKS);
   }
 
+  /** Adds a call; now and then with one that ends it some microtasks later. */
   #push(call: Call): void {
-    this.#ops.push({ ...call, after: this.#pace() });
+    const random = this.#random;
+    const raced = random.chance(call.op === "read" ? 0.2 : 0.1);
+    const ender = "conn" in call && raced ? this.#ender(call.conn) : null;
+    if (ender === null) return void this.#ops.push({ ...call, after: this.#pace() });
+    const after = random.chance(0.5) ? random.below(3) : random.below(MOST_TICKS);
+    this.#ops.push({ ...call, after }, { ...ender, after: this.#pace() });
+  }
+
+  #ender(conn: number): Call {
+    const { signal } = this.#states[conn];
+    const kind = this.#random.below(3);
+    if (kind === 0 && signal !== null) return { op: "abort", signal };
+    return kind === 1 ? { op: "closeResponse", conn, back: 0 } : { op: "close", conn };
   }
 
   #add(conn: number): void {
@@ -184,6 +253,7 @@ class Generator {
   #request(conn: number): void {
     const random = this.#random;
     const id = this.#id++;
+    const signal = this.#states[conn].signal = this.#signal();
     const body = random.chance(0.5) ? this.#body() : null;
     const method = body !== null ? "POST" : this.#bodyless();
     const declared = canDeclare(body) && random.chance(0.25) ? random.pick([0, 0, 0, 5, -5]) : null;
@@ -198,7 +268,7 @@ class Generator {
       expect: body !== null && this.#odd(0.5),
       trailers: body !== null && body.kind === "async" && declared === null && this.#odd(0.5),
       close: this.#odd(0.5),
-      signal: this.#signal(),
+      signal,
       lost: random.chance(0.1),
       answer: this.#answer(body !== null, method),
     });
@@ -247,7 +317,12 @@ class Generator {
   #answer(bodied: boolean, method: string): AnswerPlan {
     const random = this.#random;
     const framing = random.pick(FRAMINGS);
-    const cut = this.#odd(0.6) ? random.pick(["fin", "reset", "stall"] as const) : "no";
+    const stalls = random.chance(0.06);
+    const cut = stalls
+      ? "stall"
+      : this.#odd(0.6)
+      ? random.pick(["fin", "reset", "stall"] as const)
+      : "no";
     const when = bodied && random.chance(0.3) ? random.pick(["head", "early"] as const) : "whole";
     const final = random.chance(0.7) ? 200 : random.pick([204, 304, 302, 400, 413, 500]);
     const status = !bodied && method === "GET" && this.#odd(0.15) ? 101 : final;
@@ -255,18 +330,20 @@ class Generator {
       ...PLAIN_ANSWER,
       status,
       framing: status === 101 || cut === "fin" && framing === "close" ? "length" : framing,
-      size: random.pick([0, 10, 90, 400, 5000]),
+      size: random.pick([0, 10, 10, 90, 400, 5000]),
       interim: this.#odd(0.5) ? random.pick([[100], [103], [100, 103, 102]]) : [],
       when,
       close: random.chance(0.1),
       cut,
-      cutAt: random.next(),
+      // Often in the last line of the body.
+      cutAt: random.chance(0.5) ? random.next() : 0.97,
       extra: this.#odd(0.5),
       fin: this.#odd(0.4),
       trailers: random.chance(0.2),
       pieces: random.pick([1, 1, 2, 3, 8]),
       delay: random.chance(0.4) ? this.#delay() : 0,
-      reads: !this.#odd(0.7),
+      // A server that reads no more: what is written then only ends by a deadline or `close()`.
+      reads: !(this.#hurried && random.chance(0.3) || this.#odd(0.7)),
     };
   }
 }

@@ -5,8 +5,15 @@
  */
 import type { Case } from "./plan.ts";
 import { Player } from "./player.ts";
-import { PROMISES } from "./promises.ts";
-import { checkClosed, checkDeadlines, checkNext, checkPeers, checkSettled } from "./settling.ts";
+import { checkComplete, PROMISES } from "./promises.ts";
+import {
+  checkClosed,
+  checkDeadlines,
+  checkDue,
+  checkNext,
+  checkPeers,
+  checkSettled,
+} from "./settling.ts";
 import type { Finding } from "./world.ts";
 
 /** What a case came to. */
@@ -24,7 +31,8 @@ export async function runCase(plan: Case): Promise<Outcome> {
   const { world } = player;
   await player.play();
   await player.quiet();
-  checkPeers(player);
+  await checkDue(player, checkPeers);
+  checkComplete(player);
   await passDeadlines(player, plan);
   world.tell("from here on nothing goes wrong any more");
   world.healthy = true;
@@ -37,7 +45,7 @@ export async function runCase(plan: Case): Promise<Outcome> {
   for (const conn of player.conns) player.close(conn, true);
   world.releaseAll();
   await player.quiet();
-  checkSettled(player);
+  await checkDue(player, checkSettled);
   for (const check of Object.values(PROMISES)) check(player);
   await player.end();
   const reads = player.conns.flatMap((conn) => conn.responses).flatMap(({ reads }) => reads);
@@ -56,5 +64,5 @@ async function passDeadlines(player: Player, plan: Case): Promise<void> {
   if (seconds === 0 || !waiting) return;
   await player.rest(seconds * 2000 + 30);
   await player.quiet();
-  checkDeadlines(player);
+  await checkDue(player, checkDeadlines);
 }

@@ -101,7 +101,7 @@ export interface AnswerPlan {
   pieces: number;
   /** Before each of them. */
   delay: number;
-  /** Whether the server reads on after an early answer. */
+  /** Whether the server reads on once it answers. */
   reads: boolean;
 }
 

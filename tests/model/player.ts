@@ -4,6 +4,7 @@
  * @module
  */
 import {
+  CannotSendRequest,
   HTTPConnection,
   type HTTPConnectionOptions,
   HTTPResponse,
@@ -35,6 +36,10 @@ import { type Known, World } from "./world.ts";
 export interface CallRecord {
   what: Call["op"];
   conn: number;
+  /** The abort signal it was given, or none. */
+  signal: number | null;
+  /** Whether nobody looks at its promise. */
+  lost: boolean;
   /** The request it belongs to, where that is known. */
   id: number | null;
   called: number;
@@ -59,6 +64,8 @@ export interface ResponseRecord {
   /** When it was delivered. */
   delivered: number;
   reads: ReadRecord[];
+  /** Whether it was closed. */
+  closed: boolean;
   /** Whether its own reader cancelled it. */
   cancelled: boolean;
   lines: AsyncIterableIterator<Uint8Array> | null;
@@ -77,6 +84,10 @@ export interface ConnState {
   /** When `close()` or dispose was called. */
   closes: number[];
   disposed: number;
+  /** When `sock` was set by the case; 0 if not. */
+  sockSet: number;
+  /** Whether a socket was replaced that nobody but the user closes. */
+  replaced: boolean;
   events: { event: TraceEvent; id: number | null; clock: number }[];
   hookCounts: Map<HookPoint, number>;
 }
@@ -86,7 +97,9 @@ interface Additions {
   lastFailure?: unknown;
 }
 
+/** For how long nothing happens until nothing will, in milliseconds: with a call that waits, without. */
 const QUIET_MEMORY = 10;
+const QUIET_IDLE = 1;
 const QUIET_TCP = 25;
 const TURNS_BEFORE_RELEASE = 3;
 
@@ -107,6 +120,10 @@ export class Player {
   #controllers: AbortController[] = [];
   #case: Case;
   #unhandled: ((event: PromiseRejectionEvent) => void) | null = null;
+  #uncaught = (event: ErrorEvent): void => {
+    event.preventDefault();
+    this.world.fail("promise5/uncaught", `Thrown where nobody can catch it: ${event.error}`);
+  };
 
   /** Makes what the case needs; nothing is called yet. */
   constructor(plan: Case) {
@@ -123,29 +140,51 @@ export class Player {
       event.preventDefault();
       const { reason } = event;
       const text = reason instanceof Error ? reason.stack ?? reason.message : String(reason);
-      this.world.fail("promise5/unhandled", `Nobody awaits it: ${text.split("\n", 3).join(" ")}`);
+      const kind = reason instanceof CannotSendRequest ? "-state" : "";
+      this.world.fail(
+        `promise5/unhandled${kind}`,
+        `Nobody awaits it: ${text.split("\n", 3).join(" ")}`,
+      );
     };
     globalThis.addEventListener("unhandledrejection", this.#unhandled);
+    globalThis.addEventListener("error", this.#uncaught);
     for (const op of this.#case.ops) await this.#step(op);
   }
 
   /** Stops listening. */
   async end(): Promise<void> {
+    // A promise that nobody awaits may be rejected a little later.
+    await this.quiet();
     await turn(false);
     globalThis.removeEventListener("unhandledrejection", this.#unhandled!);
+    globalThis.removeEventListener("error", this.#uncaught);
     await this.server?.stop();
   }
 
   /** Waits until `over()`, or until nothing happens any more; lets go on what is held meanwhile. */
   async quiet(over: () => boolean = () => false): Promise<void> {
-    const limit = this.server === null ? QUIET_MEMORY : QUIET_TCP;
     let turns = 0;
     for (let clock = this.world.clock; !over();) {
       await turn(this.server === null && turns < TURNS_BEFORE_RELEASE);
       if (clock !== this.world.clock) [clock, turns] = [this.world.clock, 0];
       else if (++turns >= TURNS_BEFORE_RELEASE && this.world.release()) clock = this.world.clock;
-      else if (performance.now() - this.world.lastActivity > limit) return;
+      else if (performance.now() - this.world.lastActivity > this.#patience()) return;
     }
+  }
+
+  /** For how long nothing happens until it is certain that nothing will, in milliseconds. */
+  #patience(): number {
+    if (this.server !== null) return QUIET_TCP;
+    const waiting = this.calls.some(({ status, lost }) => status === "pending" || lost) ||
+      this.conns.some((conn) =>
+        conn.responses.some(({ reads }) => reads.some(({ status }) => status === "pending"))
+      );
+    return waiting ? QUIET_MEMORY : QUIET_IDLE;
+  }
+
+  /** Whether a signal was aborted. */
+  aborted(signal: number | null): boolean {
+    return signal !== null && this.#controllers[signal].signal.aborted;
   }
 
   /** Waits for real time to pass. */
@@ -160,22 +199,34 @@ export class Player {
   ): Promise<{ request: CallRecord; get: CallRecord | null }> {
     this.request(plainRequest(conn.number, id), conn);
     const request = this.calls.at(-1)!;
-    await this.quiet(() => request.settled > 0);
+    await this.#settled(request);
     if (request.status !== "resolved") return { request, get: null };
     this.#getresponse(conn, null);
     const get = this.calls.at(-1)!;
-    await this.quiet(() => get.settled > 0);
+    await this.#settled(get);
     return { request, get };
+  }
+
+  /** Waits for a call; one that seems not to settle gets some time more. */
+  async #settled(call: CallRecord): Promise<void> {
+    for (let i = 0; i < 10 && call.settled === 0; i++) {
+      await this.quiet(() => call.settled > 0);
+      if (call.settled === 0) await this.rest(10);
+    }
   }
 
   /** Closes a connection object. */
   close(conn: ConnState, dispose: boolean): void {
     conn.closes.push(this.world.tick());
     conn.step = null;
-    if (dispose) {
-      conn.object[Symbol.dispose]();
-      conn.disposed = this.world.clock;
-    } else conn.object.close();
+    if (dispose) conn.disposed = this.world.clock;
+    try {
+      if (dispose) conn.object[Symbol.dispose]();
+      else conn.object.close();
+    } catch (error) {
+      // What a callback throws while the connection is closed may come out here.
+      this.world.tell(`close() threw ${error}`);
+    }
   }
 
   /** Reads a response of a connection. */
@@ -258,7 +309,12 @@ export class Player {
     if (record === undefined) return null;
     this.world.tick();
     if (op.op === "read") return this.read(record, op.how, op.amount);
-    record.response.close();
+    record.closed = true;
+    try {
+      record.response.close();
+    } catch (error) {
+      this.world.tell(`close() of a response threw ${error}`);
+    }
     return null;
   }
 
@@ -268,6 +324,7 @@ export class Player {
     const known = this.#know(op, op.body === null ? [] : partsOf(op.id, op.body), false);
     known.expect = op.expect && op.body !== null;
     known.odd = op.odd;
+    known.signal = op.signal;
     const act = () => this.#act(conn, op.body?.act ?? null, op.body?.actId ?? 0);
     const body = op.body === null ? null : bodyOf(this.world, op.id, op.body, act);
     const target = op.method === "CONNECT" ? `c${op.id}.example:443` : `/${op.id}`;
@@ -289,11 +346,13 @@ export class Player {
     const known = this.#know(op, [], true);
     known.framed = op.length !== null;
     known.outcome = "rejected";
+    // Where it is refused, the request before stays the current one.
     try {
       conn.object.putrequest(op.method, `/${op.id}`);
       if (op.close) conn.object.putheader("Connection", "close");
       if (op.length !== null) conn.object.putheader("Content-Length", op.length);
       conn.step = op.id;
+      known.outcome = "begun";
     } catch {
       // Refused: nothing was begun.
     }
@@ -305,6 +364,7 @@ export class Player {
     const text = op.body === null ? null : requestPart(op.id, 0, op.body);
     if (text !== null) known.parts.push(text);
     const signal = op.signal === null ? undefined : this.#controllers[op.signal].signal;
+    known.signal = op.signal;
     const body = text === null ? null : bytesOf(text);
     const promise = Promise.try(() => conn.object.endheaders(body, { signal }));
     this.#follow(known, "end", promise, op.lost);
@@ -325,11 +385,11 @@ export class Player {
   ): void {
     known.outcome = lost ? "unknown" : "pending";
     if (lost) return this.#lose(what, known.conn, known.id);
-    const record = this.#track(what, known.conn, known.id, promise, (record) => {
-      known.outcome = record.status as "resolved" | "rejected";
+    const record = this.#track(what, known.conn, known.id, promise, ({ status }) => {
+      known.outcome = status as "resolved" | "rejected";
       after();
     });
-    record.id = known.id;
+    record.signal = known.signal;
   }
 
   #know(op: RequestCall | PutCall, parts: string[], steps: boolean): Known {
@@ -342,9 +402,11 @@ export class Player {
       expect: false,
       close: op.close,
       odd: "none",
+      declared: op.op === "request" && op.declared !== null,
       answer: op.answer,
       called: this.world.tick(),
       calledTime: performance.now(),
+      signal: null,
       asked: false,
       outcome: "pending",
     };
@@ -356,7 +418,7 @@ export class Player {
     const options = signal === null ? {} : { signal: this.#controllers[signal].signal };
     for (const known of this.world.known.values()) known.asked ||= known.conn === conn.number;
     const promise = Promise.try(() => conn.object.getresponse(options));
-    this.#track("getresponse", conn.number, null, promise, (record, response) => {
+    const call = this.#track("getresponse", conn.number, null, promise, (record, response) => {
       if (!(response instanceof HTTPResponse)) return;
       conn.responses.push({
         conn: conn.number,
@@ -365,11 +427,13 @@ export class Player {
         call: record,
         delivered: this.world.clock,
         reads: [],
+        closed: false,
         cancelled: false,
         lines: null,
         pieces: null,
       });
     });
+    call.signal = signal;
   }
 
   /** Records a call that nobody looks at: not even a handler for its rejection is set. */
@@ -377,6 +441,7 @@ export class Player {
     const record = this.#record(what, conn, id);
     record.status = "unknown";
     record.settled = record.called;
+    record.lost = true;
   }
 
   #track<T>(
@@ -405,6 +470,8 @@ export class Player {
       what,
       conn,
       id,
+      signal: null,
+      lost: false,
       called: this.world.tick(),
       settled: 0,
       status: "pending",
@@ -449,6 +516,7 @@ export class Player {
     // Python leaves the one before to whoever set it, or to its unread response.
     for (const transport of conn.transports) transport.owned = false;
     conn.step = null;
+    conn.sockSet = this.world.tick();
     conn.object.sock = this.#transportFor(conn);
   }
 
@@ -480,6 +548,11 @@ export class Player {
     class Own extends HTTPConnection {
       override async connect(): Promise<void> {
         const opened = await open();
+        // Python leaves the one before to whoever set it, or to its unread response.
+        if (this.sock !== null) state.replaced = true;
+        for (const transport of state.transports) {
+          if (transport !== opened && this.sock === transport) transport.owned = false;
+        }
         this.sock = opened;
         // The object was disposed of meanwhile: what is set now is the user's to close.
         if (state.disposed > 0 && opened instanceof MemoryTransport) opened.owned = false;
@@ -497,6 +570,8 @@ export class Player {
       step: null,
       closes: [],
       disposed: 0,
+      sockSet: 0,
+      replaced: false,
       events: [],
       hookCounts: new Map(),
     };

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { ImproperConnectionState } from "../../mod.ts";
 import type { CallRecord, ConnState, Player, ResponseRecord } from "./player.ts";
 import type { Received } from "./parser.ts";
 import type { ReadRecord } from "./reading.ts";
@@ -86,13 +87,14 @@ function checkUnread(player: Player, wire: Wire): void {
     const known = id === null ? undefined : player.world.known.get(id);
     if (known === undefined || behind === 0) continue;
     const complete = wire.answers.every((answer) => answer.id === id || answer.wholeAt > 0);
-    const pushed = player.world.pushes.some((push) => push.clock < known.called);
-    if (complete && pushed) {
-      player.world.fail(
-        "promise1/unread",
-        `request ${id} went out on wire ${wire.number} at ${first} behind ${behind} bytes that had come`,
-      );
-    }
+    const pushes = player.world.pushes.filter((push) => push.wire === wire.number);
+    // What came while the request looked for its connection may have come too late to be seen.
+    const late = pushes.some((push) => known.called <= push.clock && push.clock < first);
+    if (!complete || late) continue;
+    player.world.fail(
+      pushes.length > 0 ? "promise1/unread" : "promise3/unread",
+      `request ${id} went out on wire ${wire.number} at ${first} behind ${behind} bytes that had come`,
+    );
   }
 }
 
@@ -123,8 +125,9 @@ function checkBody(player: Player, wire: Wire, request: Received, known: Known):
   const full = known.parts.join("");
   const told = known.outcome === "resolved" && !known.steps && known.odd === "none";
   if (told && !mayStop(wire, known) && (!whole || body !== full)) {
+    const early = known.answer.when === "whole" ? "short" : "early";
     player.world.fail(
-      "promise2/short",
+      `promise2/${known.declared ? "declared" : early}`,
       `${at}: request() resolved, but ${body.length} of ${full.length} bytes were sent` +
         (whole ? "" : ", and the framing is not complete"),
     );
@@ -138,8 +141,8 @@ function mayStop(wire: Wire, known: Known): boolean {
   return stops(known, answer);
 }
 
-function stops(known: Known, { status }: Answer): boolean {
-  return known.expect || status >= 400 || status >= 300 && known.answer.close;
+function stops(known: Known, { status, last }: Answer): boolean {
+  return known.expect || status >= 400 || status >= 300 && last;
 }
 
 function matchStart(body: string, parts: string[]): number {
@@ -235,7 +238,9 @@ function promise4(player: Player): void {
 /** The request that a call belongs to, and the facts that its error tells. */
 function factsOf(player: Player, call: CallRecord): { known: Known | null; facts: Facts | null } {
   const exchange = ["request", "end", "getresponse"].includes(call.what);
-  if (!exchange || call.status !== "rejected") return { known: null, facts: null };
+  if (!exchange || call.status !== "rejected" || call.error instanceof ImproperConnectionState) {
+    return { known: null, facts: null };
+  }
   const known = call.id === null
     ? expectedOf(player, call)
     : player.world.known.get(call.id) ?? null;
@@ -276,8 +281,9 @@ function checkReads(player: Player, record: ResponseRecord, known: Known): void 
     .sort((a, b) => a.order - b.order).map(({ text }) => text).join("");
   if (!body.startsWith(inOrder) && !body.startsWith(asGiven)) {
     const at = matchStart(inOrder, [body]);
-    const wrong = shown(inOrder.slice(at));
-    player.world.fail("promise6/bytes", `response ${known.id}: at ${at} it gave ${wrong}`);
+    const wrong = inOrder.slice(at);
+    const rule = ruleOfBytes(player, reads, body, wrong, known);
+    player.world.fail(`promise6/${rule}`, `response ${known.id}: at ${at} it gave ${shown(wrong)}`);
   }
   for (const read of record.reads) {
     if (read.how === "peek" && !body.includes(read.text)) {
@@ -285,6 +291,24 @@ function checkReads(player: Player, record: ResponseRecord, known: Known): void 
     }
   }
   checkEnds(player, record, body, answer);
+}
+
+/** In which way bytes are wrong. */
+function ruleOfBytes(
+  player: Player,
+  reads: ReadRecord[],
+  body: string,
+  wrong: string,
+  known: Known,
+): string {
+  if (wrong.includes("\0")) return "zeros";
+  const owners = [...wrong.matchAll(/\[(\d+):|X-Id: (?:body-)?(\d+)\r/g)]
+    .map((tag) => player.world.known.get(Number(tag[1] ?? tag[2])));
+  if (owners.some((owner) => owner?.conn !== known.conn)) return "other-connection";
+  if (owners.some((owner) => owner !== known)) return "foreign";
+  const right = reads.every((read) => body.includes(read.text));
+  const atOnce = reads.some((read, i) => i > 0 && reads[i - 1].settled > read.called);
+  return right && atOnce ? "at-once" : "bytes";
 }
 
 /** A call that says that the body is over says so only when all of it was given. */
@@ -298,7 +322,8 @@ function checkEnds(
   for (const read of record.reads) {
     if (read.how !== "peek") got += read.text.length;
     if (!read.end || record.cancelled) continue;
-    const whole = !answer.cut && answer.wholeAt > 0;
+    // A connection that ends right after the last chunk is accepted for the end of the body.
+    const whole = answer.chunked && got === body.length || !answer.cut && answer.wholeAt > 0;
     if (got < body.length || !whole && body.length > 0) {
       player.world.fail(
         "promise6/end",
@@ -337,7 +362,8 @@ function promise7(player: Player): void {
       }
     });
   }
-  if (player.server !== null && player.server.open > 0) {
+  const replaced = player.conns.some((conn) => conn.replaced);
+  if (player.server !== null && player.server.open > 0 && !replaced) {
     player.world.fail("promise7/open", `${player.server.open} sockets were not closed`);
   }
 }
@@ -357,7 +383,11 @@ function checkSent(player: Player, call: CallRecord): void {
   const { known, facts } = factsOf(player, call);
   if (known === null || typeof facts?.requestBytesSent !== "number" || known.steps) return;
   const raw = player.calls.some(({ what, conn }) => what === "raw" && conn === call.conn);
-  if (player.server !== null || raw) return;
+  // A head that was cut off early does not say whose it is.
+  const unclear = player.world.wires.some((wire) =>
+    wire.parser.requests.some(({ id }) => id === null)
+  );
+  if (player.server !== null || raw || unclear) return;
   const arrived = arrivals(player, known.id).reduce((sum, { request }) => sum + request.bytes, 0);
   if (facts.requestBytesSent > arrived) {
     player.world.fail(
@@ -382,6 +412,29 @@ function checkTrace(player: Player, conn: ConnState): void {
       player.world.fail(
         "promise8/trace",
         `request ${current} has no body, but is told to send one`,
+      );
+    }
+  }
+}
+
+/** `requestComplete` is true to what was sent. To be asked when nothing happens any more. */
+export function checkComplete(player: Player): void {
+  if (player.server !== null) return;
+  for (const { owner, response } of player.conns.flatMap((conn) => conn.responses)) {
+    const { requestComplete } = response as { requestComplete?: unknown };
+    const known = player.world.known.get(Number(owner));
+    const request = known && arrivals(player, known.id)[0]?.request;
+    if (typeof requestComplete !== "boolean" || known === undefined || request === undefined) {
+      continue;
+    }
+    const sent = request.whole && (known.steps || request.body === known.parts.join(""));
+    // What a pending write has taken, the library cannot know yet.
+    const writing = player.conns[known.conn].transports.some(({ writing }) => writing > 0);
+    if (requestComplete !== sent && !writing && !(known.steps && !known.framed)) {
+      player.world.fail(
+        "promise8/complete",
+        `requestComplete of response ${owner} is ${requestComplete}, but ${request.body.length} of ` +
+          `${known.parts.join("").length} bytes were sent`,
       );
     }
   }

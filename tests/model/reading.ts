@@ -63,7 +63,7 @@ export function startReading(
     world.tell(`${record.how} of ${response.owner} ${status}, ${record.text.length} bytes${how}`);
   };
   const call = how === "cancel" ? cancel : READERS[how];
-  call(record, response, amount).then(
+  Promise.try(() => call(record, response, amount)).then(
     () => settle("resolved", null),
     (error) => settle("rejected", error),
   );
@@ -108,13 +108,21 @@ async function readLines(record: ReadRecord, { response }: ResponseRecord): Prom
   record.end = lines.length === 0;
 }
 
+/** Iterators that have thrown: that they are done from then on says nothing of the body. */
+const broken = new WeakSet<AsyncIterableIterator<Uint8Array>>();
+
 async function step(
   record: ReadRecord,
   iterator: AsyncIterableIterator<Uint8Array>,
 ): Promise<void> {
-  const { done, value } = await iterator.next();
-  if (done) record.end = true;
-  else give(record, value);
+  try {
+    const { done, value } = await iterator.next();
+    if (!done) give(record, value);
+    else record.end = !broken.has(iterator);
+  } catch (error) {
+    broken.add(iterator);
+    throw error;
+  }
 }
 
 async function iterate(record: ReadRecord, { response }: ResponseRecord): Promise<void> {

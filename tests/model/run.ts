@@ -4,11 +4,12 @@
  * - `--seed S`: the first seed; each case has the one after. The present time if it is not given.
  * - `--only N`: play the case of this seed only, and show what happened.
  * - `--ignore promise3,promise1/unread`: findings of these promises or rules do not count.
+ * - `--jobs N`: how many processes play cases at once, 2 if it is not given.
  * - `--all`: go on after a failure; each rule that is broken is shown once, with its shortest case.
  *
  * @module
  */
-import { Children, type Question, serveCases } from "./child.ts";
+import { Children, serveCases } from "./child.ts";
 import { describeCase } from "./describe.ts";
 import { makeCase } from "./generate.ts";
 import type { Outcome } from "./model.ts";
@@ -17,7 +18,7 @@ import { shrink } from "./shrink.ts";
 import type { Finding } from "./world.ts";
 
 /** How long a case that is made shorter may take, in milliseconds. */
-const SHORT_PATIENCE = 3000;
+const SHORT_PATIENCE = 1500;
 
 interface Options {
   seconds: number;
@@ -25,6 +26,7 @@ interface Options {
   only: number | null;
   ignore: string[];
   all: boolean;
+  jobs: number;
 }
 
 function optionsOf(args: string[]): Options {
@@ -39,6 +41,7 @@ function optionsOf(args: string[]): Options {
     only: only === null ? null : Number(only),
     ignore: value("--ignore")?.split(",") ?? [],
     all: args.includes("--all"),
+    jobs: Number(value("--jobs") ?? 2),
   };
 }
 
@@ -66,6 +69,7 @@ export async function explain(
   const short = await shrink(
     plan,
     async (plan) => breaks(await runner.ask({ plan }, SHORT_PATIENCE)) !== undefined,
+    rule === "promise5/freeze" ? 80 : undefined,
   );
   let outcome = await runner.ask({ plan: short });
   // What depends on real time may need a second try.
@@ -90,39 +94,74 @@ async function replay(runner: Children, seed: number, ignore: string[]): Promise
   return findings.length === 0;
 }
 
-async function search(runner: Children, options: Options): Promise<boolean> {
-  const begun = performance.now();
-  const ignore = [...options.ignore];
-  let [sequences, calls, failed] = [0, 0, 0];
-  for (let seed = options.seed; performance.now() - begun < options.seconds * 1000; seed++) {
-    const question: Question = { seed };
-    const outcome = await runner.ask(question);
-    sequences++;
-    calls += outcome.calls;
-    for (const { rule } of counted(outcome, ignore)) {
-      if (ignore.includes(rule)) continue;
-      failed++;
+/** What a search has come to so far. */
+interface Tally {
+  next: number;
+  sequences: number;
+  calls: number;
+  failed: number;
+  ignore: string[];
+}
+
+/** Plays one case after another, until the time is over or one fails. */
+async function searchBy(
+  runner: Children,
+  { all }: Options,
+  tally: Tally,
+  over: () => boolean,
+): Promise<void> {
+  while (!over() && (all || tally.failed === 0)) {
+    const seed = tally.next++;
+    const outcome = await runner.ask({ seed });
+    tally.sequences++;
+    tally.calls += outcome.calls;
+    for (const { rule } of counted(outcome, tally.ignore)) {
+      if (tally.ignore.includes(rule)) continue;
+      tally.ignore.push(rule);
+      tally.failed++;
       console.log((await explain(runner, makeCase(seed), rule)).join("\n"));
-      ignore.push(rule);
     }
-    if (failed > 0 && !options.all) break;
   }
-  const seconds = ((performance.now() - begun) / 1000).toFixed(1);
+}
+
+/** Plays cases until the time is over, in several children: each spends most of its time waiting. */
+async function search(options: Options): Promise<boolean> {
+  const begun = performance.now();
+  const elapsed = () => (performance.now() - begun) / 1000;
+  const tally: Tally = {
+    next: options.seed,
+    sequences: 0,
+    calls: 0,
+    failed: 0,
+    ignore: [...options.ignore],
+  };
+  await Promise.all(Array.from({ length: options.jobs }, async () => {
+    await using runner = children();
+    await searchBy(runner, options, tally, () => elapsed() > options.seconds);
+  }));
+  const { sequences, calls, failed } = tally;
   console.log(
-    `${sequences} sequences, ${calls} calls, ${seconds} s, from seed ${options.seed}: ` +
+    `${sequences} sequences, ${calls} calls, ${
+      elapsed().toFixed(1)
+    } s, from seed ${options.seed}: ` +
       (failed === 0 ? "nothing found" : `${failed} rules broken`),
   );
   return failed === 0;
+}
+
+/** Plays the case of one seed in a child of its own. */
+async function replayOne(seed: number, ignore: string[]): Promise<boolean> {
+  await using runner = children();
+  return await replay(runner, seed, ignore);
 }
 
 if (import.meta.main) {
   if (Deno.args[0] === "--child") await serveCases();
   else {
     const options = optionsOf(Deno.args);
-    await using runner = children();
     const good = options.only === null
-      ? await search(runner, options)
-      : await replay(runner, options.only, options.ignore);
+      ? await search(options)
+      : await replayOne(options.only, options.ignore);
     if (!good) Deno.exitCode = 1;
   }
 }

@@ -30,6 +30,7 @@ export interface Answer {
   switches: boolean;
   /** Whether it was broken off. */
   cut: boolean;
+  chunked: boolean;
 }
 
 const NO_BODY = [101, 204, 304];
@@ -117,7 +118,7 @@ export class Wire implements Listener {
     if (this.endedAt !== 0) return;
     if (what !== "answer") return this.#end(what);
     const owner = `push-${pushes.length}`;
-    pushes.push({ owner, clock, time: performance.now() });
+    pushes.push({ owner, wire: this.number, clock, time: performance.now() });
     this.#output.push(bytesOf(unasked(owner)));
   }
 
@@ -189,7 +190,7 @@ export class Wire implements Listener {
     const interim = plan.interim.map((status) => `HTTP/1.1 ${status} Interim\r\nX-Id: i\r\n\r\n`);
     const text = interim.join("") + final;
     const answer = this.#record(request, known);
-    if (!plan.reads && plan.when !== "whole") this.stalled = true;
+    if (!plan.reads) this.stalled = true;
     const end = plan.cut === "no" ? text.length : Math.floor(text.length * plan.cutAt);
     answer.cut = plan.cut !== "no";
     const step = Math.max(1, Math.ceil(end / plan.pieces));
@@ -220,6 +221,7 @@ export class Wire implements Listener {
       wholeAt: 0,
       switches: tunnel || plan.status === 101,
       cut: false,
+      chunked: plan.framing === "chunked",
     };
     this.answers.push(answer);
     return answer;
@@ -230,8 +232,8 @@ export class Wire implements Listener {
     if (plan.cut === "fin" || plan.cut === "reset") return this.#end(plan.cut);
     if (end < whole || plan.cut === "stall") return;
     if (answer.switches) this.parser.switchOver();
-    const untilClose = plan.framing === "close" && answer.size > 0;
-    if (plan.extra && !untilClose) this.push("answer");
+    // Behind a body until the end of the connection, everything is body.
+    if (plan.extra && plan.framing !== "close") this.push("answer");
     if (plan.fin || plan.framing === "close" || plan.framing === "http10") this.#end("fin");
     answer.wholeAt = this.#world.clock;
   }

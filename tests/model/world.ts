@@ -26,19 +26,25 @@ export interface Known {
   expect: boolean;
   close: boolean;
   odd: OddFields;
+  /** Whether it has a `Content-Length` of the caller's. */
+  declared: boolean;
   answer: AnswerPlan;
   /** When it was called. */
   called: number;
   calledTime: number;
+  /** The abort signal it was given, or none. */
+  signal: number | null;
   /** Whether `getresponse()` was called for it. */
   asked: boolean;
   /** Its own call's end: of `request()` or `endheaders()`. */
-  outcome: "pending" | "resolved" | "rejected" | "unknown";
+  outcome: "begun" | "pending" | "resolved" | "rejected" | "unknown";
 }
 
 /** An answer that nobody asked for. */
 export interface Push {
   owner: string;
+  /** The number of the connection. */
+  wire: number;
   clock: number;
   time: number;
 }

@@ -5,7 +5,7 @@
  */
 
 import { dirname, join } from "node:path";
-import { projectFiles, ROOT } from "../project.ts";
+import { projectFiles, ROOT } from "../helpers/project.ts";
 
 /**
  * Copies the project to folders of its own.

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { ROOT } from "../project.ts";
+import { ROOT } from "../helpers/project.ts";
 import type { Mutant } from "./mutants.ts";
 import type { Verdict } from "./run_mutant.ts";
 

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { publishedModules } from "../project.ts";
+import { publishedModules } from "../helpers/project.ts";
 import { findMutants, findStringSets } from "./mutants.ts";
 
 Deno.test("lists the mutants", async () => {

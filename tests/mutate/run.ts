@@ -14,7 +14,7 @@
 
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { projectFiles, publishedModules } from "../project.ts";
+import { projectFiles, publishedModules } from "../helpers/project.ts";
 import { stdFrom } from "../std_offline/run.ts";
 import { inCopies, makeCopies, removeCopies } from "./copies.ts";
 import { EQUIVALENT, type Equivalent } from "./equivalent.ts";

@@ -6,7 +6,7 @@
 
 import { createHash } from "node:crypto";
 import { basename, dirname, join } from "node:path";
-import { ROOT } from "../project.ts";
+import { ROOT } from "../helpers/project.ts";
 import { inCopies } from "./copies.ts";
 import type { Mutant } from "./mutants.ts";
 import { type Outcome, runDeno } from "./processes.ts";

@@ -572,7 +572,7 @@ Deno.test("readinto() reads straight into large memory", async () => {
   const sizes: number[] = [];
   const buffer = new Uint8Array(body.length);
   const response = await begun({
-    read: (p) => {
+    read: (p: Uint8Array) => {
       if (p.buffer === buffer.buffer) sizes.push(p.length);
       return inner.read(p);
     },

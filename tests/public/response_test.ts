@@ -5,8 +5,7 @@
  * @module
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { Channel } from "../../_internal/exchange/channel.ts";
-import { HTTPResponse, ResponseNotReady } from "../../mod.ts";
+import { HTTPResponse, LineReader, ResponseNotReady } from "../../mod.ts";
 import { FakeTransport } from "../helpers/fake_transport.ts";
 import { randomFrom } from "../helpers/random.ts";
 import { SegmentTransport } from "../parity/transports.ts";
@@ -574,7 +573,7 @@ Deno.test("read() throws the transport's own error, and again from the next call
   const reset = new Deno.errors.ConnectionReset("reset");
   const inner = new SegmentTransport([bytes(shape("Content-Length").head + "al")]);
   const response = await begun({
-    read: async (p) => await inner.read(p) ?? Promise.reject(reset),
+    read: async (p: Uint8Array) => await inner.read(p) ?? Promise.reject(reset),
     write: (p) => inner.write(p),
     close: () => inner.close(),
   });
@@ -641,10 +640,10 @@ Deno.test("read() throws a ResponseNotReady when begin() was not called", async 
 
 Deno.test("begin() reads the next response on the same channel where the last one ended", async () => {
   const wires = SHAPES.filter(({ keeps }) => keeps).map(({ head, tail }) => head + tail);
-  const channel = new Channel(new SegmentTransport([bytes(wires.join(""))]));
+  const reader = new LineReader(new SegmentTransport([bytes(wires.join(""))]));
   const texts: string[] = [];
   for (const { method } of SHAPES.filter(({ keeps }) => keeps)) {
-    texts.push(await (await begun(channel, method)).text());
+    texts.push(await (await begun(reader, method)).text());
   }
   assertEquals(texts, SHAPES.filter(({ keeps }) => keeps).map(({ body }) => body));
 });

@@ -10,6 +10,7 @@ import {
   type HTTPConnectionOptions,
   HTTPException,
   type HTTPResponse,
+  ResponseNotReady,
 } from "../../mod.ts";
 import { bytes, isPrefix } from "./bytes.ts";
 import { expectAnswer, expectNext, expectNothingLeft } from "./next_request.ts";
@@ -131,7 +132,7 @@ const ENDS: readonly End[] = [
   end("another request", "nobody", (cell) => cell.requestAtOnce(), {
     applies: ({ connects }) => !connects,
   }),
-  end("conn.sock = null", "sock", (cell) => cell.conn.sock = null, connected),
+  end("conn.sock = null", "sock", (cell) => cell.dropSock(), connected),
   end("nothing", "nobody", () => {}),
   whileGetting(end("nothing", "nobody", () => {})),
   // A write that is pending runs into it; one that is not leaves nothing to wait for.
@@ -161,6 +162,9 @@ class SendingCell implements SendingContext {
   readonly #unstalled: Gate = new Gate();
   readonly #calls: Tracked[] = [];
   #left: number;
+  #onopen: (transport: MemoryTransport) => void = () => {};
+  /** Whether the exchange may go on in spite of its end. */
+  #outlives = false;
   #free = false;
   #answered = 0;
   #continued = false;
@@ -193,6 +197,7 @@ class SendingCell implements SendingContext {
     else {
       transport.take = (p) => this.#take(p);
       transport.onwritten = () => this.#onwritten();
+      this.#onopen(transport);
       if (this.#peer.dialling) await this.#dialled.pass();
     }
     return transport;
@@ -242,21 +247,35 @@ class SendingCell implements SendingContext {
 
   /** The peer closes the connection. */
   finish(): void {
-    const [transport] = this.#transports;
-    transport?.end();
-    // What was written to a connection that is closed comes back as a reset, a turn later.
-    setImmediate(() => this.#breakWrites(transport));
+    this.#onPeer((transport) => {
+      transport.end();
+      // What was written to a connection that is closed comes back as a reset, a turn later.
+      setImmediate(() => this.#breakWrites(transport));
+    });
   }
 
   /** The connection is reset. */
   breakOff(): void {
-    const [transport] = this.#transports;
-    transport?.fail(this.ofRead.error);
-    this.#breakWrites(transport);
+    this.#onPeer((transport) => {
+      transport.fail(this.ofRead.error);
+      this.#breakWrites(transport);
+    });
   }
 
-  #breakWrites(transport: MemoryTransport | undefined): void {
-    if (transport === undefined) return;
+  /** Does something to the first connection, as soon as there is one. */
+  #onPeer(action: (transport: MemoryTransport) => void): void {
+    const [transport] = this.#transports;
+    if (transport === undefined) this.#onopen = action;
+    else action(transport);
+  }
+
+  /** Sets `sock`. While there is none, no exchange runs over it that could fail. */
+  dropSock(): void {
+    this.#outlives = this.conn.sock === null;
+    this.conn.sock = null;
+  }
+
+  #breakWrites(transport: MemoryTransport): void {
     transport.take = () => Promise.reject(this.ofWrite.error);
     transport.failWrites(this.ofWrite.error);
   }
@@ -299,7 +318,7 @@ class SendingCell implements SendingContext {
     } catch (error) {
       this.problems.push({ kind: "threw synchronously", detail: show(error) });
     }
-    if (this.#end.by === "nobody") await this.#goOn();
+    if (this.#end.by === "nobody" || this.#outlives) await this.#goOn();
     await this.#expectSettled();
     this.#judgeCalls();
     await this.#judgeAnswer(cutOff);
@@ -359,8 +378,10 @@ class SendingCell implements SendingContext {
 
   /** Whether an answer may have ended the upload. */
   get #mayBeCut(): boolean {
+    const { by } = this.#end;
+    const broken = by === "fin" || by === "reset" || this.#peer.then !== "stalls";
     return this.#peer.early?.startsWith("413") === true ||
-      (this.#call.expects && this.#answered > 0);
+      (this.#answered > 0 && (this.#call.expects || broken));
   }
 
   #judgeError(error: unknown, what: string): void {
@@ -392,15 +413,18 @@ class SendingCell implements SendingContext {
   async #judgeAnswer(cutOff: Received | null): Promise<void> {
     if (this.#call.connects) return;
     const failed = this.#calls.some(({ state }) => state === "rejected");
-    // Who has heard of the failure may go straight on to the next request.
-    if (failed && this.#getting === null) return;
+    // Who has heard of the failure may go straight on to the next request, unless an answer is there.
+    const early = this.#answered > 0;
+    if (failed && this.#getting === null && !early) return;
     if (this.#end.by === "closed" && this.#getting === null) return;
     const { signal } = this.ofGetresponse;
     const getting = this.#getting ?? new Tracked(() => this.conn.getresponse({ signal }));
     if (!(await settle([getting], this.#end.by === "deadline" ? 10 : 4))) {
       this.problems.push({ kind: "never settles", detail: "getresponse() after the end" });
-    } else if (getting.state === "rejected") this.#judgeNoAnswer(getting.error, cutOff);
-    else await this.#judgeResponse(getting.value!);
+    } else if (getting.state === "rejected") {
+      if (failed && getting.error instanceof ResponseNotReady) return;
+      this.#judgeNoAnswer(getting.error, cutOff);
+    } else await this.#judgeResponse(getting.value!);
   }
 
   #judgeNoAnswer(error: unknown, cutOff: Received | null): void {

@@ -11,9 +11,9 @@ import {
   ENDED,
   NEED_MORE,
 } from "../../_internal/wire/body_decoder.ts";
-import { DEFAULT_SETTINGS } from "../../_internal/exchange/channel.ts";
+import { DEFAULT_SETTINGS } from "../../_internal/exchange/connection.ts";
 import type { Framing } from "../../_internal/wire/framing.ts";
-import { Buffered } from "../../_internal/net/line_reader.ts";
+import { BufferedReader } from "../../_internal/net/buffered_reader.ts";
 import { HTTPException, LineTooLong, ProtocolError } from "../../mod.ts";
 import { SegmentTransport } from "../parity/transports.ts";
 import { bytes, everyWay, latin1 } from "../helpers/split.ts";
@@ -42,7 +42,7 @@ interface Decoded {
 }
 
 /** Drives a decoder as a response does: `room` bytes of content at a time. */
-async function decode(decoder: BodyDecoder, source: Buffered, room = 1000): Promise<Decoded> {
+async function decode(decoder: BodyDecoder, source: BufferedReader, room = 1000): Promise<Decoded> {
   const target = new Uint8Array(room);
   let text = "";
   for (;;) {
@@ -57,11 +57,11 @@ async function decode(decoder: BodyDecoder, source: Buffered, room = 1000): Prom
 }
 
 async function decodeText(text: string, decoder = chunked()): Promise<Decoded> {
-  return await decode(decoder, new Buffered(new SegmentTransport([bytes(text)])));
+  return await decode(decoder, new BufferedReader(new SegmentTransport([bytes(text)])));
 }
 
 /** What a source has left. */
-async function left(source: Buffered): Promise<string> {
+async function left(source: BufferedReader): Promise<string> {
   while (await source.fill());
   return latin1(source.take(source.available));
 }
@@ -78,7 +78,7 @@ for (const [name, make, wire, text] of BODIES) {
   for (const room of [1, 2, 1000]) {
     Deno.test(`decoderFor() decodes ${name} by ${room} and leaves what follows`, async () => {
       await everyWay(`${wire}BEHIND`, async (transport) => {
-        const source = new Buffered(transport);
+        const source = new BufferedReader(transport);
         const decoder = make();
         assertEquals(await decode(decoder, source, room), { text, whole: true });
         assertEquals([decoder.ended, await left(source)], [true, "BEHIND"]);
@@ -98,7 +98,7 @@ for (const [name, make, wire, text] of BODIES) {
 
 Deno.test("decoderFor() takes everything up to the end of the source when a body goes until close", async () => {
   await everyWay("hello", async (transport) => {
-    assertEquals(await decode(untilClose(), new Buffered(transport)), {
+    assertEquals(await decode(untilClose(), new BufferedReader(transport)), {
       text: "hello",
       whole: true,
     });
@@ -106,7 +106,7 @@ Deno.test("decoderFor() takes everything up to the end of the source when a body
 });
 
 Deno.test("length counts down when it is known, and is null when it is not", () => {
-  const source = new Buffered(new SegmentTransport([]));
+  const source = new BufferedReader(new SegmentTransport([]));
   source.unread(bytes("hello"));
   const decoder = ofLength(5);
   decoder.pull(source, new Uint8Array(2), 0, 2);
@@ -121,7 +121,7 @@ Deno.test("took() counts bytes that went another way", () => {
 });
 
 Deno.test("ahead() counts the rest of the current chunk, whether or not it has come", async () => {
-  const source = new Buffered(new SegmentTransport([bytes("5\r\nhe")]));
+  const source = new BufferedReader(new SegmentTransport([bytes("5\r\nhe")]));
   const decoder = chunked();
   assertEquals(decoder.ahead(), 0);
   await source.fill();
@@ -129,7 +129,7 @@ Deno.test("ahead() counts the rest of the current chunk, whether or not it has c
 });
 
 Deno.test("pull() removes the framing of a whole run of chunks", async () => {
-  const source = new Buffered(new SegmentTransport([bytes("1\r\na\r\n2\r\nbc\r\n1\r\nd\r\n")]));
+  const source = new BufferedReader(new SegmentTransport([bytes("1\r\na\r\n2\r\nbc\r\n1\r\nd\r\n")]));
   await source.fill();
   const target = new Uint8Array(10);
   assertEquals(chunked().pull(source, target, 0, 10), 4);
@@ -137,7 +137,7 @@ Deno.test("pull() removes the framing of a whole run of chunks", async () => {
 });
 
 Deno.test("pull() moves what precedes broken framing, and keeps the error for ready()", async () => {
-  const source = new Buffered(new SegmentTransport([bytes("1\r\na\r\nz\r\n")]));
+  const source = new BufferedReader(new SegmentTransport([bytes("1\r\na\r\nz\r\n")]));
   await source.fill();
   const decoder = chunked();
   assertEquals(decoder.pull(source, new Uint8Array(10), 0, 10), 1);
@@ -146,7 +146,7 @@ Deno.test("pull() moves what precedes broken framing, and keeps the error for re
 });
 
 Deno.test("pull() does not look behind the content when it fills the target", async () => {
-  const source = new Buffered(new SegmentTransport([bytes("1\r\naXX")]));
+  const source = new BufferedReader(new SegmentTransport([bytes("1\r\naXX")]));
   await source.fill();
   const decoder = chunked();
   assertEquals(decoder.pull(source, new Uint8Array(1), 0, 1), 1);
@@ -160,7 +160,7 @@ const EXTENSIONS = ['5;a="b c"', "5;a=b;c", "5;;", "5; a = b", "5;\xe9", "5;5"];
 for (const size of [...SIZES, ...EXTENSIONS]) {
   Deno.test(`ready() accepts the chunk-size line ${JSON.stringify(size.slice(0, 20))}`, async () => {
     await everyWay(`${size}\r\nhello\r\n0\r\n\r\n`, async (transport) => {
-      const decoded = await decode(chunked(), new Buffered(transport));
+      const decoded = await decode(chunked(), new BufferedReader(transport));
       assertEquals(decoded, { text: "hello", whole: true });
     });
   });
@@ -209,13 +209,13 @@ const REFUSED = [
 for (const size of REFUSED) {
   Deno.test(`ready() throws a ProtocolError when a chunk-size line is ${JSON.stringify(size.slice(0, 20))}`, async () => {
     await everyWay(`1\r\na\r\n${size}\r\nhello\r\n0\r\n\r\n`, async (transport) => {
-      await assertRejects(() => decode(chunked(), new Buffered(transport)), ProtocolError);
+      await assertRejects(() => decode(chunked(), new BufferedReader(transport)), ProtocolError);
     });
   });
 }
 
 Deno.test("ready() accepts a chunk size of 2^53-1", async () => {
-  const source = new Buffered(new SegmentTransport([bytes("1FFFFFFFFFFFFF\r\nx")]));
+  const source = new BufferedReader(new SegmentTransport([bytes("1FFFFFFFFFFFFF\r\nx")]));
   const decoder = chunked();
   await source.fill();
   assertEquals([decoder.ready(source), decoder.ahead()], [1, Number.MAX_SAFE_INTEGER]);
@@ -240,7 +240,7 @@ const LINE_ENDS: [name: string, wire: string][] = [
 for (const [name, wire] of LINE_ENDS) {
   Deno.test(`ready() throws a ProtocolError when there is ${name}`, async () => {
     await everyWay(wire, async (transport) => {
-      await assertRejects(() => decode(chunked(), new Buffered(transport)), ProtocolError);
+      await assertRejects(() => decode(chunked(), new BufferedReader(transport)), ProtocolError);
     });
   });
 }
@@ -250,7 +250,7 @@ Deno.test("ready() throws a ProtocolError when a bare LF stands within an extens
 });
 
 Deno.test("ready() refuses a wrong byte behind the data before a second one has come", async () => {
-  const source = new Buffered(new SegmentTransport([bytes("1\r\naX")]));
+  const source = new BufferedReader(new SegmentTransport([bytes("1\r\naX")]));
   await source.fill();
   const decoder = chunked();
   decoder.pull(source, new Uint8Array(1), 0, 1);
@@ -295,7 +295,7 @@ for (const [count, over] of [[100, false], [101, true]] as const) {
 }
 
 Deno.test("ready() refuses an endless trailer section at its 101st line", async () => {
-  const source = new Buffered(new SegmentTransport([bytes("0\r\n" + "A: b\r\n".repeat(101))]));
+  const source = new BufferedReader(new SegmentTransport([bytes("0\r\n" + "A: b\r\n".repeat(101))]));
   await source.fill();
   assertThrows(() => chunked().ready(source), HTTPException);
 });

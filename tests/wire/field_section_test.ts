@@ -16,7 +16,7 @@ import {
   SectionScanner,
   TRAILERS,
 } from "../../_internal/wire/field_section.ts";
-import { Buffered } from "../../_internal/net/line_reader.ts";
+import { BufferedReader } from "../../_internal/net/buffered_reader.ts";
 import { HTTPException, LineTooLong, ProtocolError } from "../../mod.ts";
 import { SegmentTransport } from "../parity/transports.ts";
 import { bytes, type ErrorClass, everyWay, latin1 } from "../helpers/split.ts";
@@ -29,7 +29,7 @@ interface Scanned {
 
 /** Scans until the section is whole; `null` where the source ends before. */
 async function scan(
-  source: Buffered,
+  source: BufferedReader,
   kind: SectionKind = FIELDS,
   limits: Partial<SectionLimits> = {},
 ): Promise<Scanned | null> {
@@ -48,7 +48,7 @@ async function scanText(
   kind: SectionKind = FIELDS,
   limits: Partial<SectionLimits> = {},
 ): Promise<Scanned | null> {
-  return await scan(new Buffered(new SegmentTransport([bytes(text)])), kind, limits);
+  return await scan(new BufferedReader(new SegmentTransport([bytes(text)])), kind, limits);
 }
 
 /** The fields and defects of a section. */
@@ -74,7 +74,7 @@ const SECTIONS: [name: string, kind: SectionKind, text: string, ends: number[]][
 for (const [name, kind, text, ends] of SECTIONS) {
   Deno.test(`scan() finds the lines of ${name} in every delivery, and leaves what follows`, async () => {
     await everyWay(`${text}BEHIND\r\n\r\n`, async (transport) => {
-      const source = new Buffered(transport);
+      const source = new BufferedReader(transport);
       const scanned = await scan(source, kind);
       assertEquals([scanned?.text, scanned?.scanner.ends], [text, ends]);
       while (await source.fill());
@@ -91,7 +91,7 @@ for (const [name, kind, text, ends] of SECTIONS) {
 
 Deno.test("scan() waits for the next byte when a CR is the last one so far", async () => {
   const scanned = await scan(
-    new Buffered(new SegmentTransport([bytes("A: 1\r"), bytes("\n\r"), bytes("\n")])),
+    new BufferedReader(new SegmentTransport([bytes("A: 1\r"), bytes("\n\r"), bytes("\n")])),
   );
   assertEquals([scanned?.scanner.suspicious, scanned?.scanner.ends], [false, [6, 8]]);
 });
@@ -278,7 +278,7 @@ Deno.test("parseFieldLines() starts at the given line, behind a start line", asy
 });
 
 Deno.test("scan() throws again when it is called again on a broken section", async () => {
-  const source = new Buffered(new SegmentTransport([bytes("A: 1\nB")]));
+  const source = new BufferedReader(new SegmentTransport([bytes("A: 1\nB")]));
   await source.fill();
   const scanner = new SectionScanner(TRAILERS, DEFAULT_LIMITS);
   assertThrows(() => scanner.scan(source), ProtocolError);

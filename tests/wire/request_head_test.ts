@@ -1,12 +1,10 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import { chunkLine, chunkParts, lastChunk } from "../../_internal/wire/chunked_encoding.ts";
 import {
-  chunkLine,
-  chunkParts,
   fieldPairs,
   type FieldValue,
   hasField,
   type HeaderFields,
-  lastChunk,
   RequestHead,
 } from "../../_internal/wire/request_head.ts";
 import { InvalidURL } from "../../errors.ts";
