@@ -230,7 +230,7 @@ const CASES: Case[] = [
 ];
 
 for (const { name, options, phase, script, run = getText } of CASES) {
-  Deno.test(`${name}`, async () => {
+  Deno.test(name, async () => {
     let closed = () => {};
     const ended = new Promise<void>((resolve) => closed = resolve);
     const held = Promise.withResolvers<void>();

@@ -165,7 +165,7 @@ const CASES: Case[] = [
 ];
 
 for (const { name, script, run, deaf = false } of CASES) {
-  Deno.test(`${name}`, async () => {
+  Deno.test(name, async () => {
     const reached = Promise.withResolvers<void>();
     const aborted = Promise.withResolvers<void>();
     const closed = Promise.withResolvers<void>();

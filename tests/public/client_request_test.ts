@@ -734,7 +734,7 @@ const STEPS: Steps[] = [
 ];
 
 for (const [title, run, sent] of STEPS) {
-  Deno.test(`${title}`, async () => {
+  Deno.test(title, async () => {
     assertEquals((await writesOf(run)).join(""), sent);
   });
 }

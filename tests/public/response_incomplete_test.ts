@@ -77,9 +77,9 @@ const REPEATED: [
   ["read(7)", (r) => r.read(7), ["alpha\nb", "eta\n\nga"]],
   ["read(5)", (r) => r.read(5), ["alpha", "\nbeta", "\n\nga"]],
   ["read(100)", (r) => r.read(100), [CAME]],
-  ["readinto of 7 bytes", (r) => readinto(r, 7), ["alpha\nb", "eta\n\nga"]],
-  ["readinto of 5 bytes", (r) => readinto(r, 5), ["alpha", "\nbeta", "\n\nga"]],
-  ["readinto of 100 bytes", (r) => readinto(r, 100), [CAME]],
+  ["readinto() of 7 bytes", (r) => readinto(r, 7), ["alpha\nb", "eta\n\nga"]],
+  ["readinto() of 5 bytes", (r) => readinto(r, 5), ["alpha", "\nbeta", "\n\nga"]],
+  ["readinto() of 100 bytes", (r) => readinto(r, 100), [CAME]],
   ["readline()", (r) => r.readline(), ["alpha\n", "beta\n", "\n", "ga"]],
   ["readline(3)", (r) => r.readline(3), ["alp", "ha\n", "bet", "a\n", "\n", "ga"]],
 ];

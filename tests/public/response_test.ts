@@ -57,19 +57,19 @@ const USES: Use[] = [
     empty: ["", ""],
   },
   {
-    name: "readinto 4 bytes",
+    name: "readinto() of 4 bytes",
     run: (r) => untilEmpty(() => readinto(r, 4)),
     text: FOURS,
     empty: [""],
   },
   {
-    name: "readinto 100 bytes",
+    name: "readinto() of 100 bytes",
     run: (r) => untilEmpty(() => readinto(r, 100)),
     text: [TEXT, ""],
     empty: [""],
   },
   {
-    name: "readinto no bytes, then read()",
+    name: "readinto() of no bytes, then read()",
     run: async (r) => [await r.readinto(new Uint8Array(0)), latin1(await r.read())],
     text: [0, TEXT],
     empty: [0, ""],
