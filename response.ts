@@ -583,17 +583,26 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
     return this.#body === null ? error : this.#body.failed(error);
   }
 
-  /** The web stream asks for a piece. */
+  /**
+   * The web stream asks for a piece. The call is over when it has it: who waited for the piece may read on
+   * at once.
+   */
   async #pull(controller: ReadableByteStreamController): Promise<void> {
     if (this.#busy) throw new TypeError("Cannot read response: another read is at work");
     const body = this.#opened();
+    let isOver = false;
+    const give = () => {
+      isOver = true;
+      this.#busy = false;
+      return this.locked;
+    };
     this.#busy = true;
     try {
-      await this.#stream.pull(body, controller, () => this.locked);
+      await this.#stream.pull(body, controller, give);
     } catch (error) {
       throw this.#failed(error);
     } finally {
-      this.#busy = false;
+      if (!isOver) this.#busy = false;
     }
   }
 }

@@ -84,22 +84,22 @@ export class BodyStream {
    * Gives the stream that asks a piece, once there is one. Nothing is awaited after that, as who waited
    * for the piece may read on at once.
    *
-   * @param isLocked Whether the reader that asked is still there.
+   * @param give Called right before it is given; tells whether the reader that asked is still there.
    */
   async pull(
     body: Body,
     controller: ReadableByteStreamController,
-    isLocked: () => boolean,
+    give: () => boolean,
   ): Promise<void> {
     if (body.straightNext && !controller.byobRequest) {
       let some = false;
       await body.straight((piece) => {
         some = piece.length > 0;
-        if (some) this.#giveStraight(body, controller, piece, isLocked());
+        if (some) this.#giveStraight(body, controller, piece, give());
       });
       if (some) return;
     }
-    await body.whenReady((run) => this.#give(body, controller, run, isLocked()));
+    await body.whenReady((run) => this.#give(body, controller, run, give()));
   }
 
   /** Gives a piece that was read straight from the socket. */

@@ -138,11 +138,20 @@ export class Connection implements Transport, Carrier, BodySource {
 
   // Opening
 
-  /** Its transport is there, or TLS over it is. */
+  /** Its transport is there, or TLS over it is; one that comes after the end is closed. */
   attach(transport: Transport, kind: TransportKind): void {
-    this.transport = transport;
+    this.hold(transport);
     this.kind = kind;
     this.reader = new BufferedReader(transport);
+  }
+
+  /** What is to be closed at the end, from now on. */
+  hold(transport: Transport): void {
+    if (this.availability === "closed") {
+      closeQuietly(transport);
+      throw this.#endReason;
+    }
+    this.transport = transport;
   }
 
   /** Requests may go out. */

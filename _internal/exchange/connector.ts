@@ -193,12 +193,7 @@ class Connector {
     }
     connection.opening = "tls";
     this.#tell({ type: "tlsStart", serverName });
-    const handshake = secure(
-      opened,
-      context,
-      serverName,
-      (transport) => void (connection.transport = transport),
-    );
+    const handshake = secure(opened, context, serverName, (transport) => connection.hold(transport));
     const secured = await this.#step(handshake, "tls", deadlines.tls);
     connection.attach(secured.transport, secured.kind);
     this.#exchange.timings.secured = performance.now();
