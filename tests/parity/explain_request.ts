@@ -165,6 +165,67 @@ function withReply(vector: RequestVector, note: (row: RowId) => void): Connectio
   }
 }
 
+/** How many bytes a body has, and whether that is known before it is read. */
+function sizeOf([kind, content]: [string, unknown]): { size: number; known: boolean } {
+  const text = typeof content === "string" ? content : (content as string[]).join("");
+  const known = ["str", "bytes", "bytearray", "memoryview", "array16"].includes(kind);
+  return { size: text.length, known };
+}
+
+/** The value of a field of a request, if it is there. */
+function valueOf(pairs: unknown, name: string): string | null {
+  const found = (pairs as [string, Value][] ?? []).find(([n]) => n.toLowerCase() === name);
+  return found === undefined ? null : String(found[1]);
+}
+
+/** The head of what was sent. */
+function headOf(sent: string): string {
+  return sent.slice(0, sent.indexOf("\r\n\r\n") + 4);
+}
+
+/** A request that is framed in a way that it may not be; `null` for any other. */
+function withFraming(vector: RequestVector): Explained<ConnectionAnswer> | null {
+  const { calls, expect } = vector;
+  const thrown: Thrown = { x: "TypeError" };
+  if (calls.length === 1 && calls[0][0] === "request") {
+    const [, , , content, pairs] = calls[0] as [string, string, string, [string, unknown], unknown];
+    const length = valueOf(pairs, "content-length");
+    if (length !== null && valueOf(pairs, "transfer-encoding") !== null) {
+      return { answer: { out: [thrown], sent: [] }, rows: ["request-framing"] };
+    }
+    if (length === null || !content) return null;
+    const { size, known } = sizeOf(content);
+    if (size === Number(length)) return null;
+    // What shows while the body is read shows before the first write here: the bodies are short.
+    return { answer: { out: [thrown], sent: known ? [] : [""] }, rows: ["request-length"] };
+  }
+  const early = calls.findIndex(([name], i) =>
+    name === "send" && calls[i + 1]?.[0] === "endheaders"
+  );
+  if (early >= 0) {
+    const out: Result[] = expect.out!.map((one, i) =>
+      i === early ? { x: "CannotSendRequest" } : one
+    );
+    const sent = expect.sent!.map((one) => one.slice(one.indexOf(calls[0][1] as string)));
+    return { answer: { out, sent }, rows: ["send-early"] };
+  }
+  const declared = calls.find(([name, field]) =>
+    name === "putheader" && field === "Content-Length"
+  );
+  if (declared === undefined) return null;
+  let left = Number(declared[2]);
+  for (const [i, [name, content]] of calls.entries()) {
+    if (name !== "send") continue;
+    const { size } = sizeOf(content as [string, unknown]);
+    if (size > left && expect.out![i] === null) {
+      const out = expect.out!.map((one, at) => at === i ? thrown : one);
+      return { answer: { out, sent: expect.sent!.map(headOf) }, rows: ["request-length"] };
+    }
+    left -= size;
+  }
+  return null;
+}
+
 /** `Host` without the user information of an absolute-form target. */
 function withoutUserinfo(answer: ConnectionAnswer): ConnectionAnswer {
   return { ...answer, sent: answer.sent!.map((s) => s.replace(/(\r\nHost: )[^\r]*@/, "$1")) };
@@ -216,6 +277,8 @@ export function explainRequest(vector: RequestVector): Explained<ConnectionAnswe
     return explained(withIdna(vector));
   }
   if (vector.id.includes("/reply-")) return explained(withReply(vector, note));
+  const framed = withFraming(vector);
+  if (framed !== null) return framed;
   if (twin !== undefined && canonical(twin) !== canonical(expect)) {
     note("body-kinds");
     return explained(twin);

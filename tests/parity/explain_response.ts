@@ -11,6 +11,8 @@ import type { Call, ResponseAnswer, ResponseVector, Result } from "./vectors.ts"
 /** What the answer must be, and why. */
 export interface Explained<A> {
   answer: A;
+  /** Another one that is as good: where the end of a body comes later than its last byte. */
+  otherwise?: A;
   /** The rows that matter, in the order in which they first do. */
   rows: RowId[];
 }
@@ -36,9 +38,19 @@ function getheader(fields: [string, string][], [, name, fallback]: Call): Result
 export function explainResponse(vector: ResponseVector): Explained<ResponseAnswer> {
   const rows: RowId[] = [];
   const note = (row: RowId) => void (rows.includes(row) || rows.push(row));
+  const { answer, ambiguous } = answerTo(vector, note, true);
+  if (!ambiguous) return { answer, rows };
+  return { answer, otherwise: answerTo(vector, note, false).answer, rows };
+}
+
+function answerTo(
+  vector: ResponseVector,
+  note: (row: RowId) => void,
+  endSeen: boolean,
+): { answer: ResponseAnswer; ambiguous: boolean } {
   try {
     const head = modelHead(vector.method, vector.bytes, note);
-    const body = new ModelBody(vector.method, head, note);
+    const body = new ModelBody(vector.method, head, note, endSeen);
     const answer: ResponseAnswer = { head: head.head, out: [], state: "" };
     for (const call of vector.calls) {
       const out = call[0] === "getheader"
@@ -49,9 +61,9 @@ export function explainResponse(vector: ResponseVector): Explained<ResponseAnswe
     }
     if (!body.failed) answer.left = body.length;
     noteReadline(vector, answer, note);
-    return { answer, rows };
+    return { answer, ambiguous: body.ambiguous };
   } catch (error) {
-    if (error instanceof Refusal) return { answer: { x: error.thrown }, rows };
+    if (error instanceof Refusal) return { answer: { x: error.thrown }, ambiguous: false };
     throw error;
   }
 }

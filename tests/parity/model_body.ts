@@ -76,8 +76,11 @@ function trailers(lines: Lines): Step {
   const fields: string[] = [];
   try {
     for (let line; (line = lines.next()) !== "\r\n";) {
-      // CPython: the end of the connection is as good as the blank line.
-      if (line === null) return { stop: { kind: "end" } };
+      if (line === null) {
+        // CPython: the end of the connection is as good as the blank line.
+        const none = fields.length === 0 && lines.at === lines.text.length;
+        return none ? { stop: { kind: "end" } } : cut("trailers-cut");
+      }
       if (!line.endsWith("\r\n")) return broken();
       fields.push(line);
       if (fields.length > TRAILER_LIMIT) {
@@ -110,9 +113,18 @@ export class ModelBody {
   #sticky: Thrown | null = null;
   /** Whether bytes came after the body. */
   #surplus = false;
+  /** Whether it was closed before its end. */
+  #interrupted = false;
+  /** Whether the answer depends on whether the end had come when it was closed. */
+  ambiguous = false;
+  readonly #endSeen: boolean;
+  readonly #none: boolean;
   #note: Note;
 
-  constructor(method: string, head: ModelHead, note: Note) {
+  /** `endSeen` says whether the end is seen with the last byte of content. */
+  constructor(method: string, head: ModelHead, note: Note, endSeen = true) {
+    this.#endSeen = endSeen;
+    this.#none = head.framing === "none";
     this.#head = method === "HEAD";
     this.#note = note;
     this.#chunked = head.framing === "chunked";
@@ -135,7 +147,7 @@ export class ModelBody {
   call([name, ...args]: Call): Result {
     const size = args[0] as number | undefined;
     if (name === "close") {
-      this.state = 3;
+      this.#close();
       return null;
     }
     if (name === "readinto") {
@@ -163,9 +175,24 @@ export class ModelBody {
     return this.#guard(() => this.#upToLF(limit), "");
   }
 
+  #close(): void {
+    const over = this.#head || this.#none || this.#left === 0;
+    if (this.state === 0 && !over && this.#sticky === null) {
+      const atEnd = this.#chunked && this.#rest() === "" && this.#content.stop.kind === "end";
+      if (atEnd) this.ambiguous = true;
+      this.#interrupted = !atEnd || !this.#endSeen;
+    }
+    this.state = 3;
+  }
+
   /** After the end nothing comes; after a failure it comes again. */
   #guard<T>(read: () => T, nothing: T): T {
-    if (this.state >= 2) return nothing;
+    if (this.#interrupted) {
+      this.#note("read-closed");
+      this.failed = true;
+      throw new Refusal({ x: "Interrupted" });
+    }
+    if (this.state >= 2 && this.#sticky === null) return nothing;
     if (this.#sticky !== null) {
       this.#note(this.#content.stop.kind === "cut" ? "short-body" : "error-state");
       this.#fail(this.#sticky);
@@ -322,22 +349,25 @@ export class ModelBody {
     return got;
   }
 
-  /** All lines, or those up to a hint. What came before a failure is lost with it, as in CPython. */
   /** A line; where the body was cut off behind others, it is the next call that tells. */
-  #lineBehind(others: boolean): string {
+  #lineBehind(lines: string[]): string {
     try {
       return this.#line();
     } catch (error) {
-      if (!others || this.#content.stop.kind !== "cut") throw error;
-      return "";
+      if (lines.length === 0 || !(error instanceof Refusal)) throw error;
+      if (this.#content.stop.kind === "cut") return "";
+      const { thrown } = error;
+      if (thrown.partial === undefined) throw error;
+      throw new Refusal({ ...thrown, partial: lines.join("") + thrown.partial });
     }
   }
 
+  /** All lines, or those up to a hint. */
   #all(hint: number = -1): string[] {
     const lines: string[] = [];
     let size = 0;
     for (;;) {
-      const line = this.#lineBehind(lines.length > 0);
+      const line = this.#lineBehind(lines);
       if (line === "") return lines;
       lines.push(line);
       size += line.length;

@@ -57,6 +57,7 @@ function judge(
 ): Outcome {
   const theirs = canonical(cpython);
   const wanted = canonical(explained.answer);
+  const otherwise = explained.otherwise === undefined ? wanted : canonical(explained.otherwise);
   const outcome = { id, kind, plays: ours.size, rows: explained.rows };
   if (wanted !== theirs && explained.rows.length === 0) {
     const detail = `no row is noted\n  wanted  ${wanted}\n  CPython ${theirs}`;
@@ -64,12 +65,13 @@ function judge(
   }
   for (const [way, answer] of ours) {
     const got = canonical(answer);
-    if (got === wanted) continue;
+    if (got === wanted || got === otherwise) continue;
     const detail = `(${way}) ${explained.rows.join("+") || "no row"}` +
       `\n  wanted  ${wanted}\n  got     ${got}\n  CPython ${theirs}`;
     return { ...outcome, verdict: "unexplained", detail };
   }
-  return { ...outcome, verdict: wanted === theirs ? "equal" : "row" };
+  const equal = wanted === theirs && otherwise === theirs;
+  return { ...outcome, verdict: equal ? "equal" : "row" };
 }
 
 /** `read1` and `peek` show how the bytes came; everything else must not. */

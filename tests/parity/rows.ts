@@ -129,6 +129,12 @@ export const ROWS = {
     here: "`IncompleteRead`",
     why: "RFC 9112, Section 8",
   },
+  "trailers-cut": {
+    what: "the connection ends within the trailer section",
+    cpython: "the body is whole",
+    here: "`IncompleteRead` if any of the section came",
+    why: "RFC 9112, Section 8",
+  },
   "partial": {
     what: "`partial` of a chunked body that is cut off",
     cpython: "without the unfinished chunk",
@@ -140,6 +146,12 @@ export const ROWS = {
     cpython: "reading goes on in the middle of what broke; the connection stays as it was",
     here: "the response is over, and the next request opens a new connection",
     why: "RFC 9112, Section 9.5",
+  },
+  "read-closed": {
+    what: "reading on after `close()` with the body unfinished",
+    cpython: "nothing, as at the end of the body",
+    here: "`Interrupted`",
+    why: "a short body never looks whole",
   },
   "idle": {
     what: "bytes, or the end, on a connection that waits for nothing",
@@ -182,6 +194,24 @@ export const ROWS = {
     cpython: "`CannotSendRequest`, or the refused request's lines go out with it",
     here: "as if the refused call had not been made",
     why: "a mistake costs one call, not the connection",
+  },
+  "request-length": {
+    what: "a `Content-Length` of the caller's that is not the body's",
+    cpython: "sent",
+    here: "`TypeError`: before anything is sent where the size is known, else where it shows",
+    why: "RFC 9110, Section 8.6: what is left over is a request to the server",
+  },
+  "request-framing": {
+    what: "a request with `Content-Length` and `Transfer-Encoding`",
+    cpython: "sent",
+    here: "`TypeError`",
+    why: "RFC 9112, Section 6.2",
+  },
+  "send-early": {
+    what: "`send()` between `putrequest()` and `endheaders()`",
+    cpython: "sent ahead of the head",
+    here: "`CannotSendRequest`",
+    why: "nothing goes out inside or ahead of a request",
   },
   "body-kinds": {
     what: "a string in `send()`, `endheaders()` or an iterable body",
