@@ -8,6 +8,7 @@ import {
   type ExchangeDetails,
   ImproperConnectionState,
   NotConnected,
+  ProtocolError,
   ResponseNotReady,
 } from "./errors.ts";
 import type { HTTPMessage } from "./headers.ts";
@@ -29,7 +30,13 @@ import {
   settingsOf,
 } from "./_internal/exchange/options.ts";
 import { contentOf, type RequestBody, requestFields } from "./_internal/exchange/request_body.ts";
-import { more, type Outgoing, outgoing, sendRequest } from "./_internal/exchange/send_request.ts";
+import {
+  more,
+  type Outgoing,
+  outgoing,
+  sendError,
+  sendRequest,
+} from "./_internal/exchange/send_request.ts";
 import { call, type CallEvent, type CallState } from "./_internal/exchange/states.ts";
 import type { TLSContext } from "./_internal/net/tls.ts";
 import type { Transport } from "./_internal/net/transport.ts";
@@ -113,8 +120,8 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
   #carrier: Connection | null = null;
   /** Bytes that go out without a request. */
   #raw: Exchange | null = null;
-  /** The exchange whose response was handed over last. */
-  #answered: Exchange | null = null;
+  /** The response that was handed over last, and that is to be read before the next one is got. */
+  #answered: { exchange: Exchange; response: HTTPResponse } | null = null;
   /** Whether `request()` is at work, which knows the whole body. */
   #isWhole = false;
   /** Whether a subclass's `connect()` is called at this moment. */
@@ -202,11 +209,15 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     // A connect() of a subclass may close first, as Python's programs do: the request goes on.
     if (this.#isConnecting) return this.#connections.close();
     const exchange = this.#exchange;
+    const answered = this.#answered;
+    const isCurrent = answered !== null &&
+      answered.exchange === this.#connections.current?.exchange;
     this.#move("close");
     this.#head = this.#exchange = this.#carrier = this.#raw = this.#answered = null;
     // An exchange that waits for its connection is not on one.
     if (exchange !== null && !exchange.delivered) exchange.close("connection");
     this.#connections.close();
+    if (isCurrent) answered.response.close();
   }
 
   /** Closes the connection, and those that responses took with them and that were not read to the end. */
@@ -340,7 +351,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
       exchange.delivered = true;
       // CPython: a response that closes is read whenever one likes.
       if (response.will_close) this.#connections.lend(exchange);
-      else if (!connection.isSwitched) this.#answered = exchange;
+      else if (!connection.isSwitched) this.#answered = { exchange, response };
       return response;
     } catch (error) {
       exchange.delivered = true;
@@ -353,19 +364,15 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
   /** CPython: the response before must be read first; here, the failure of a request is told once, too. */
   #checkResponse(): void {
     this.#forgetFailed();
-    if (this.#answered?.unread && this.#state === "Request-sent") {
+    if (this.#answered?.exchange.unread && this.#state === "Request-sent") {
       throw new ResponseNotReady(
         "Cannot get response: read or close the response before the next getresponse()",
       );
     }
     const failed = this.#exchange?.failure ?? null;
     if (this.#state !== "Idle" || failed === null || this.#exchange!.delivered) return;
-    const { phase } = this.#exchange!.facts();
     this.#exchange!.delivered = true;
-    if (phase !== "connect" && phase !== "tls") throw failed.reason;
-    throw new ResponseNotReady("Cannot get response: the request was not sent", {
-      cause: failed.reason,
-    });
+    throw failed.reason;
   }
 
   /** A request that failed is out no longer: the next one may begin. */
@@ -541,7 +548,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
         exchange.check();
         await send(before);
       } catch (error) {
-        throw exchange.fail(error);
+        throw sendError(exchange, error);
       } finally {
         exchange.endSend();
       }
@@ -661,7 +668,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
         exchange.tell({ type: "requestEnd", bytes: exchange.sent, whole: !exchange.stopped });
       }
     } catch (error) {
-      throw error instanceof NotConnected ? exchange.refuse(error) : exchange.fail(error);
+      throw error instanceof NotConnected ? exchange.refuse(error) : sendError(exchange, error);
     } finally {
       exchange.endSend();
     }
@@ -670,6 +677,9 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
   async #connectionFor(exchange: Exchange): Promise<Connection> {
     const connection = this.#connections.claim(exchange);
     if (connection !== null) {
+      if (!connection.reused && connection.unconsumed > 0) {
+        throw new ProtocolError("Cannot send: the server spoke before the request");
+      }
       const silent = await connection.isSilent();
       exchange.check();
       if (silent) return connection;

@@ -81,6 +81,8 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
   /** Whether a call is at work; two at once would mix up their bytes. */
   #busy = false;
   #closed = false;
+  /** Whether `decoded()` has the body: what is read beside it would be missing there. */
+  #isDecoded = false;
 
   /**
    * Makes a response; `begin()` reads its head.
@@ -378,27 +380,9 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
    * @returns The lines with their line ends.
    * @throws {IncompleteRead} When the body ends early, see {@linkcode HTTPResponse}.
    */
-  async readlines(hint = -1): Promise<Uint8Array<ArrayBuffer>[]> {
-    const lines: Uint8Array<ArrayBuffer>[] = [];
-    let size = 0;
-    for (;;) {
-      const line = await this.#nextLine(lines);
-      if (line.length === 0) return lines;
-      lines.push(line);
-      size += line.length;
-      if (hint > 0 && size > hint) return lines;
-    }
-  }
-
-  /** A line; where the body is cut short behind others, the next call tells. */
-  async #nextLine(lines: Uint8Array<ArrayBuffer>[]): Promise<Uint8Array<ArrayBuffer>> {
-    try {
-      return await this.readline();
-    } catch (error) {
-      if (lines.length === 0) throw error;
-      if (this.#body!.endedEarly) return EMPTY;
-      throw this.#body!.withPartial(error, lines);
-    }
+  readlines(hint = -1): Promise<Uint8Array<ArrayBuffer>[]> {
+    // CPython: after HEAD there is nothing, and the response is not over by that.
+    return this.#unlessHead((body) => body.lines(hint), []);
   }
 
   /**
@@ -440,11 +424,22 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
     options?: ReadableStreamIteratorOptions,
   ): AsyncIterableIterator<Uint8Array<ArrayBuffer>> {
     this.#refuseLocked();
+    return this.#pieces(options?.preventCancel ?? false, () => this.#refuseLocked());
+  }
+
+  /** The pieces of the body; `check` throws where they may not be read. */
+  #pieces(keep: boolean, check: () => void): AsyncIterableIterator<Uint8Array<ArrayBuffer>> {
+    const enter = () => {
+      check();
+      return this.#enterBody();
+    };
     // The inherited iterator costs half as much as a whole small request.
-    const keep = options?.preventCancel ?? false;
     return new BodyIterator({
-      now: () => this.#now(() => this.#enter()?.chunkNow() ?? null),
-      next: () => this.#exclusive<Uint8Array<ArrayBuffer> | null>((body) => body.chunk(), null),
+      now: () => this.#now(() => enter()?.chunkNow() ?? null),
+      next: async () => {
+        const body = enter();
+        return body === null ? null : await this.#run(body.chunk());
+      },
       leave: () => {
         if (!keep) this.close();
       },
@@ -525,13 +520,20 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
   decoded(options: DecodedOptions = {}): ReadableStream<Uint8Array<ArrayBuffer>> {
     const codings = codingsOf(this.getheader("content-encoding"));
     this.#refuseLocked();
-    return decode(this, codings, options, () => this.close());
+    this.#isDecoded = true;
+    return decode(this.#pieces(false, () => {}), codings, options, () => this.close());
   }
 
   #refuseLocked(): void {
     if (this.locked) {
       throw new TypeError("Cannot read response: its stream is locked by a reader");
     }
+    this.#refuseDecoded();
+  }
+
+  #refuseDecoded(): void {
+    if (!this.#isDecoded || this.#body?.state !== "open") return;
+    throw new TypeError("Cannot read response: decoded() has its body, read what that returned");
   }
 
   /** The body, once the head was read. */
@@ -546,6 +548,11 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
   /** The body to read from, by one call at a time; `null` where there is nothing to read. */
   #enter(): Body | null {
     this.#refuseLocked();
+    return this.#enterBody();
+  }
+
+  /** The same for whoever has the body already. */
+  #enterBody(): Body | null {
     if (this.#busy) throw new TypeError("Cannot read response: another read is at work");
     const body = this.#opened();
     return body.readable ? body : null;
@@ -588,6 +595,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
    * at once.
    */
   async #pull(controller: ReadableByteStreamController): Promise<void> {
+    this.#refuseDecoded();
     if (this.#busy) throw new TypeError("Cannot read response: another read is at work");
     const body = this.#opened();
     let isOver = false;

@@ -131,12 +131,13 @@ export class Body {
   }
 
   /** Whether it is cut short by nothing but its early end. */
-  get endedEarly(): boolean {
+  get #endedEarly(): boolean {
     return this.#broken !== null && this.#broken.cause === undefined;
   }
 
   /** The same error with the bytes of calls before that are part of the one which fails. */
-  withPartial(error: unknown, before: Bytes[]): unknown {
+  #withPartial(error: unknown, before: Bytes[]): unknown {
+    if (before.length === 0) return error;
     const last = error instanceof IncompleteRead ? error.partial as Bytes : this.partial ?? EMPTY;
     const parts = [...before, last];
     return this.reason(concat(parts, parts.reduce((size, part) => size + part.length, 0)));
@@ -179,12 +180,20 @@ export class Body {
     this.#move("end");
     const exchange = this.#exchange;
     exchange.bodyEnded();
-    if (exchange.trace === null) return;
+    try {
+      if (exchange.trace !== null) this.#tellEnd();
+    } finally {
+      exchange.settle();
+    }
+  }
+
+  #tellEnd(): void {
     const { trailers } = this.decoder;
     if (trailers !== null && trailers.fields.length > 0) {
-      exchange.tell({ type: "trailers", headers: messageOf(trailers.fields, trailers.defects) });
+      const headers = messageOf(trailers.fields, trailers.defects);
+      this.#exchange.tell({ type: "trailers", headers });
     }
-    exchange.tell({ type: "responseEnd", total: this.#total });
+    this.#exchange.tell({ type: "responseEnd", total: this.#total });
   }
 
   /** It ended early, or its framing broke. */
@@ -360,6 +369,28 @@ export class Body {
     if (this.#mustThrow(size, false)) throw this.reason(line);
     this.#settle(size, size === 0 ? 1 : size);
     return line;
+  }
+
+  /**
+   * Lines up to the end, or up to the one with which they have more than `hint` bytes. Where the body ends
+   * early behind some of them, the next call tells; anything else that cuts it short is told now.
+   */
+  async lines(hint: number): Promise<Bytes[]> {
+    const lines: Bytes[] = [];
+    let size = 0;
+    for (;;) {
+      let line: Bytes;
+      try {
+        line = this.lineNow(Infinity) ?? (this.state === "complete" ? EMPTY : await this.line(Infinity));
+      } catch (error) {
+        if (lines.length > 0 && this.#endedEarly) return lines;
+        throw this.#withPartial(error, lines);
+      }
+      if (line.length === 0) return lines;
+      lines.push(line);
+      size += line.length;
+      if (hint > 0 && size > hint) return lines;
+    }
   }
 
   // Pieces, for iteration and for the web stream

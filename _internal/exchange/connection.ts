@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { RemoteDisconnected } from "../../errors.ts";
 import type { HTTPMessage } from "../../headers.ts";
 import { messageOf } from "../../headers.ts";
 import { BufferedReader } from "../net/buffered_reader.ts";
@@ -304,8 +305,10 @@ export class Connection implements Transport, Carrier, BodySource {
 
   /** Takes the transport out of this library's hands, with what was read ahead. */
   detach(): { transport: Transport; buffered: Uint8Array } {
-    const { transport, reader } = this;
+    const { transport, reader, exchange } = this;
     this.#move("detach");
+    this.exchange = null;
+    exchange?.handOver();
     this.deadlines.end(false);
     const buffered = reader.take(reader.available);
     reader.release();
@@ -576,11 +579,11 @@ export class Connection implements Transport, Carrier, BodySource {
     try {
       while (exchange.sending === "going" && this.exchange === exchange && !reader.full) {
         if (await reader.fill() > 0) continue;
-        if (!body.endsWithConnection) exchange.lose(new Deno.errors.ConnectionReset(LOST));
+        if (!body.endsWithConnection) exchange.lose(new RemoteDisconnected(LOST));
         return;
       }
     } catch (reason) {
-      exchange.lose(reason);
+      exchange.lose(this.throwsFor(reason) ? new Thrown(reason) : reason);
     }
   }
 

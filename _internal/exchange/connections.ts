@@ -74,7 +74,8 @@ export class Connections implements ExchangeOwner {
     this.#current = null;
     if (current !== null) {
       // As in Python it is not closed: who set it has it, or the response that was not read.
-      if (current.exchange?.unread) this.#lent.add(current.exchange);
+      const { exchange } = current;
+      if (exchange?.unread && !exchange.busySending) this.#lend(current, exchange);
       else if (current.opening !== null) current.close();
       else current.abandon();
     }
@@ -103,8 +104,15 @@ export class Connections implements ExchangeOwner {
 
   #giveUp(connection: Connection): void {
     this.#current = this.#sock = null;
-    if (connection.exchange?.unread) this.#lent.add(connection.exchange);
+    const { exchange } = connection;
+    if (exchange?.unread && !connection.isSwitched) this.#lend(connection, exchange);
     else connection.close();
+  }
+
+  /** The response keeps the connection, and nobody else uses it any more. */
+  #lend(connection: Connection, exchange: Exchange): void {
+    connection.endReuse();
+    this.#lent.add(exchange);
   }
 
   /** Gives up a connection that turned out to be dead, or has spoken unasked. */
@@ -170,7 +178,7 @@ export class Connections implements ExchangeOwner {
     const { current } = this;
     if (current?.exchange !== exchange || current.availability === "switched") return;
     this.#current = this.#sock = null;
-    this.#lent.add(exchange);
+    this.#lend(current, exchange);
   }
 
   /** Ends the current connection; those that responses took with them stay readable. */
@@ -192,6 +200,8 @@ export class Connections implements ExchangeOwner {
     const { current } = this;
     const availability = current?.availability;
     if (availability !== "switched" && !(fresh && availability === "fresh")) return null;
+    // RFC 9110, Section 7.8: the request is sent whole before the protocol is switched.
+    if (current!.exchange?.busySending) return null;
     this.#current = this.#sock = null;
     return current!.detach();
   }

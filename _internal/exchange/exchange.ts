@@ -269,6 +269,12 @@ export class Exchange {
     this.carrier = null;
   }
 
+  /** Its connection was handed over to the user: it is over. */
+  handOver(): void {
+    this.leave();
+    this.#end();
+  }
+
   /** Lets a signal end it; one that is aborted already throws. */
   listen(signal: AbortSignal | null | undefined): void {
     if (signal === null || signal === undefined || this.#signals.includes(signal)) return;
@@ -362,7 +368,7 @@ export class Exchange {
   /** It has ended. */
   endSend(): void {
     this.#pendingSends--;
-    this.#settle();
+    this.settle();
   }
 
   /**
@@ -429,21 +435,20 @@ export class Exchange {
     if (this.sending === "waiting" || (this.sending === "going" && refused)) this.send("cut");
   }
 
-  /** The body was read to its end, of so many bytes. */
+  /** The body was read to its end; `settle` must follow. */
   bodyEnded(): void {
     this.receive("end");
     this.timings.end = performance.now();
-    this.#settle();
   }
 
   /** No more of the request will come: it is over once its response is. */
   abandonSending(): void {
     this.send("cut");
-    this.#settle();
+    this.settle();
   }
 
-  /** Whether both halves are over now. */
-  #settle(): void {
+  /** It is over, if both halves are. */
+  settle(): void {
     if (this.#over || this.#pendingSends > 0) return;
     if (this.receiving !== "whole" && this.receiving !== "cut") return;
     // What the caller sends step by step may still be completed, unless the server has said `close`.

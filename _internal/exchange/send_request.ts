@@ -141,6 +141,15 @@ export async function sendRequest(
   }
 }
 
+/**
+ * What is to be thrown for an error of sending: it ends the exchange, unless the answer is there already
+ * and the error only tells how the upload ended.
+ */
+export function sendError(exchange: Exchange, error: unknown): unknown {
+  const told = exchange.failure === null && exchange.stopped && !(error instanceof Thrown);
+  return told ? error : exchange.fail(error);
+}
+
 /** A head without a body. */
 async function sendHead(
   connection: Connection,
@@ -436,28 +445,31 @@ class Upload {
   async #awaitContinue(seconds: boolean | number): Promise<void> {
     const connection = this.#connection;
     const exchange = this.#exchange;
-    if (this.#out.debug) debugSend(this.#out.head);
-    await connection.send(exchange, this.#out.head, undefined, this.#ontaken);
-    this.#used = 0;
-    exchange.send("wait");
     let timer: ReturnType<typeof setTimeout> | undefined;
-    const asked = new Promise<void>((resolve) => {
-      exchange.oninterim = (status) => {
-        if (status === 100) resolve();
-      };
+    const asked = Promise.withResolvers<void>();
+    // Set before the head goes out: where the response is waited for already, the 100 may come with it.
+    exchange.oninterim = (status) => {
+      if (status === 100) asked.resolve();
+    };
+    if (this.#out.debug) debugSend(this.#out.head);
+    exchange.send("wait");
+    try {
+      await connection.send(exchange, this.#out.head, undefined, this.#ontaken);
+      this.#used = 0;
+      this.#watch();
       // A timer takes at most 2^31-1 ms.
       if (typeof seconds === "number") {
-        timer = setTimeout(resolve, Math.min(seconds * 1000, 0x7fffffff));
+        timer = setTimeout(asked.resolve, Math.min(seconds * 1000, 0x7fffffff));
       }
-    });
-    connection.beginHeadWait(exchange);
-    try {
-      this.#watch();
-      if (!(await exchange.until(asked))) throw STOPPED;
+      connection.beginHeadWait(exchange);
+      try {
+        if (!(await exchange.until(asked.promise))) throw STOPPED;
+      } finally {
+        connection.endHeadWait();
+      }
     } finally {
       clearTimeout(timer);
       exchange.oninterim = null;
-      connection.endHeadWait();
     }
     exchange.send("send");
     connection.unlimitHead();

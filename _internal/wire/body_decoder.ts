@@ -234,10 +234,10 @@ class ChunkedDecoder implements BodyDecoder {
     return this.#state === "data" ? this.#left : 0;
   }
 
-  /** CPython: an end after the last chunk's line is accepted, wherever it comes. */
+  /** CPython: an end right after the last chunk's line is accepted; one within the trailers is not. */
   eof(source: BufferedBytes): boolean {
     if (this.#state !== "trailers") return this.#state === "ended";
-    source.start = source.end;
+    if (source.available > 0) return false;
     this.trailers ??= { fields: [], defects: [] };
     this.#state = "ended";
     return true;

@@ -5,14 +5,9 @@
  * @module
  */
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
-import {
-  BadStatusLine,
-  type ExchangeDetails,
-  HTTPConnection,
-  HTTPSConnection,
-  type RequestBody,
-} from "../../mod.ts";
+import { BadStatusLine, HTTPConnection, HTTPSConnection, type RequestBody } from "../../mod.ts";
 import { getText } from "../helpers/exchanges.ts";
+import { assertUntouched } from "../helpers/facts.ts";
 import { FakeTransport, ok, over } from "../helpers/fake_transport.ts";
 import { never, soon, turns } from "../helpers/waiting.ts";
 import { TempDir } from "../servers/child.ts";
@@ -419,7 +414,8 @@ Deno.test("request() throws what its source throws, and closes the connection", 
   using conn = new HTTPConnection("127.0.0.1", server.port);
   const error = await assertRejects(() => soon(conn.request("POST", "/", body())));
   assertStrictEquals(error, reason);
-  assertEquals((error as ExchangeDetails).phase, "send");
+  assertUntouched(error);
+  assertEquals(conn.lastFailure?.phase, "send");
   await soon(server.idle());
   assert(!server.peers[0].text.endsWith("0\r\n\r\n"));
   assertEquals(await getText(conn), "ok");

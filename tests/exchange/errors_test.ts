@@ -27,6 +27,7 @@ import {
   UnknownTransferEncoding,
 } from "../../mod.ts";
 import { getText } from "../helpers/exchanges.ts";
+import { assertUntouched, type Facts, factsOf } from "../helpers/facts.ts";
 import { answering, type FakeOptions, FakeTransport, ok, over } from "../helpers/fake_transport.ts";
 import type { ErrorClass } from "../helpers/split.ts";
 import { never, thrown, turns } from "../helpers/waiting.ts";
@@ -37,17 +38,8 @@ import { CA, CLIENT, EXPIRED, UNKNOWN_ISSUER, WRONG_NAME } from "../tls/mod.ts";
 
 const CHUNKED = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
 
-/** What an error of the exchange tells; a test must name all of it. */
-type Details = Required<ExchangeDetails>;
-
-function detailsOf(error: unknown): Details {
-  const { phase, requestBytesSent, responseBytesReceived, connectionReused, retrySafe } =
-    error as Details;
-  return { phase, requestBytesSent, responseBytesReceived, connectionReused, retrySafe };
-}
-
 /** What is told where nothing reached the server. */
-function unsent(phase: "connect" | "tls"): Details {
+function unsent(phase: "connect" | "tls"): Facts {
   return {
     phase,
     requestBytesSent: 0,
@@ -172,7 +164,7 @@ for (const { name, answer, options = {}, fake = {}, error, phase } of CASES) {
     transport.onWrite = () => transport.arrive(answer);
     using conn = new HTTPConnection("example.com", { ...over(transport), ...options });
     const reason = await assertRejects(() => getText(conn), error);
-    assertEquals(detailsOf(reason), {
+    assertEquals(factsOf(reason), {
       phase,
       requestBytesSent: REQUEST.length,
       responseBytesReceived: answer.length,
@@ -204,7 +196,7 @@ Deno.test("getresponse() counts only the bytes of its own request when a connect
   await conn.request("GET", "/");
   transport.end();
   const error = await assertRejects(() => conn.getresponse(), IncompleteRead);
-  assertEquals(detailsOf(error), {
+  assertEquals(factsOf(error), {
     phase: "head",
     requestBytesSent: REQUEST.length,
     responseBytesReceived: answers[1].length,
@@ -220,7 +212,7 @@ Deno.test("getresponse() says that the connection was reused when there is no an
   await conn.request("GET", "/");
   transport.end();
   const error = await assertRejects(() => conn.getresponse(), RemoteDisconnected);
-  assertEquals(detailsOf(error), {
+  assertEquals(factsOf(error), {
     phase: "head",
     requestBytesSent: REQUEST.length,
     responseBytesReceived: 0,
@@ -233,18 +225,18 @@ Deno.test("getresponse() counts an interim response as a response that has begun
   const transport = new FakeTransport(["HTTP/1.1 102 Processing\r\n\r\n"], { ended: true });
   using conn = new HTTPConnection("example.com", over(transport));
   const error = await assertRejects(() => getText(conn), RemoteDisconnected);
-  assertEquals(detailsOf(error).responseBytesReceived, 27);
+  assertEquals(factsOf(error).responseBytesReceived, 27);
 });
 
 Deno.test("read() tells the facts of its own exchange when a request is out behind it", async () => {
   const transport = new FakeTransport(["HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n"]);
-  using conn = new HTTPConnection("example.com", over(transport));
+  using conn = new HTTPConnection("example.com", over(transport, new FakeTransport()));
   await conn.request("GET", "/");
   const response = await conn.getresponse();
   await conn.request("POST", "/behind", "a body");
   transport.end();
   const error = await assertRejects(() => response.read(), IncompleteRead);
-  const { phase, requestBytesSent, connectionReused } = detailsOf(error);
+  const { phase, requestBytesSent, connectionReused } = factsOf(error);
   assertEquals({ phase, requestBytesSent, connectionReused }, {
     phase: "body",
     requestBytesSent: REQUEST.length,
@@ -260,8 +252,8 @@ Deno.test("read() and readline() throw again with the same facts", async () => {
   assertEquals((await response.read(10)).length, 3);
   const first = await assertRejects(() => response.read(), IncompleteRead);
   const second = await assertRejects(() => response.readline(), IncompleteRead);
-  assertEquals(detailsOf(first), detailsOf(second));
-  assertEquals(detailsOf(first).phase, "body");
+  assertEquals(factsOf(first), factsOf(second));
+  assertEquals(factsOf(first).phase, "body");
 });
 
 // Connecting
@@ -270,27 +262,27 @@ Deno.test("request() throws ConnectionRefused with facts when the connection is 
   const [port] = freePorts(1);
   using conn = new HTTPConnection("127.0.0.1", port);
   const error = await assertRejects(() => getText(conn), Deno.errors.ConnectionRefused);
-  assertEquals(detailsOf(error), unsent("connect"));
+  assertEquals(factsOf(error), unsent("connect"));
 });
 
 Deno.test("request() throws ConnectionRefused with facts when it is refused from a source address", async () => {
   const [port] = freePorts(1);
   using conn = new HTTPConnection("127.0.0.1", port, { source_address: ["127.0.0.1", 0] });
   const error = await assertRejects(() => getText(conn), Deno.errors.ConnectionRefused);
-  assertEquals(detailsOf(error), unsent("connect"));
+  assertEquals(factsOf(error), unsent("connect"));
 });
 
 Deno.test("request() throws with facts when the source address is not this machine's", async () => {
   const [port] = freePorts(1);
   using conn = new HTTPConnection("127.0.0.1", port, { source_address: ["192.0.2.1", 0] });
   const error = await assertRejects(() => getText(conn));
-  assertEquals(detailsOf(error), unsent("connect"));
+  assertEquals(factsOf(error), unsent("connect"));
 });
 
 Deno.test("request() throws NotFound with facts when there is no unix socket", async () => {
   using conn = new HTTPConnection("localhost", { socketPath: "/nowhere/at/all" });
   const error = await assertRejects(() => getText(conn), Deno.errors.NotFound);
-  assertEquals(detailsOf(error), unsent("connect"));
+  assertEquals(factsOf(error), unsent("connect"));
 });
 
 for (
@@ -303,22 +295,23 @@ for (
     // A label may have 63 characters: no resolver is asked.
     using conn = new HTTPConnection(`${"x".repeat(64)}.invalid`, 80, options);
     const error = await assertRejects(() => getText(conn));
-    assertEquals(detailsOf(error), unsent("connect"));
+    assertEquals(factsOf(error), unsent("connect"));
   });
 }
 
-Deno.test("request() throws what transport() is rejected with, with facts", async () => {
+Deno.test("request() throws what transport() is rejected with, and leaves it as it is", async () => {
   const reason = new RangeError("mine");
   using conn = new HTTPConnection("example.com", { transport: () => Promise.reject(reason) });
   assertStrictEquals(await assertRejects(() => getText(conn)), reason);
-  assertEquals(detailsOf(reason), unsent("connect"));
+  assertUntouched(reason);
+  assertEquals(conn.lastFailure, unsent("connect"));
 });
 
 Deno.test("connect() throws ConnectionRefused with facts", async () => {
   const [port] = freePorts(1);
   using conn = new HTTPConnection("127.0.0.1", port);
   const error = await assertRejects(() => conn.connect(), Deno.errors.ConnectionRefused);
-  assertEquals(detailsOf(error), unsent("connect"));
+  assertEquals(factsOf(error), unsent("connect"));
 });
 
 // TLS
@@ -342,7 +335,7 @@ for (const [kind, { ...context }] of CONTEXTS) {
         context: { ...context, caCerts: [CA] },
       });
       const error = await assertRejects(() => getText(conn), Deno.errors.InvalidData);
-      assertEquals(detailsOf(error), unsent("tls"));
+      assertEquals(factsOf(error), unsent("tls"));
       assert(error.cause instanceof Error);
     });
   }
@@ -357,7 +350,7 @@ for (const [kind, { ...context }] of CONTEXTS) {
       context: { ...context, caCerts: [CA] },
     });
     const error = await assertRejects(() => getText(conn), Deno.errors.InvalidData);
-    assertEquals(detailsOf(error), unsent("tls"));
+    assertEquals(factsOf(error), unsent("tls"));
   });
 
   Deno.test(`request() throws with facts when the server ends the handshake (${kind})`, async () => {
@@ -366,7 +359,7 @@ for (const [kind, { ...context }] of CONTEXTS) {
       context: { ...context, caCerts: [CA] },
     });
     const error = await assertRejects(() => getText(conn));
-    assertEquals(detailsOf(error), unsent("tls"));
+    assertEquals(factsOf(error), unsent("tls"));
   });
 
   Deno.test(`request() throws ConnectionReset with facts when the handshake is reset (${kind})`, async () => {
@@ -378,7 +371,7 @@ for (const [kind, { ...context }] of CONTEXTS) {
       context: { ...context, caCerts: [CA] },
     });
     const error = await assertRejects(() => getText(conn), Deno.errors.ConnectionReset);
-    assertEquals(detailsOf(error), unsent("tls"));
+    assertEquals(factsOf(error), unsent("tls"));
   });
 }
 
@@ -393,7 +386,7 @@ Deno.test("request() throws a TunnelError with facts when the proxy refuses", as
   using conn = new HTTPConnection("127.0.0.1", proxy.port);
   conn.set_tunnel("example.com", 80);
   const error = await assertRejects(() => getText(conn), TunnelError);
-  assertEquals(detailsOf(error), unsent("connect"));
+  assertEquals(factsOf(error), unsent("connect"));
   await proxy.idle();
 });
 
@@ -402,7 +395,7 @@ Deno.test("request() throws RemoteDisconnected with facts when the proxy closes"
   using conn = new HTTPConnection("127.0.0.1", proxy.port);
   conn.set_tunnel("example.com", 80);
   const error = await assertRejects(() => getText(conn), RemoteDisconnected);
-  assertEquals(detailsOf(error), unsent("connect"));
+  assertEquals(factsOf(error), unsent("connect"));
 });
 
 Deno.test("request() throws with facts when a handshake through a tunnel fails", async () => {
@@ -414,7 +407,7 @@ Deno.test("request() throws with facts when a handshake through a tunnel fails",
   using conn = new HTTPSConnection("127.0.0.1", proxy.port, { context: { caCerts: [CA] } });
   conn.set_tunnel("localhost", 443);
   const error = await assertRejects(() => getText(conn));
-  assertEquals(detailsOf(error), unsent("tls"));
+  assertEquals(factsOf(error), unsent("tls"));
 });
 
 // Sending
@@ -431,7 +424,7 @@ Deno.test("request() throws with facts when the server resets while the body goe
     error instanceof Deno.errors.ConnectionReset || error instanceof Deno.errors.BrokenPipe,
     String(error),
   );
-  const { requestBytesSent, ...rest } = detailsOf(error);
+  const { requestBytesSent, ...rest } = factsOf(error);
   assert(requestBytesSent > 1000 && requestBytesSent < 1 << 25, String(requestBytesSent));
   assertEquals(rest, {
     phase: "send",
@@ -453,7 +446,7 @@ Deno.test("request() throws with facts when the server resets after an interim r
     onInformational: () => seen.resolve(),
   });
   const error = await assertRejects(() => conn.request("POST", "/", new Uint8Array(1 << 25)));
-  assertEquals(detailsOf(error).phase, "send");
+  assertEquals(factsOf(error).phase, "send");
 });
 
 /** Writes that fail; what they were given has arrived nevertheless. */
@@ -470,7 +463,8 @@ Deno.test("request() says that a request whose write failed may have arrived", a
   using conn = new HTTPConnection("example.com", over(transport));
   const error = await assertRejects(() => conn.request("POST", "/", "body"));
   assertStrictEquals(error, transport.reason);
-  const { phase, retrySafe } = detailsOf(error);
+  assertUntouched(error);
+  const { phase, retrySafe } = conn.lastFailure!;
   assertEquals({ phase, retrySafe }, { phase: "send", retrySafe: "idempotent-only" });
 });
 
@@ -487,10 +481,11 @@ Deno.test("request() says that a request whose write was aborted may have arrive
   const rejected = assertRejects(() => sent, DOMException);
   await turns();
   controller.abort();
-  assertEquals(detailsOf(await rejected).retrySafe, "idempotent-only");
+  assertUntouched(await rejected);
+  assertEquals(conn.lastFailure?.retrySafe, "idempotent-only");
 });
 
-Deno.test("send() throws the transport's error with facts", async () => {
+Deno.test("send() throws the transport's error, and leaves it as it is", async () => {
   let broken = false;
   const reason = new Deno.errors.BrokenPipe("mine");
   class Breaking extends FakeTransport {
@@ -504,12 +499,13 @@ Deno.test("send() throws the transport's error with facts", async () => {
   await conn.endheaders();
   broken = true;
   assertStrictEquals(await assertRejects(() => conn.send("body")), reason);
-  const { phase, requestBytesSent, retrySafe } = detailsOf(reason);
+  assertUntouched(reason);
+  const { phase, requestBytesSent, retrySafe } = conn.lastFailure!;
   assertEquals({ phase, retrySafe }, { phase: "send", retrySafe: "idempotent-only" });
   assert(requestBytesSent > 0);
 });
 
-Deno.test("read() throws the transport's error with facts", async () => {
+Deno.test("read() throws the transport's error, and leaves it as it is", async () => {
   const reason = new RangeError("mine");
   class Breaking extends FakeTransport {
     override read(p: Uint8Array): Promise<number | null> {
@@ -521,7 +517,8 @@ Deno.test("read() throws the transport's error with facts", async () => {
   await conn.request("GET", "/");
   const response = await conn.getresponse();
   assertStrictEquals(await assertRejects(() => response.read()), reason);
-  const { phase, retrySafe } = detailsOf(reason);
+  assertUntouched(reason);
+  const { phase, retrySafe } = conn.lastFailure!;
   assertEquals({ phase, retrySafe }, { phase: "body", retrySafe: "no" });
 });
 
@@ -539,8 +536,8 @@ Deno.test("read() throws ConnectionReset with facts when the server resets", asy
   assertEquals((await response.read(5)).length, 5);
   got.resolve();
   const error = await assertRejects(() => response.read(), Deno.errors.ConnectionReset);
-  assertEquals(detailsOf(error).phase, "body");
-  assertEquals(detailsOf(error).retrySafe, "no");
+  assertEquals(factsOf(error).phase, "body");
+  assertEquals(factsOf(error).retrySafe, "no");
 });
 
 Deno.test("request() throws a frozen error as it is", async () => {
@@ -561,7 +558,7 @@ Deno.test("Response.text() throws IncompleteRead with facts when it reads a resp
   const response = await conn.getresponse();
   const error = await assertRejects(() => new Response(response).text());
   assertInstanceOf(error, IncompleteRead);
-  assertEquals(detailsOf(error).phase, "body");
+  assertEquals(factsOf(error).phase, "body");
 });
 
 Deno.test("request() throws a TypeError without facts when an argument is bad", async () => {
@@ -570,9 +567,7 @@ Deno.test("request() throws a TypeError without facts when an argument is bad", 
   assertEquals((error as ExchangeDetails).phase, undefined);
 });
 
-// One error for two requests must not be told about both.
-
-Deno.test("request() tells the facts of the last exchange when a source throws the same error again", async () => {
+Deno.test("lastFailure tells of the last exchange when a source throws the same error again", async () => {
   const reason = new RangeError("mine");
   const body = () => ({
     [Symbol.iterator](): Iterator<string> {
@@ -584,7 +579,8 @@ Deno.test("request() tells the facts of the last exchange when a source throws t
   using conn = new HTTPConnection("example.com", over(first, second));
   await getText(conn);
   await assertRejects(() => conn.request("POST", "/", body()), RangeError);
-  assertEquals(detailsOf(reason).connectionReused, true);
+  assertEquals(conn.lastFailure?.connectionReused, true);
   await assertRejects(() => conn.request("POST", "/", body()), RangeError);
-  assertEquals(detailsOf(reason).connectionReused, false);
+  assertEquals(conn.lastFailure?.connectionReused, false);
+  assertUntouched(reason);
 });

@@ -11,14 +11,10 @@ import {
   assertRejects,
   assertStrictEquals,
 } from "@std/assert";
-import {
-  type ExchangeDetails,
-  HTTPConnection,
-  type HTTPConnectionOptions,
-  HTTPSConnection,
-} from "../../mod.ts";
+import { HTTPConnection, type HTTPConnectionOptions, HTTPSConnection } from "../../mod.ts";
 import { endless } from "../helpers/bodies.ts";
 import { getText } from "../helpers/exchanges.ts";
+import { assertUntouched } from "../helpers/facts.ts";
 import { answering, FakeTransport, ok, over } from "../helpers/fake_transport.ts";
 import { fullListener, hasFullListener } from "../helpers/sockets.ts";
 import { TLS_WAYS } from "../helpers/tls_ways.ts";
@@ -325,7 +321,8 @@ for (
       await null;
       controller.abort(reason);
       assertStrictEquals(await call, reason);
-      assertEquals((reason as ExchangeDetails).phase, "connect");
+      assertUntouched(reason);
+      assertEquals(conn.lastFailure?.phase, "connect");
     },
   });
 }
@@ -345,7 +342,8 @@ for (const [kind, options] of TLS_WAYS) {
     await soon(hello.promise);
     controller.abort(reason);
     assertStrictEquals(await call, reason);
-    assertEquals((reason as ExchangeDetails).phase, "tls");
+    assertUntouched(reason);
+    assertEquals(conn.lastFailure?.phase, "tls");
   });
 }
 
@@ -403,24 +401,21 @@ Deno.test("request() throws a frozen reason as it is", async () => {
   assertStrictEquals(await call, reason);
 });
 
-Deno.test("getresponse() throws the reason with facts", async () => {
+Deno.test("getresponse() throws the reason, and lastFailure has the facts", async () => {
   const transport = new FakeTransport();
   using conn = new HTTPConnection("example.com", over(transport));
   const controller = new AbortController();
   await conn.request("GET", "/", null, {}, { signal: controller.signal });
   const call = thrown(conn.getresponse());
   controller.abort();
-  const { phase, requestBytesSent, responseBytesReceived, retrySafe } =
-    await call as ExchangeDetails;
-  assertEquals(
-    { phase, requestBytesSent, responseBytesReceived, retrySafe },
-    {
-      phase: "head",
-      requestBytesSent: transport.writes.join("").length,
-      responseBytesReceived: 0,
-      retrySafe: "idempotent-only",
-    },
-  );
+  assertUntouched(await call);
+  assertEquals(conn.lastFailure, {
+    phase: "head",
+    requestBytesSent: transport.writes.join("").length,
+    responseBytesReceived: 0,
+    connectionReused: false,
+    retrySafe: "idempotent-only",
+  });
 });
 
 // What a signal leaves alone
@@ -458,7 +453,7 @@ Deno.test("getresponse() throws the reason of either signal when there are two",
 
 Deno.test("getresponse() throws the reason when the response before was read meanwhile", async () => {
   const transport = new FakeTransport(["HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"]);
-  using conn = new HTTPConnection("example.com", over(transport));
+  using conn = new HTTPConnection("example.com", over(transport, new FakeTransport()));
   await conn.request("GET", "/1");
   const response = await conn.getresponse();
   const controller = new AbortController();
@@ -472,14 +467,16 @@ Deno.test("getresponse() throws the reason when the response before was read mea
 
 Deno.test("read() throws the reason when a request is out behind the response", async () => {
   const transport = new FakeTransport([HEAD]);
-  using conn = new HTTPConnection("example.com", over(transport));
+  const behind = answering(ok());
+  using conn = new HTTPConnection("example.com", over(transport, behind));
   const controller = new AbortController();
   await conn.request("GET", "/1", null, {}, { signal: controller.signal });
   const response = await conn.getresponse();
   await conn.request("GET", "/2");
   controller.abort("why");
   assertStrictEquals(await thrown(response.read()), "why");
-  assert(transport.closed);
+  assertEquals([transport.closed, behind.closed], [true, false]);
+  assertEquals(await (await conn.getresponse()).text(), "ok");
 });
 
 Deno.test("request() throws the reason when onInformational aborts the signal", async () => {

@@ -5,7 +5,13 @@
  * @module
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { HTTPResponse, IncompleteRead, LineReader, ProtocolError, type Transport } from "../../mod.ts";
+import {
+  HTTPResponse,
+  IncompleteRead,
+  LineReader,
+  ProtocolError,
+  type Transport,
+} from "../../mod.ts";
 import { SegmentTransport } from "../parity/transports.ts";
 import { bytes, latin1 } from "../servers/raw.ts";
 

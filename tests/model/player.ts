@@ -47,7 +47,7 @@ export interface CallRecord {
   settled: number;
   status: "pending" | "resolved" | "rejected" | "unknown";
   error: unknown;
-  /** The request that was made last on this object when it was called, unless it had failed. */
+  /** The request that was made last on this object when it was called. */
   current: number | null;
   /** What `lastFailure` was when it was called. */
   failureBefore: unknown;
@@ -168,7 +168,7 @@ export class Player {
       await turn(this.server === null && turns < TURNS_BEFORE_RELEASE);
       if (clock !== this.world.clock) [clock, turns] = [this.world.clock, 0];
       else if (++turns >= TURNS_BEFORE_RELEASE && this.world.release()) clock = this.world.clock;
-      else if (performance.now() - this.world.lastActivity > this.#patience()) return;
+      else if (turns > TURNS_BEFORE_RELEASE && this.world.since() > this.#patience()) return;
     }
   }
 
@@ -486,8 +486,7 @@ export class Player {
 
   #currentOf(conn: number): number | null {
     const own = [...this.world.known.values()].filter((known) => known.conn === conn);
-    const last = own.findLast(({ outcome }) => outcome !== "rejected");
-    return last?.id ?? null;
+    return own.at(-1)?.id ?? null;
   }
 
   #failureOf(conn: number): unknown {
@@ -589,7 +588,13 @@ export class Player {
     const nth = conn.hookCounts.get(at) ?? 0;
     conn.hookCounts.set(at, nth + 1);
     for (const hook of conn.plan.hooks) {
-      if (hook.at === at && hook.nth === nth) this.#act(conn, hook.act, hook.id);
+      if (hook.at !== at || hook.nth !== nth) continue;
+      // Ports of Python code close in their own `connect()`, before they set `sock`.
+      const own = conn.plan.way === "subclass" || conn.plan.way === "tcp-sock";
+      const inConnect = own && (at === "opening" || at === "opened");
+      const [closes, disposed] = [conn.closes.slice(), conn.disposed];
+      this.#act(conn, hook.act, hook.id);
+      if (inConnect) [conn.closes, conn.disposed] = [closes, disposed];
     }
   }
 

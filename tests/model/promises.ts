@@ -58,12 +58,31 @@ function promise1(player: Player): void {
       world.fail("promise1/not-a-response", `${wanted} got ${owner} for its response`);
     } else if (owners.has(owner)) {
       world.fail("promise1/twice", `the response to ${owner} was delivered twice`);
-    } else if (known !== null && owner !== String(known.id)) {
+    } else if (known !== null && owner !== String(known.id) && !isConfused(player, owner)) {
       world.fail("promise1/wrong", `${wanted} got the response to request ${owner}`);
     }
     owners.add(owner);
   }
   for (const wire of world.wires) checkUnread(player, wire);
+}
+
+/**
+ * Whether something unasked came on a connection after a request was called, and before it arrived: the
+ * client cannot tell that from the answer, nor the answer from that to the next request.
+ */
+function isConfusing(player: Player, wire: Wire): boolean {
+  const pushes = player.world.pushes.filter((push) => push.wire === wire.number);
+  return pushes.some((push) =>
+    wire.parser.requests.some(({ id, first }) => {
+      const known = id === null ? undefined : player.world.known.get(id);
+      return known !== undefined && push.clock < first && !cameBefore(player, push, known);
+    })
+  );
+}
+
+/** Whether the answer to a request came over a connection on which answers cannot be told apart. */
+function isConfused(player: Player, owner: string): boolean {
+  return arrivals(player, Number(owner)).some(({ wire }) => isConfusing(player, wire));
 }
 
 function checkPush(player: Player, { owner }: ResponseRecord, known: Known | null): void {
@@ -124,7 +143,7 @@ function checkBody(player: Player, wire: Wire, request: Received, known: Known):
   }
   const full = known.parts.join("");
   const told = known.outcome === "resolved" && !known.steps && known.odd === "none";
-  if (told && !mayStop(wire, known) && (!whole || body !== full)) {
+  if (told && !mayStop(player, wire, known) && (!whole || body !== full)) {
     const early = known.answer.when === "whole" ? "short" : "early";
     player.world.fail(
       `promise2/${known.declared ? "declared" : early}`,
@@ -135,14 +154,16 @@ function checkBody(player: Player, wire: Wire, request: Received, known: Known):
 }
 
 /** Whether the server's answer stops an upload. */
-function mayStop(wire: Wire, known: Known): boolean {
+function mayStop(player: Player, wire: Wire, known: Known): boolean {
   const answer = wire.answers.find((answer) => answer.id === known.id);
-  if (answer === undefined || wire.endedAt > 0) return wire.endedAt > 0;
-  return stops(known, answer);
+  if (wire.endedAt > 0 || isConfusing(player, wire)) return true;
+  return answer !== undefined && stops(known, answer);
 }
 
 function stops(known: Known, { status, last }: Answer): boolean {
-  return known.expect || status >= 400 || status >= 300 && last;
+  // Once the server has said 100, an answer stops the body or not as any other.
+  const refused = known.expect && known.answer.when === "head";
+  return refused || status >= 400 || status >= 300 && last;
 }
 
 function matchStart(body: string, parts: string[]): number {

@@ -97,7 +97,8 @@ function checkPeer(
     );
   } else if (call.what !== "send" && answered) {
     const { status } = answer;
-    const stops = known.expect || status >= 400 || status >= 300 && known.answer.close;
+    const refused = known.expect && known.answer.when === "head";
+    const stops = refused || status >= 400 || status >= 300 && known.answer.close;
     if (stops || call.what === "getresponse") {
       report("promise5/answer", `${call.what} of ${known.id} waits, but was answered`);
     }

@@ -82,6 +82,11 @@ export class World {
     return ++this.clock;
   }
 
+  /** For how long nothing has happened, in milliseconds. */
+  since(): number {
+    return performance.now() - this.lastActivity;
+  }
+
   /** Records a broken promise. */
   fail(rule: string, message: string): void {
     this.findings.push({ rule, message });

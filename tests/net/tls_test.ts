@@ -18,6 +18,7 @@ import tls from "node:tls";
 import {
   HTTPConnection,
   HTTPException,
+  type HTTPResponse,
   HTTPSConnection,
   type HTTPSConnectionOptions,
   IncompleteRead,
@@ -47,11 +48,11 @@ import {
 
 const TRUST: TLSContext = { caCerts: [CA] };
 
-/** The ways of doing TLS, by the options that lead to them. */
-const WAYS: [way: string, options: (port: number) => HTTPSConnectionOptions][] = [
-  ["Deno's TLS", () => ({})],
-  ["Node's TLS", () => ({ source_address: ["127.0.0.5", 0] })],
-  ["TLS over a transport", (port) => ({ transport: () => Deno.connect({ port }) })],
+/** The ways of doing TLS, by the options that lead to them, and whether a missing `close_notify` shows. */
+const WAYS: [way: string, options: (port: number) => HTTPSConnectionOptions, tells: boolean][] = [
+  ["Deno's TLS", () => ({}), true],
+  ["Node's TLS", () => ({ source_address: ["127.0.0.5", 0] }), false],
+  ["TLS over a transport", (port) => ({ transport: () => Deno.connect({ port }) }), false],
 ];
 
 /** Declares a test for each way of doing TLS. */
@@ -523,50 +524,94 @@ for (
 
 // The end of a body
 
-each(
-  "read() gives a body that ends without close_notify as whole, as CPython does",
-  async (options) => {
-    const cut = Promise.withResolvers<void>();
-    await using server = await startRawTls(async (peer) => {
-      await peer.readHead();
-      await peer.send("HTTP/1.1 200 OK\r\n\r\nbody");
-      await peer.eof();
+/** A TLS server whose answer is cut off in the middle: TCP ends without `close_notify`. */
+async function startRagged(answer: string) {
+  const cut = Promise.withResolvers<void>();
+  const server = await startRawTls(async (peer) => {
+    await peer.readHead();
+    await peer.send(answer);
+    await peer.eof();
+  });
+  const cutter = await startRaw(async (peer) => {
+    await Promise.race([relay(peer, server.port), cut.promise]);
+  });
+  return {
+    port: cutter.port,
+    cut: cut.resolve,
+    async [Symbol.asyncDispose](): Promise<void> {
+      await cutter[Symbol.asyncDispose]();
+      await server[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** The first half of the body of such an answer; its other half is read after the cut. */
+async function beginRagged(conn: HTTPSConnection, cut: () => void): Promise<HTTPResponse> {
+  await conn.request("GET", "/");
+  const response = await conn.getresponse();
+  assertEquals((await response.read(2)).length, 2);
+  cut();
+  return response;
+}
+
+const UNTIL_CLOSE = "HTTP/1.1 200 OK\r\n\r\nbody";
+
+for (const [way, options, tells] of WAYS) {
+  if (tells) {
+    Deno.test(`read() throws IncompleteRead when a body until close ends without close_notify (${way})`, async () => {
+      await using server = await startRagged(UNTIL_CLOSE);
+      using conn = new HTTPSConnection("localhost", server.port, {
+        context: TRUST,
+        ...options(server.port),
+      });
+      const response = await beginRagged(conn, server.cut);
+      const error = await assertRejects(() => response.read(), IncompleteRead);
+      assertEquals(new TextDecoder().decode(error.partial), "dy");
     });
-    await using cutter = await startRaw(async (peer) => {
-      await Promise.race([relay(peer, server.port), cut.promise]);
+
+    Deno.test(`read(n) gives what came before an end without close_notify, and the next call throws (${way})`, async () => {
+      await using server = await startRagged(UNTIL_CLOSE);
+      using conn = new HTTPSConnection("localhost", server.port, {
+        context: TRUST,
+        ...options(server.port),
+      });
+      const response = await beginRagged(conn, server.cut);
+      assertEquals(new TextDecoder().decode(await response.read(100)), "dy");
+      await assertRejects(() => response.read(100), IncompleteRead);
     });
-    using conn = new HTTPSConnection("localhost", cutter.port, {
-      context: TRUST,
-      ...options(cutter.port),
+  } else {
+    Deno.test(`read() gives a body that ends without close_notify as whole (${way})`, async () => {
+      await using server = await startRagged(UNTIL_CLOSE);
+      using conn = new HTTPSConnection("localhost", server.port, {
+        context: TRUST,
+        ...options(server.port),
+      });
+      const response = await beginRagged(conn, server.cut);
+      assertEquals(new TextDecoder().decode(await response.read()), "dy");
     });
-    await conn.request("GET", "/");
-    const response = await conn.getresponse();
-    assertEquals((await response.read(2)).length, 2);
-    cut.resolve();
+  }
+
+  Deno.test(`read() gives a body that ends without close_notify when suppress_ragged_eofs is set (${way})`, async () => {
+    await using server = await startRagged(UNTIL_CLOSE);
+    const given = options(server.port);
+    using conn = new HTTPSConnection("localhost", server.port, {
+      ...given,
+      context: { ...TRUST, ...given.context, suppress_ragged_eofs: true },
+    });
+    const response = await beginRagged(conn, server.cut);
     assertEquals(new TextDecoder().decode(await response.read()), "dy");
-  },
-);
+  });
+}
 
 each(
   "read() throws IncompleteRead when a body with a length ends without close_notify",
   async (options) => {
-    const cut = Promise.withResolvers<void>();
-    await using server = await startRawTls(async (peer) => {
-      await peer.readHead();
-      await peer.send("HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nbody");
-      await peer.eof();
-    });
-    await using cutter = await startRaw(async (peer) => {
-      await Promise.race([relay(peer, server.port), cut.promise]);
-    });
-    using conn = new HTTPSConnection("localhost", cutter.port, {
+    await using server = await startRagged("HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nbody");
+    using conn = new HTTPSConnection("localhost", server.port, {
       context: TRUST,
-      ...options(cutter.port),
+      ...options(server.port),
     });
-    await conn.request("GET", "/");
-    const response = await conn.getresponse();
-    assertEquals((await response.read(2)).length, 2);
-    cut.resolve();
+    const response = await beginRagged(conn, server.cut);
     const error = await assertRejects(() => response.read(), IncompleteRead);
     assertEquals(new TextDecoder().decode(error.partial), "dy");
   },

@@ -6,7 +6,6 @@
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import {
   BadStatusLine,
-  type ExchangeDetails,
   HTTPConnection,
   HTTPResponse,
   IncompleteRead,
@@ -14,6 +13,7 @@ import {
   type Transport,
 } from "../../mod.ts";
 import { getText, postText } from "../helpers/exchanges.ts";
+import { assertUntouched } from "../helpers/facts.ts";
 import { FakeTransport, ok, over } from "../helpers/fake_transport.ts";
 import { microtasks, never, soon, turns } from "../helpers/waiting.ts";
 import { bytes, latin1 } from "../servers/raw.ts";
@@ -370,7 +370,7 @@ Deno.test("request() throws what transport() throws", async () => {
   assertStrictEquals(await assertRejects(() => soon(getText(conn))), reason);
 });
 
-Deno.test("getresponse() throws what read() throws, with facts", async () => {
+Deno.test("getresponse() throws what read() throws, and leaves it as it is", async () => {
   const reason = new RangeError("mine");
   const fake = new FakeTransport();
   fake.read = () => {
@@ -378,7 +378,8 @@ Deno.test("getresponse() throws what read() throws, with facts", async () => {
   };
   using conn = new HTTPConnection("example.com", over(fake));
   assertStrictEquals(await assertRejects(() => soon(getText(conn))), reason);
-  assertEquals((reason as ExchangeDetails).phase, "head");
+  assertUntouched(reason);
+  assertEquals(conn.lastFailure?.phase, "head");
 });
 
 Deno.test("getresponse() throws RemoteDisconnected when the end comes before any byte", async () => {
@@ -393,13 +394,14 @@ Deno.test("text() throws IncompleteRead when the end comes within the body", asy
   assertEquals([latin1(error.partial), error.expected], ["hell", 1]);
 });
 
-Deno.test("text() takes UnexpectedEof for an end, as TLS reports one", async () => {
+Deno.test("text() throws IncompleteRead when a body until close ends with UnexpectedEof", async () => {
   const fake = new FakeTransport(["HTTP/1.1 200 OK\r\n\r\nall"]);
   const read = fake.read.bind(fake);
   let reads = 0;
   fake.read = (p) => reads++ === 0 ? read(p) : Promise.reject(new Deno.errors.UnexpectedEof("x"));
   using conn = new HTTPConnection("example.com", over(fake));
-  assertEquals(await soon(getText(conn)), "all");
+  const error = await assertRejects(() => soon(getText(conn)), IncompleteRead);
+  assertEquals(latin1(error.partial), "all");
 });
 
 // Given another way

@@ -263,7 +263,7 @@ class ReadingCell implements ReadingContext {
       new Tracked(async () => {
         const view = await response!.read(5);
         this.delivered.take(view);
-        if (view.length === 0) this.atEnd();
+        // The end may be read before the call which has read the rest hands that over.
       }),
     );
   }
@@ -503,6 +503,8 @@ class ReadingCell implements ReadingContext {
     const { conn, response } = this;
     if (!this.#mustSettle() && response !== null && !response.isclosed()) response.close();
     if (this.#request !== null) await this.#serveSecond();
+    // What a peer does to an idle connection shows after a turn of the event loop, which is made after a rest.
+    if (this.#stage.isRemote && (this.#end.by === "fin" || this.#end.by === "reset")) await pause(15);
     const between = () => this.first.fillLate();
     await expectNext(conn, this.problems, between, this.#end.by === "deadline");
     const own = this.#end.name === "conn.sock = null" ? this.first : null;

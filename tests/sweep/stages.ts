@@ -34,6 +34,8 @@ export interface Stage {
    * @param inHead Whether it came within the head
    */
   isReset(error: unknown, injected: Error, inHead: boolean): boolean;
+  /** Whether the peers are reached over sockets. */
+  readonly isRemote: boolean;
   /** Frees what only the stage has. */
   close(): void;
 }
@@ -55,6 +57,7 @@ export function inMemory(options: HTTPConnectionOptions, whenClosed: WhenClosed)
   return {
     conn: new HTTPConnection("sweep.test", { ...options, transport: open }),
     peers,
+    isRemote: false,
     first: () => Promise.resolve(peers[0]),
     isReset: (error, injected) => error === injected,
     close() {},
@@ -153,6 +156,7 @@ export function overTcp(options: HTTPConnectionOptions, resets: boolean): Stage 
   return {
     conn: new HTTPConnection("127.0.0.1", listener.addr.port, options),
     peers,
+    isRemote: true,
     async first() {
       while (peers.length === 0) await turn();
       return peers[0];
