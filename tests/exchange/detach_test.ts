@@ -15,7 +15,7 @@ import {
 import { getText } from "../helpers/exchanges.ts";
 import { answering, FakeTransport, ok, over } from "../helpers/fake_transport.ts";
 import { tunnelTo } from "../helpers/relay.ts";
-import { never, turns } from "../helpers/waiting.ts";
+import { turns } from "../helpers/waiting.ts";
 import { delay } from "../servers/child.ts";
 import { bytes, latin1, type Peer, startRaw } from "../servers/raw.ts";
 import { startRawTls } from "../servers/raw_tls.ts";
@@ -552,16 +552,21 @@ Deno.test("detach() works after a 101 that came while the body went out", async 
   const asked = Promise.withResolvers<void>();
   const fake = new FakeTransport();
   using conn = new HTTPConnection("example.com", over(fake));
+  const rest = Promise.withResolvers<string>();
   async function* body() {
     yield "one";
     asked.resolve();
-    await never();
+    yield await rest.promise;
   }
   const sent = conn.request("POST", "/", body());
   await asked.promise;
   fake.arrive(SWITCH + "early ");
-  await sent;
   assertEquals((await conn.getresponse()).status, 101);
+  // RFC 9110, Section 7.8: the request is sent whole before the protocol is another one.
+  assertThrows(() => conn.detach(), ImproperConnectionState);
+  rest.resolve("two");
+  await sent;
+  assert(fake.sent.endsWith("\r\n3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n"));
   const { readable } = conn.detach();
   fake.arrive("late");
   fake.end();

@@ -13,7 +13,6 @@ import {
 } from "@std/assert";
 import {
   BadStatusLine,
-  CannotSendRequest,
   type ExchangeDetails,
   HTTPConnection,
   type HTTPConnectionOptions,
@@ -451,19 +450,31 @@ for (
   });
 }
 
-Deno.test("request() throws CannotSendRequest when it expects 100 behind an unread response", async () => {
-  await using server = await startRaw(async (peer) => {
-    await peer.readRequest();
-    await peer.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
-    await peer.eof();
+for (
+  const [title, first, connections] of [
+    ["that has come whole", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", 1],
+    ["that closes", "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok", 2],
+  ] as const
+) {
+  Deno.test(`request() waits for 100 behind an unread response ${title}`, async () => {
+    await using server = await startRaw(async (peer) => {
+      if (peer.index === 0) {
+        await peer.readRequest();
+        await peer.send(first);
+      }
+      await peer.readHead();
+      const early = peer.text.endsWith("body");
+      await peer.send("HTTP/1.1 100 Continue\r\n\r\n");
+      await peer.readBytes(4);
+      await peer.send(ok(String(early)));
+      await peer.eof();
+    });
+    using conn = new HTTPConnection("127.0.0.1", server.port);
+    await conn.request("GET", "/");
+    const response = await conn.getresponse();
+    await soon(conn.request("POST", "/", "body", {}, { expect_continue: true }));
+    assertEquals(await response.text(), "ok");
+    assertEquals(await (await conn.getresponse()).text(), "false");
+    assertEquals(server.accepted, connections);
   });
-  using conn = new HTTPConnection("127.0.0.1", server.port);
-  await conn.request("GET", "/");
-  const response = await conn.getresponse();
-  await assertRejects(
-    () => conn.request("POST", "/", "body", {}, { expect_continue: true }),
-    CannotSendRequest,
-  );
-  assertEquals(await response.text(), "ok");
-  assertEquals(server.requests.length, 1);
-});
+}

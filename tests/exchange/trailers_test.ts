@@ -15,7 +15,7 @@ import {
 import { getText } from "../helpers/exchanges.ts";
 import { answering, FakeTransport, ok, over } from "../helpers/fake_transport.ts";
 import { never, soon, turns } from "../helpers/waiting.ts";
-import { startRaw } from "../servers/raw.ts";
+import { latin1, startRaw } from "../servers/raw.ts";
 
 const CHUNKED = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: Digest\r\n\r\n";
 const BODY = "5\r\nhello\r\n0\r\n";
@@ -148,8 +148,18 @@ Deno.test("read() throws when a trailer ends in a bare LF", async () => {
   assertEquals(response.trailers, null);
 });
 
-Deno.test("trailers is empty when the end comes within them", async () => {
+Deno.test("text() throws IncompleteRead when the end comes within the trailers", async () => {
   const fake = new FakeTransport([CHUNKED + BODY + "A: b\r\nC"], { ended: true });
+  using conn = new HTTPConnection("example.com", over(fake));
+  await conn.request("GET", "/");
+  const response = await conn.getresponse();
+  const error = await assertRejects(() => response.text(), IncompleteRead);
+  assertEquals(latin1(error.partial), "hello");
+  assertEquals(response.trailers, null);
+});
+
+Deno.test("trailers is empty when the end comes right after the last chunk", async () => {
+  const fake = new FakeTransport([CHUNKED + BODY], { ended: true });
   using conn = new HTTPConnection("example.com", over(fake));
   await conn.request("GET", "/");
   const response = await conn.getresponse();
