@@ -9,6 +9,7 @@ import {
   CannotSendHeader,
   CannotSendRequest,
   HTTPConnection,
+  IncompleteRead,
   NotConnected,
   RemoteDisconnected,
   ResponseNotReady,
@@ -198,13 +199,28 @@ Deno.test("request() sends while a response is unread", async () => {
   assertEquals(await (await conn.getresponse()).text(), "two");
 });
 
-Deno.test("request() sends while the rest of a response is to come", async () => {
-  const transport = answering("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n");
-  using conn = connectionOver(transport);
+Deno.test("request() makes a new connection when the rest of a response is to come", async () => {
+  const old = answering("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n");
+  const next = answering(ok("two"));
+  using conn = connectionOver(old, next);
   const first = await getResponse(conn, "/1");
   await conn.request("GET", "/2");
-  transport.arrive("on");
-  transport.arrive(`e${ok("two")}`);
+  assertEquals([old.writes.length, next.writes.length], [1, 1]);
+  assertEquals(conn.sock, next);
+  old.arrive("on");
+  old.arrive("e");
+  assertEquals(await first.text(), "one");
+  assertEquals(await (await conn.getresponse()).text(), "two");
+  // No request may go out on it any more.
+  assertEquals([old.closes, next.closes], [1, 0]);
+});
+
+Deno.test("request() makes a new connection when bytes came behind an unread response", async () => {
+  const old = answering(ok("one") + ok("evil"));
+  using conn = connectionOver(old, answering(ok("two")));
+  const first = await getResponse(conn, "/1");
+  await conn.request("GET", "/2");
+  assertEquals(old.writes.length, 1);
   assertEquals(await first.text(), "one");
   assertEquals(await (await conn.getresponse()).text(), "two");
 });
@@ -272,14 +288,14 @@ for (const [method, answer] of BODILESS) {
   });
 }
 
-Deno.test("getresponse() throws RemoteDisconnected when the response before ended early", async () => {
+Deno.test("getresponse() works when the response before ended early", async () => {
   const broken = answering("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab");
-  using conn = connectionOver(broken, answering(ok("three")));
+  using conn = connectionOver(broken, answering(ok("two"), ok("three")));
   const first = await getResponse(conn, "/1");
   await conn.request("GET", "/2");
   broken.end();
-  await assertRejects(() => first.read());
-  await assertRejects(() => conn.getresponse(), RemoteDisconnected);
+  await assertRejects(() => first.read(), IncompleteRead);
+  assertEquals(await (await conn.getresponse()).text(), "two");
   assertEquals(await getText(conn, "/3"), "three");
 });
 
@@ -293,14 +309,27 @@ Deno.test("close() of an unread response retires the connection", async () => {
   assertEquals(await getText(conn, "/2"), "two");
 });
 
-Deno.test("getresponse() throws RemoteDisconnected when the response before was closed", async () => {
-  using conn = connectionOver(answering(ok("one"), ok("two")), answering(ok("three")));
-  const first = await getResponse(conn, "/1");
-  await conn.request("GET", "/2");
-  first.close();
-  await assertRejects(() => conn.getresponse(), RemoteDisconnected);
-  assertEquals(await getText(conn, "/3"), "three");
-});
+for (
+  const [title, answers] of [
+    ["had come whole", [[ok("one"), ok("two"), ok("three")]]],
+    ["was still coming", [["HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\no"], [
+      ok("two"),
+      ok("three"),
+    ]]],
+  ] as const
+) {
+  Deno.test(`getresponse() works when the response before was closed that ${title}`, async () => {
+    const transports = answers.map((texts) => answering(...texts));
+    using conn = connectionOver(...transports);
+    const first = await getResponse(conn, "/1");
+    await conn.request("GET", "/2");
+    first.close();
+    await assertRejects(() => first.read(), Deno.errors.Interrupted);
+    assertEquals(await (await conn.getresponse()).text(), "two");
+    assertEquals(await getText(conn, "/3"), "three");
+    assertEquals(transports.at(-1)!.closed, false);
+  });
+}
 
 // A response that owns the connection
 
@@ -462,12 +491,22 @@ Deno.test("request() connects again when connecting has failed", async () => {
   assertEquals(await getText(conn, "/2"), "two");
 });
 
-Deno.test("getresponse() throws ResponseNotReady when connecting has failed", async () => {
-  using conn = new HTTPConnection("example.com", {
-    transport: () => Promise.reject(new Error("trouble")),
-  });
-  await assertRejects(() => conn.request("GET", "/"));
+Deno.test("getresponse() tells once why connecting has failed, then throws ResponseNotReady", async () => {
+  const trouble = new Error("trouble");
+  using conn = new HTTPConnection("example.com", { transport: () => Promise.reject(trouble) });
+  assertEquals(await assertRejects(() => conn.request("GET", "/")), trouble);
+  assertEquals(await assertRejects(() => conn.getresponse()), trouble);
   await assertRejects(() => conn.getresponse(), ResponseNotReady);
+});
+
+Deno.test("getresponse() tells why a request has failed that nobody awaited", async () => {
+  const trouble = new Error("trouble");
+  const broken = new FakeTransport();
+  broken.write = () => Promise.reject(trouble);
+  using conn = connectionOver(broken, answering(ok("two")));
+  conn.request("GET", "/1");
+  assertEquals(await assertRejects(() => conn.getresponse()), trouble);
+  assertEquals(await getText(conn, "/2"), "two");
 });
 
 Deno.test("request() makes a new connection when a write has failed", async () => {

@@ -15,7 +15,7 @@ import { answering, FakeTransport, ok, over } from "../helpers/fake_transport.ts
 import { fullListener, hasFullListener } from "../helpers/sockets.ts";
 import { never } from "../helpers/waiting.ts";
 import { delay } from "../servers/child.ts";
-import { type Peer, type RawServer, startRaw } from "../servers/raw.ts";
+import { latin1, type Peer, type RawServer, startRaw } from "../servers/raw.ts";
 import { startRawTls } from "../servers/raw_tls.ts";
 import { CA } from "../tls/mod.ts";
 
@@ -99,10 +99,14 @@ const STALLS: Stall[] = [
     run: async (conn) => await (await getResponse(conn)).read(),
   },
   {
-    title: "read(50) throws TimedOut when a body stops",
+    title: "read(50) gives what came, then throws TimedOut when a body stops",
     phase: "body",
     script: stalls,
-    run: async (conn) => await (await getResponse(conn)).read(50),
+    run: async (conn) => {
+      const response = await getResponse(conn);
+      assertEquals(latin1(await response.read(50)), "part");
+      await response.read(50);
+    },
   },
   {
     title: "readinto() throws TimedOut when a body stops",
@@ -115,10 +119,26 @@ const STALLS: Stall[] = [
     },
   },
   {
-    title: "readline() throws TimedOut when a body stops",
+    title: "readinto() gives what came, then throws TimedOut when a body stops",
     phase: "body",
     script: stalls,
-    run: async (conn) => await (await getResponse(conn)).readline(),
+    run: async (conn) => {
+      const response = await getResponse(conn);
+      const buffer = new Uint8Array(100000);
+      assertEquals(await response.readinto(buffer), 4);
+      assertEquals(latin1(buffer.subarray(0, 4)), "part");
+      await response.readinto(buffer);
+    },
+  },
+  {
+    title: "readline() gives what came, then throws TimedOut when a body stops",
+    phase: "body",
+    script: stalls,
+    run: async (conn) => {
+      const response = await getResponse(conn);
+      assertEquals(latin1(await response.readline()), "part");
+      await response.readline();
+    },
   },
   {
     title: "for await throws TimedOut when a body stops",

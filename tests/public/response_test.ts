@@ -505,19 +505,60 @@ for (const one of SHAPES.filter(({ body }) => body !== "")) {
   });
 }
 
-Deno.test("close() before the end closes the transport, and every call gives nothing", async () => {
-  const { head, tail } = shape("Content-Length");
-  const transport = new SegmentTransport([bytes(head + tail)]);
-  const response = await begun(transport);
-  response.close();
-  assertEquals([transport.closed, response.isclosed(), response.closed], [true, true, true]);
-  assertEquals((await response.read()).length, 0);
-  assertEquals((await response.read(3)).length, 0);
-  assertEquals((await response.readline()).length, 0);
-  assertEquals((await response.read1()).length, 0);
-  assertEquals((await response.peek()).length, 0);
-  assertEquals(await response.readinto(new Uint8Array(3)), 0);
-});
+/** Every way of reading on. */
+const READING_ON: [name: string, call: (response: HTTPResponse) => Promise<unknown>][] = [
+  ["read()", (r) => r.read()],
+  ["read(3)", (r) => r.read(3)],
+  ["readinto()", (r) => r.readinto(new Uint8Array(3))],
+  ["readline()", (r) => r.readline()],
+  ["readlines()", (r) => r.readlines()],
+  ["read1()", (r) => r.read1()],
+  ["peek()", (r) => r.peek()],
+  ["bytes()", (r) => r.bytes()],
+  ["text()", (r) => r.text()],
+  ["json()", (r) => r.json()],
+  ["lines()", (r) => r.lines().next()],
+  ["for await", (r) => pieces(r)],
+  ["getReader()", (r) => r.getReader().read()],
+  ["getReader({ mode: 'byob' })", (r) => r.getReader({ mode: "byob" }).read(new Uint8Array(4))],
+  ["pipeTo()", (r) => r.pipeTo(new WritableStream())],
+];
+
+// CPython: nothing, as if the body had been read.
+for (const name of ["Content-Length", "chunked", "until close"]) {
+  const { head, tail } = shape(name);
+
+  for (const [method, call] of READING_ON) {
+    Deno.test(`${method} throws Interrupted after close() before the end (${name})`, async () => {
+      const transport = new SegmentTransport([bytes(head + tail)]);
+      const response = await begun(transport);
+      response.close();
+      assertEquals([transport.closed, response.isclosed(), response.closed], [true, true, true]);
+      await assertRejects(() => call(response), Deno.errors.Interrupted);
+      if (!response.locked) await assertRejects(() => response.read(), Deno.errors.Interrupted);
+    });
+
+    Deno.test(`${method} throws Interrupted after a part and close() (${name})`, async () => {
+      const response = await begun(head + tail);
+      assertEquals(latin1(await response.read(3)), "alp");
+      response.close();
+      await assertRejects(() => call(response), Deno.errors.Interrupted);
+    });
+  }
+}
+
+for (const name of ["Content-Length", "chunked"]) {
+  Deno.test(`read() gives nothing after the end and close() (${name})`, async () => {
+    const { head, tail } = shape(name);
+    const response = await begun(head + tail);
+    assertEquals(await response.text(), TEXT);
+    response.close();
+    assertEquals((await response.read()).length, 0);
+    assertEquals((await response.readline()).length, 0);
+    assertEquals(await response.readinto(new Uint8Array(3)), 0);
+    assertEquals(await pieces(response), []);
+  });
+}
 
 Deno.test("close() after the end leaves the transport open", async () => {
   const { head, tail } = shape("Content-Length");
