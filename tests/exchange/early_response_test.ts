@@ -1,17 +1,27 @@
 /**
- * Early answers: a final answer that comes while the body goes out stops the upload, is delivered
- * whole, and ends the connection.
+ * Early answers: a final answer that comes while the body goes out. One that refuses the request stops
+ * the upload, is delivered whole, and ends the connection; any other one lets the body go on
+ * (RFC 9110, Section 7.5).
  *
  * @module
  */
-import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
-import { BadStatusLine, HTTPConnection, HTTPSConnection, type RequestBody } from "../../mod.ts";
+import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
+import {
+  BadStatusLine,
+  CannotSendRequest,
+  HTTPConnection,
+  type HTTPConnectionOptions,
+  HTTPSConnection,
+  RemoteDisconnected,
+  type RequestBody,
+} from "../../mod.ts";
+import { slowGeneratorOf } from "../helpers/bodies.ts";
 import { getText } from "../helpers/exchanges.ts";
-import { assertUntouched } from "../helpers/facts.ts";
-import { FakeTransport, ok, over } from "../helpers/fake_transport.ts";
+import { assertUntouched, factsOf } from "../helpers/facts.ts";
+import { answering, FakeTransport, ok, over } from "../helpers/fake_transport.ts";
 import { never, soon, turns } from "../helpers/waiting.ts";
 import { TempDir } from "../servers/child.ts";
-import { type Peer, type RawServer, startRaw } from "../servers/raw.ts";
+import { latin1, type Peer, type RawServer, startRaw } from "../servers/raw.ts";
 import { startRawTls } from "../servers/raw_tls.ts";
 import { CA, CLIENT } from "../tls/mod.ts";
 
@@ -192,7 +202,202 @@ for (const [kind, start, connect] of TRANSPORTS) {
   }
 }
 
+// Which answers stop the upload
+
+const EARLY: [answer: string, head: string, stops: boolean][] = [
+  ["400", "HTTP/1.1 400 Bad Request\r\nContent-Length: 2\r\n\r\n", true],
+  ["401", "HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\n", true],
+  ["413 that closes", "HTTP/1.1 413 No\r\nConnection: close\r\nContent-Length: 2\r\n\r\n", true],
+  ["500", "HTTP/1.1 500 Oops\r\nContent-Length: 2\r\n\r\n", true],
+  ["302 that closes", "HTTP/1.1 302 Found\r\nConnection: close\r\nContent-Length: 2\r\n\r\n", true],
+  ["307 of HTTP/1.0", "HTTP/1.0 307 Temporary Redirect\r\nContent-Length: 2\r\n\r\n", true],
+  ["302", "HTTP/1.1 302 Found\r\nContent-Length: 2\r\n\r\n", false],
+  ["200", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", false],
+  ["200 in chunks", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n", false],
+  ["200 that closes", "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n", false],
+  ["200 until close", "HTTP/1.1 200 OK\r\n\r\n", false],
+  ["201", "HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\n", false],
+];
+
+/** A body of which one piece goes out at once, and another one when it is let go. */
+function halting(): { body: AsyncGenerator<string>; halted: Promise<void>; go: () => void } {
+  const halted = Promise.withResolvers<void>();
+  const going = Promise.withResolvers<void>();
+  async function* body() {
+    yield "one";
+    halted.resolve();
+    await going.promise;
+    yield "two";
+  }
+  return { body: body(), halted: halted.promise, go: going.resolve };
+}
+
+const WHOLE = "\r\n\r\n3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n";
+
+for (const [answer, head, stops] of EARLY) {
+  Deno.test(`request() ${stops ? "stops" : "goes on with"} the upload when a ${answer} comes early`, async () => {
+    const fake = new FakeTransport();
+    using conn = new HTTPConnection("example.com", over(fake, answering(ok("next"))));
+    const { body, halted, go } = halting();
+    const sent = conn.request("POST", "/", body);
+    await halted;
+    fake.arrive(head);
+    const response = await soon(conn.getresponse());
+    assertEquals(response.requestComplete, false);
+    if (stops) await soon(sent);
+    go();
+    await soon(sent);
+    assertEquals([fake.sent.endsWith(WHOLE), response.requestComplete], [!stops, !stops]);
+    fake.arrive(response.chunked ? "ok\r\n0\r\n\r\n" : "ok");
+    if (response.length === null) fake.end();
+    assertEquals(await soon(response.text()), "ok");
+    assertEquals(fake.closed, stops || response.will_close);
+    if (fake.closed) assertEquals(await getText(conn), "next");
+  });
+}
+
+Deno.test("request() sends all of a body to a server that answers while it reads", async () => {
+  const pieces = 64;
+  await using server = await startRaw(async (peer) => {
+    await peer.readHead();
+    await peer.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8\r\nloading\n\r\n");
+    const chunks = await peer.readChunks();
+    const size = String(chunks.reduce((sum, chunk) => sum + chunk.length, 0));
+    await peer.send(`${size.length.toString(16)}\r\n${size}\r\n0\r\n\r\n`);
+  });
+  using conn = new HTTPConnection("127.0.0.1", server.port);
+  const body = slowGeneratorOf(...Array(pieces).fill(PIECE));
+  await soon(conn.request("POST", "/images/load", body));
+  const response = await conn.getresponse();
+  assertEquals(await soon(response.text()), `loading\n${pieces * PIECE.length}`);
+  assertEquals(response.requestComplete, true);
+});
+
+Deno.test("read1() gives the answer to a piece before the next piece goes out", async () => {
+  await using server = await startRaw(async (peer) => {
+    await peer.readHead();
+    await peer.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+    for (;;) {
+      const size = await peer.readUntil("\r\n");
+      const data = await peer.readUntil("\r\n");
+      await peer.send(`${size}${data}`);
+      if (size === "0\r\n") return;
+    }
+  });
+  using conn = new HTTPConnection("127.0.0.1", server.port);
+  const { readable, writable } = new TransformStream<string, string>();
+  const writer = writable.getWriter();
+  const sent = conn.request("POST", "/", readable);
+  writer.write("hello");
+  const response = await soon(conn.getresponse());
+  for (const word of ["hello", "full", "duplex"]) {
+    if (word !== "hello") writer.write(word);
+    assertEquals(latin1(await soon(response.read1())), word);
+    assertEquals(response.requestComplete, false);
+  }
+  writer.close();
+  await soon(sent);
+  assertEquals(await response.text(), "");
+  assertEquals(response.requestComplete, true);
+});
+
+Deno.test("request() ends, and the answer is delivered, when the server goes away behind an early 200", async () => {
+  await using server = await startRaw(async (peer) => {
+    await peer.readHead();
+    await peer.send(ok("enough"));
+    if (peer.index > 0) await peer.eof();
+  });
+  using conn = new HTTPConnection("127.0.0.1", server.port);
+  const { body, cancelled } = streamSource();
+  await soon(conn.request("POST", "/", body));
+  await soon(cancelled!);
+  const response = await conn.getresponse();
+  assertEquals([await response.text(), response.requestComplete], ["enough", false]);
+  assertEquals(await getText(conn), "enough");
+});
+
 // What follows
+
+/** First exchanges behind which nothing may follow, as the first request is not whole or the last one. */
+const UNFINISHED: [
+  name: string,
+  answer: string,
+  send: (conn: HTTPConnection) => Promise<unknown>,
+][] = [
+  ["an early 413", REFUSAL, (conn) => conn.request("PUT", "/first", streamSource().body)],
+  [
+    "an early 401 to step by step",
+    "HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\nno",
+    async (conn) => {
+      conn.putrequest("PUT", "/first");
+      conn.putheader("Content-Length", LARGE);
+      await conn.endheaders();
+      await conn.send(new Uint8Array(LARGE));
+    },
+  ],
+  [
+    "a 401 in place of 100",
+    "HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\nno",
+    (conn) => conn.request("PUT", "/first", "body", {}, { expect_continue: true }),
+  ],
+  [
+    "a Connection: close of its own",
+    ok("one"),
+    (conn) => conn.request("GET", "/first", null, { Connection: "close" }),
+  ],
+  ["a Connection: close of the server's", ok("one", "Connection: close\r\n"), (conn) => {
+    return conn.request("GET", "/first");
+  }],
+  ["a declared length that was not sent", ok("one"), async (conn) => {
+    conn.putrequest("PUT", "/first");
+    conn.putheader("Content-Length", 100);
+    await conn.endheaders();
+    await conn.send("GET /first-half HTTP/1.1\r\n");
+  }],
+];
+
+for (const [name, answer, send] of UNFINISHED) {
+  for (const read of [false, true]) {
+    Deno.test(`request() makes a new connection after ${name} whose answer was ${read ? "" : "not "}read`, async () => {
+      await using server = await startRaw(async (peer) => {
+        await peer.readHead();
+        await peer.send(peer.index === 0 ? answer : ok("second"));
+        await peer.eof();
+      });
+      using conn = new HTTPConnection("127.0.0.1", server.port);
+      await soon(send(conn));
+      const first = await soon(conn.getresponse());
+      if (read) await first.read();
+      await soon(conn.request("POST", "/second", "transfer=1", { Authorization: "secret" }));
+      if (!read) assertEquals(await first.text(), answer.split("\r\n\r\n")[1]);
+      assertEquals(await (await soon(conn.getresponse())).text(), "second");
+      assertEquals(server.accepted, 2);
+      assert(!server.peers[0].text.includes("secret"));
+    });
+  }
+}
+
+for (const read of [false, true]) {
+  Deno.test(`putrequest() throws CannotSendRequest while the body goes out behind an answer that was ${read ? "" : "not "}read`, async () => {
+    // Whether the connection is used again is not what is asked here.
+    const fake = answering("", ok("two"));
+    using conn = new HTTPConnection("example.com", over(fake, answering(ok("two"))));
+    const { body, halted, go } = halting();
+    const sent = conn.request("POST", "/", body);
+    await halted;
+    fake.arrive(ok("one"));
+    const response = await soon(conn.getresponse());
+    if (read) assertEquals(await response.text(), "one");
+    assertThrows(() => conn.putrequest("GET", "/next"), CannotSendRequest);
+    await assertRejects(() => conn.request("GET", "/next"), CannotSendRequest);
+    go();
+    await soon(sent);
+    assert(fake.sent.endsWith(WHOLE));
+    await conn.request("GET", "/next");
+    assertEquals(await response.text(), read ? "" : "one");
+    assertEquals(await (await conn.getresponse()).text(), "two");
+  });
+}
 
 Deno.test("request() makes a new connection after an early answer", async () => {
   await using server = await startRaw(async (peer) => {
@@ -349,6 +554,67 @@ Deno.test("send() ends when an early answer comes", async () => {
     held.resolve();
   }
 });
+
+// A server that goes away while the body's source is quiet
+
+/** Bodies that give one piece, and then nothing for ever. */
+const QUIET: [name: string, body: () => RequestBody][] = [
+  ["a stream", () => {
+    let given = false;
+    return new ReadableStream<Uint8Array>({
+      pull(controller) {
+        if (given) return never<void>();
+        given = true;
+        controller.enqueue(PIECE.subarray(0, 5));
+      },
+    });
+  }],
+  ["an async generator", () =>
+    (async function* () {
+      yield "piece";
+      await never<void>();
+    })()],
+  ["a Reader", () => {
+    let reads = 0;
+    return { read: () => reads++ === 0 ? Promise.resolve(5) : never<number>() };
+  }],
+];
+
+const WAYS_TO_GO: [name: string, go: (peer: Peer) => Promise<void> | void][] = [
+  ["closes", (peer) => peer.close()],
+  ["half-closes", (peer) => peer.closeWrite()],
+  ["resets", (peer) => peer.reset()],
+];
+
+const PATIENT: [name: string, options: HTTPConnectionOptions][] = [
+  ["no deadline", {}],
+  ["a timeout", { timeout: 60 }],
+  ["deadlines", { deadlines: { head: 60, total: 60 } }],
+];
+
+for (const [source, body] of QUIET) {
+  for (const [how, go] of WAYS_TO_GO) {
+    for (const [deadline, options] of PATIENT) {
+      Deno.test(`request() throws when the server ${how} while ${source} is quiet (${deadline})`, async () => {
+        await using server = await startRaw(async (peer) => {
+          await peer.readHead();
+          if (peer.index > 0) return await peer.send(ok());
+          await peer.readUntil("\r\n5\r\n".slice(2));
+          await go(peer);
+          await peer.eof();
+        }, { resettable: true });
+        using conn = new HTTPConnection("127.0.0.1", server.port, options);
+        // RemoteDisconnected is a ConnectionReset, too.
+        const error = await assertRejects(
+          () => soon(conn.request("POST", "/", body())),
+          how === "resets" ? Deno.errors.ConnectionReset : RemoteDisconnected,
+        );
+        assertEquals(factsOf(error).requestBytesSent > 0, true);
+        assertEquals(await soon(getText(conn)), "ok");
+      });
+    }
+  }
+}
 
 // Sources with troubles of their own
 

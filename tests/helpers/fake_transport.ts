@@ -89,3 +89,16 @@ export function connectionOver(...transports: Transport[]): HTTPConnection {
 export function ok(body = "ok", head = ""): string {
   return `HTTP/1.1 200 OK\r\n${head}Content-Length: ${body.length}\r\n\r\n${body}`;
 }
+
+/** A transport that answers each request with its target as the body, and takes any pieces for that. */
+export class TargetTransport extends FakeTransport {
+  #seen = 0;
+
+  override async write(data: Uint8Array): Promise<number> {
+    const count = await super.write(data);
+    const heads = [...this.sent.matchAll(/^[A-Z]+ (\S+) HTTP\/1\.1\r\n(?:[^\r]+\r\n)*\r\n/gm)];
+    for (const [, target] of heads.slice(this.#seen)) this.arrive(ok(target));
+    this.#seen = heads.length;
+    return count;
+  }
+}
