@@ -8,7 +8,6 @@ import {
   type ExchangeDetails,
   ImproperConnectionState,
   NotConnected,
-  ProtocolError,
   ResponseNotReady,
 } from "./errors.ts";
 import type { HTTPMessage } from "./headers.ts";
@@ -320,7 +319,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
         this.#isWhole = false;
       }
     } catch (error) {
-      return Promise.reject(error);
+      return handled(Promise.reject(error));
     }
   }
 
@@ -339,7 +338,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     const exchange = this.#exchange!;
     try {
       exchange.listen(options.signal);
-      await exchange.whenReady();
+      await exchange.whenSent();
       const connection = this.#carrier!;
       const { method, url } = exchange;
       const { debuglevel } = this;
@@ -457,7 +456,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
         throw error instanceof Thrown ? error.reason : error;
       }
     } catch (error) {
-      return Promise.reject(error);
+      return handled(Promise.reject(error));
     }
   }
 
@@ -521,13 +520,12 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
       if (exchange === null || !this.#takesMore(exchange)) return this.#sendRaw(out);
       if (content !== null && content.size !== null) exchange.give(content.size);
       return this.#follow(exchange, async (before) => {
-        await exchange.whenReady();
         await before;
         if (exchange.framing === "none") exchange.carrier?.endReuse();
         await sendRequest(this.#carrier!, exchange, out);
       });
     } catch (error) {
-      return Promise.reject(error);
+      return handled(Promise.reject(error));
     }
   }
 
@@ -653,7 +651,8 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
       const connection = await this.#connectionFor(exchange);
       if (closes) connection.endReuse();
       this.#carrier = connection;
-      exchange.ready();
+      // Bytes that the head does not announce are read as something else by whoever reads on.
+      if (exchange.framing === "none" && out.content !== null) connection.endReuse();
       if (exchange.trace !== null) {
         const { method, target } = exchange;
         exchange.tell({
@@ -675,15 +674,11 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
   }
 
   async #connectionFor(exchange: Exchange): Promise<Connection> {
-    const connection = this.#connections.claim(exchange);
-    if (connection !== null) {
-      if (!connection.reused && connection.unconsumed > 0) {
-        throw new ProtocolError("Cannot send: the server spoke before the request");
-      }
-      const silent = await connection.isSilent();
+    // Where there is none, it is dialled before anything is awaited, so that a close() finds it.
+    if (this.#connections.current !== null) {
+      const connection = await this.#connections.claimSilent(exchange);
       exchange.check();
-      if (silent) return connection;
-      this.#connections.retire(connection);
+      if (connection !== null) return connection;
     }
     this.#checkOpen();
     return await this.#connectFor(exchange);
@@ -698,7 +693,10 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     await exchange.until(this.#connectByUser());
     exchange.check();
     const connection = connections.claim(exchange);
-    if (connection !== null) return connection;
+    if (connection !== null) {
+      await connections.checkUnspoken(connection, exchange);
+      return connection;
+    }
     throw new NotConnected("Cannot send: connect() has made no connection");
   }
 

@@ -148,6 +148,12 @@ export class Body {
     return error instanceof Thrown ? this.#exchange.fail(error) : error;
   }
 
+  /** Whether the end of the connection, here and now, leaves it whole. */
+  get canEnd(): boolean {
+    return this.endsWithConnection || this.state === "complete" ||
+      this.decoder.endIn(this.#reader) !== null;
+  }
+
   // What ends it
 
   /** Ends it where it stands. The connection survives only if nothing is left of it. */

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { RemoteDisconnected } from "../../errors.ts";
+import { ProtocolError, RemoteDisconnected } from "../../errors.ts";
 import type { HTTPMessage } from "../../headers.ts";
 import { messageOf } from "../../headers.ts";
 import { BufferedReader } from "../net/buffered_reader.ts";
@@ -170,7 +170,7 @@ export class Connection implements Transport, Carrier, BodySource {
   during<T>(step: Promise<T>, discard: (late: T) => void): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       if (this.availability === "closed") reject(this.#endReason);
-      this.#waiting.add(reject);
+      else this.#waiting.add(reject);
       step.then((value) => {
         if (this.#waiting.delete(reject)) resolve(value);
         else discard(value);
@@ -425,6 +425,9 @@ export class Connection implements Transport, Carrier, BodySource {
   #write(exchange: Exchange, piece: Uint8Array): Promise<number> {
     return new Promise<number>((resolve, reject) => {
       if (this.availability === "closed") return reject(this.#endReason);
+      if (exchange.isUnsent && this.reader.available > 0 && !exchange.isRaw) {
+        return reject(new ProtocolError("Cannot send: the server spoke before the request"));
+      }
       this.#rejectWrite = reject;
       exchange.beginWrite();
       const fail = (error: unknown) => {
@@ -555,7 +558,7 @@ export class Connection implements Transport, Carrier, BodySource {
         exchange.tell({ type: "responseHead", ...shown(head) });
         exchange.check();
       }
-      if (exchange.sending === "going") this.#watch(exchange, body);
+      if (exchange.sending === "going" && !this.isSwitched) this.#watch(exchange, body);
       return { head, framing, body };
     } catch (error) {
       throw exchange.fail(exchange.writeError?.reason ?? error);
@@ -579,7 +582,8 @@ export class Connection implements Transport, Carrier, BodySource {
     try {
       while (exchange.sending === "going" && this.exchange === exchange && !reader.full) {
         if (await reader.fill() > 0) continue;
-        if (!body.endsWithConnection) exchange.lose(new RemoteDisconnected(LOST));
+        // The server may have said all that it has to say, and read on.
+        if (!body.canEnd) exchange.lose(new RemoteDisconnected(LOST));
         return;
       }
     } catch (reason) {

@@ -116,7 +116,7 @@ export class Connections implements ExchangeOwner {
   }
 
   /** Gives up a connection that turned out to be dead, or has spoken unasked. */
-  retire(connection: Connection): void {
+  #retire(connection: Connection): void {
     if (this.#current === connection) this.#current = this.#sock = null;
     connection.retire();
   }
@@ -126,18 +126,38 @@ export class Connections implements ExchangeOwner {
     while (this.current?.opening) {
       await exchange.until(this.#opening!);
       exchange.check();
-      const claimed = this.claim(exchange);
+      const claimed = await this.claimSilent(exchange);
       if (claimed !== null) return claimed;
     }
     const connection = await this.#open(exchange);
     connection.begin(exchange);
-    if (exchange.isRaw) return connection;
-    if (await connection.hasSpoken()) {
-      exchange.check();
-      throw new ProtocolError("Cannot send: the server spoke before the request");
-    }
-    exchange.check();
+    await this.checkUnspoken(connection, exchange);
     return connection;
+  }
+
+  /** `claim`, of a connection that is still open and on which the server has said nothing unasked. */
+  async claimSilent(exchange: Exchange): Promise<Connection | null> {
+    const connection = this.claim(exchange);
+    if (connection === null) return null;
+    // What came with the answer of a proxy was read by then: no new connection would be better.
+    if (!connection.reused && connection.unconsumed > 0) throw spokeFirst();
+    const silent = await connection.isSilent();
+    exchange.check();
+    if (silent) return connection;
+    this.#retire(connection);
+    return null;
+  }
+
+  /**
+   * Looks at a connection that was made for this request.
+   *
+   * @throws {ProtocolError} When the server has spoken before the request.
+   */
+  async checkUnspoken(connection: Connection, exchange: Exchange): Promise<void> {
+    if (exchange.isRaw) return;
+    const spoken = await connection.hasSpoken();
+    exchange.check();
+    if (spoken) throw spokeFirst();
   }
 
   /** Opens a connection for the requests to come, or waits for the one that is opened. */
@@ -205,4 +225,8 @@ export class Connections implements ExchangeOwner {
     this.#current = this.#sock = null;
     return current!.detach();
   }
+}
+
+function spokeFirst(): ProtocolError {
+  return new ProtocolError("Cannot send: the server spoke before the request");
 }

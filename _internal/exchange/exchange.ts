@@ -160,8 +160,7 @@ export class Exchange {
   #signals: AbortSignal[] = NO_SIGNALS;
   #onabort: ((event: Event) => void) | null = null;
   #wake: (() => void) | null = null;
-  #ready = false;
-  #onready: PromiseWithResolvers<void> | null = null;
+  #onsent: PromiseWithResolvers<void> | null = null;
 
   constructor(start: ExchangeStart) {
     this.method = start.method;
@@ -240,18 +239,12 @@ export class Exchange {
     return this.failure!.reason;
   }
 
-  /** Its connection is known: the answer to it may be waited for. */
-  ready(): void {
-    this.#ready = true;
-    this.#onready?.resolve();
-  }
-
-  /** Waits until its connection is known. */
-  whenReady(): Promise<void> {
+  /** Waits until it goes out: the answer to it may be waited for then. */
+  whenSent(): Promise<void> {
     if (this.failure !== null) return Promise.reject(this.failure.reason);
-    if (this.#ready) return DONE;
-    this.#onready ??= Promise.withResolvers<void>();
-    return this.#onready.promise;
+    if (this.#tried) return DONE;
+    this.#onsent ??= Promise.withResolvers<void>();
+    return this.#onsent.promise;
   }
 
   /** It is carried by `carrier` from now on. */
@@ -325,7 +318,7 @@ export class Exchange {
     this.body?.cut();
     carrier?.end(reason);
     this.#wake?.();
-    this.#onready?.reject(reason);
+    this.#onsent?.reject(reason);
     this.#end();
   }
 
@@ -393,7 +386,15 @@ export class Exchange {
 
   /** A write begins; `wrote` or a failure follows. */
   beginWrite(): void {
-    this.#tried = this.#writing = true;
+    this.#writing = true;
+    if (this.#tried) return;
+    this.#tried = true;
+    this.#onsent?.resolve();
+  }
+
+  /** Whether no write was begun: what has come by now is no answer to it. */
+  get isUnsent(): boolean {
+    return !this.#tried;
   }
 
   /** The transport has accepted so many bytes, or has failed to. */

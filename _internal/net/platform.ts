@@ -19,12 +19,14 @@ interface Refable {
   unref?(): void;
 }
 
-/** Whether a transport is a socket of Deno's own, whoever opened it. */
+/** The classes of Deno's sockets, which are not to be had before one was opened. */
+const DENO_SOCKETS = ["TcpConn", "TlsConn", "UnixConn"];
+
+/** Whether a transport is a socket of Deno's own, whoever opened it, and not changed by its user. */
 export function isDenoSocket(transport: object): boolean {
-  const { TcpConn, TlsConn, UnixConn } = Deno as unknown as Record<string, unknown>;
-  return [TcpConn, TlsConn, UnixConn].some((conn) =>
-    typeof conn === "function" && transport instanceof (conn as new () => object)
-  );
+  const prototype = Object.getPrototypeOf(transport);
+  return DENO_SOCKETS.includes(prototype?.constructor?.name) && "localAddr" in transport &&
+    !["read", "write", "close"].some((method) => Object.hasOwn(transport, method));
 }
 
 /**

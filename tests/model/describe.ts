@@ -85,7 +85,9 @@ function describeCall(op: Exclude<Call, { op: "abort" | "rest" }>): string {
         op.lost ? ", nobody looks at the promise" : ""
       })`;
     case "getresponse":
-      return `getresponse(${op.signal === null ? "" : `signal ${op.signal}`})`;
+      return `getresponse(${op.signal === null ? "" : `signal ${op.signal}`})${
+        op.closing ? ", closed on delivery" : ""
+      }`;
     case "read":
       return `response[-${op.back + 1}].${op.how}(${op.amount})`;
     case "closeResponse":

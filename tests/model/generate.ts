@@ -54,11 +54,11 @@ const MOST_TICKS = 40;
 
 /**
  * Orders of calls that chance rarely makes, each a letter for the call and a digit for the connection:
- * r(equest), g(etresponse), R(ead), b (read the response before), x (close the response), c(onnect),
+ * r(equest), g(etresponse), h (the same, and close it on delivery), R(ead), b (read the response before), x (close the response), c(onnect),
  * C(lose), s(ock), S(teps), p(ush by the server), a(bort).
  */
 const SHAPES: readonly string[] = [
-  "r1 g1 R1 r0 g0 r0 c0 g0 b0 x0 b0 r1 g1 R1",
+  "r1 g1 R1 r1 g1 R1 r0 g0 r0 c0 h0 R0 r1 g1 R1 b0",
   "r0 g0 r0 g0 R0 b0 x0 r1 g1 R1",
   "r0 g0 R0 C0 r1 g1 R1 b0 R0",
   "r0 g0 R0 x0 r1 g1 R1 R0",
@@ -93,6 +93,8 @@ class Generator {
   /** How likely something unusual is: many cases have little of it, so that it is not hidden. */
   #oddness: number;
   #memory: boolean;
+  /** Whether the requests and answers are plain, and only the order of the calls is not. */
+  #calm = false;
   /** Whether a connection has a timeout. */
   #hurried = false;
 
@@ -119,14 +121,21 @@ class Generator {
     const random = this.#random;
     while (conns.length < 2) conns.push(this.#conn());
     this.#states = conns.map(() => ({ signal: null, asked: false, answered: false }));
-    for (const [letter, digit] of random.pick(SHAPES).split(" ")) {
+    const shape = random.pick(SHAPES).split(" ");
+    this.#calm = random.chance(0.6);
+    if (this.#calm) {
+      conns = conns.map(({ way, piecewise }) => ({ ...PLAIN_CONN, way, piecewise }));
+    }
+    // From here on the calls come one right after another.
+    const dense = random.below(shape.length);
+    shape.forEach(([letter, digit], i) => {
       const begun = this.#ops.length;
       this.#call(letter, Number(digit));
-      if (random.chance(0.05)) this.#disturb(Number(digit));
-      // Many calls one right after another.
-      const dense = this.#ops.slice(begun).filter(() => random.chance(0.4));
-      for (const op of dense) op.after = random.below(8);
-    }
+      if (!this.#calm && random.chance(0.05)) this.#disturb(Number(digit));
+      for (const op of this.#ops.slice(begun)) {
+        op.after = i >= dense && random.chance(0.7) ? random.below(12) : "settle";
+      }
+    });
     return { seed: this.#seed, conns, ops: this.#ops };
   }
 
@@ -135,8 +144,10 @@ class Generator {
     const how: Reading = random.pick(READINGS);
     const amount = random.pick([1, 60, 200]);
     if (letter === "r") this.#request(conn);
-    else if (letter === "g") this.#push({ op: "getresponse", conn, signal: this.#signal() });
-    else if (letter === "R") this.#push({ op: "read", conn, back: 0, how, amount });
+    else if (letter === "g") this.#get(conn);
+    else if (letter === "h") {
+      this.#push({ op: "getresponse", conn, signal: null, closing: true });
+    } else if (letter === "R") this.#push({ op: "read", conn, back: 0, how, amount });
     else if (letter === "b") this.#push({ op: "read", conn, back: random.below(2), how, amount });
     else if (letter === "x") this.#push({ op: "closeResponse", conn, back: 0 });
     else if (letter === "c") this.#push({ op: "connect", conn });
@@ -166,6 +177,7 @@ class Generator {
       writing: this.#odd() ? this.#delay() : 0,
       late: random.chance(0.3),
       accepts: this.#odd(0.5) ? 1 + random.below(200) : 0,
+      piecewise: random.chance(0.4),
       stubborn: this.#odd(0.5),
       traced: hooks.length > 0 || random.chance(0.2),
       hooks,
@@ -186,7 +198,7 @@ class Generator {
   /** Adds a call; now and then with one that ends it some microtasks later. */
   #push(call: Call): void {
     const random = this.#random;
-    const raced = random.chance(call.op === "read" ? 0.2 : 0.1);
+    const raced = !this.#calm && random.chance(call.op === "read" ? 0.2 : 0.1);
     const ender = "conn" in call && raced ? this.#ender(call.conn) : null;
     if (ender === null) return void this.#ops.push({ ...call, after: this.#pace() });
     const after = random.chance(0.5) ? random.below(3) : random.below(MOST_TICKS);
@@ -209,7 +221,7 @@ class Generator {
       else this.#request(conn);
       state.asked = true;
     } else if (state.asked && random.chance(0.8)) {
-      this.#push({ op: "getresponse", conn, signal: this.#signal() });
+      this.#get(conn);
       [state.asked, state.answered] = [false, true];
     } else if (random.chance(0.9)) {
       const how: Reading = random.pick(READINGS);
@@ -217,6 +229,11 @@ class Generator {
       this.#push({ op: "read", conn, back: this.#odd(0.5) ? 1 : 0, how, amount });
       if (random.chance(0.5)) state.answered = false;
     } else state.asked = state.answered = false;
+  }
+
+  #get(conn: number): void {
+    const closing = this.#random.chance(0.08);
+    this.#push({ op: "getresponse", conn, signal: this.#signal(), closing });
   }
 
   /** Something that does not belong to a plain exchange. */
@@ -247,14 +264,14 @@ class Generator {
   }
 
   #signal(): number | null {
-    return this.#random.chance(0.25) ? this.#random.below(2) : null;
+    return !this.#calm && this.#random.chance(0.25) ? this.#random.below(2) : null;
   }
 
   #request(conn: number): void {
     const random = this.#random;
     const id = this.#id++;
     const signal = this.#states[conn].signal = this.#signal();
-    const body = random.chance(0.5) ? this.#body() : null;
+    const body = !this.#calm && random.chance(0.5) ? this.#body() : null;
     const method = body !== null ? "POST" : this.#bodyless();
     const declared = canDeclare(body) && random.chance(0.25) ? random.pick([0, 0, 0, 5, -5]) : null;
     this.#push({
@@ -316,6 +333,10 @@ class Generator {
 
   #answer(bodied: boolean, method: string): AnswerPlan {
     const random = this.#random;
+    if (this.#calm) {
+      const size = random.pick([10, 90, 140, 400]);
+      return { ...PLAIN_ANSWER, size, pieces: random.pick([1, 2, 2, 3]) };
+    }
     const framing = random.pick(FRAMINGS);
     const stalls = random.chance(0.06);
     const cut = stalls

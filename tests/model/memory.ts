@@ -136,6 +136,7 @@ export class MemoryTransport implements Transport {
       count += part.length;
       if (part.length === bytes.length) this.#arrived.shift();
       else this.#arrived[0] = bytes.subarray(part.length);
+      if (this.#plan.piecewise) break;
     }
     return count;
   }

@@ -55,6 +55,8 @@ export interface ConnPlan {
   late: boolean;
   /** How many bytes a write accepts at most; 0 for all. */
   accepts: number;
+  /** Whether a read gives at most one piece of what the server sent, rather than all that is there. */
+  piecewise: boolean;
   /** Whether `close()` of the transport leaves its reads pending, and they write into their memory later. */
   stubborn: boolean;
   /** Whether a trace is set, though no hook asks for it. */
@@ -177,7 +179,8 @@ export type Call =
   }
   | { op: "send"; conn: number; id: number; part: number; size: number; lost: boolean }
   | { op: "raw"; conn: number; part: number; size: number; lost: boolean }
-  | { op: "getresponse"; conn: number; signal: number | null }
+  /** `closing`: whether the response is closed in the microtask in which it is delivered. */
+  | { op: "getresponse"; conn: number; signal: number | null; closing: boolean }
   | { op: "read"; conn: number; back: number; how: Reading; amount: number }
   | { op: "closeResponse"; conn: number; back: number }
   | { op: "close"; conn: number }
@@ -241,6 +244,7 @@ export const PLAIN_CONN: ConnPlan = {
   writing: 0,
   late: false,
   accepts: 0,
+  piecewise: false,
   stubborn: false,
   traced: false,
   hooks: [],

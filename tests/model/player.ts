@@ -111,6 +111,15 @@ function turn(fast: boolean): Promise<void> {
   return new Promise((go) => void (fast ? setImmediate(go) : setTimeout(go, 0)));
 }
 
+/** A call's own promise: one that is made of it would be another one for somebody to look at. */
+function called(call: () => Promise<void>): Promise<void> {
+  try {
+    return call();
+  } catch (error) {
+    return Promise.reject(error);
+  }
+}
+
 /** A case that is being played. */
 export class Player {
   readonly world: World = new World();
@@ -280,7 +289,7 @@ export class Player {
         this.#send("raw", conn, null, requestPart("raw", op.part, op.size), op.lost);
         break;
       case "getresponse":
-        this.#getresponse(conn, op.signal);
+        this.#getresponse(conn, op.signal, op.closing);
         break;
       case "connect":
         this.#track("connect", conn.number, null, Promise.try(() => conn.object.connect()));
@@ -309,13 +318,17 @@ export class Player {
     if (record === undefined) return null;
     this.world.tick();
     if (op.op === "read") return this.read(record, op.how, op.amount);
+    this.#closeResponse(record);
+    return null;
+  }
+
+  #closeResponse(record: ResponseRecord): void {
     record.closed = true;
     try {
       record.response.close();
     } catch (error) {
       this.world.tell(`close() of a response threw ${error}`);
     }
-    return null;
   }
 
   /** Makes a request. */
@@ -329,7 +342,7 @@ export class Player {
     const body = op.body === null ? null : bodyOf(this.world, op.id, op.body, act);
     const target = op.method === "CONNECT" ? `c${op.id}.example:443` : `/${op.id}`;
     const signal = op.signal === null ? undefined : this.#controllers[op.signal].signal;
-    const promise = Promise.try(() =>
+    const promise = called(() =>
       conn.object.request(op.method, target, body, fieldsOf(op, known), {
         signal,
         ...(op.expect ? { expect_continue: true } : {}),
@@ -366,12 +379,12 @@ export class Player {
     const signal = op.signal === null ? undefined : this.#controllers[op.signal].signal;
     known.signal = op.signal;
     const body = text === null ? null : bytesOf(text);
-    const promise = Promise.try(() => conn.object.endheaders(body, { signal }));
+    const promise = called(() => conn.object.endheaders(body, { signal }));
     this.#follow(known, "end", promise, op.lost);
   }
 
   #send(what: "send" | "raw", conn: ConnState, id: number | null, text: string, lost: boolean) {
-    const promise = Promise.try(() => conn.object.send(bytesOf(text)));
+    const promise = called(() => conn.object.send(bytesOf(text)));
     if (lost) this.#lose(what, conn.number, id);
     else this.#track(what, conn.number, id, promise);
   }
@@ -414,7 +427,7 @@ export class Player {
     return known;
   }
 
-  #getresponse(conn: ConnState, signal: number | null): void {
+  #getresponse(conn: ConnState, signal: number | null, closing = false): void {
     const options = signal === null ? {} : { signal: this.#controllers[signal].signal };
     for (const known of this.world.known.values()) known.asked ||= known.conn === conn.number;
     const promise = Promise.try(() => conn.object.getresponse(options));
@@ -432,6 +445,7 @@ export class Player {
         lines: null,
         pieces: null,
       });
+      if (closing) this.#closeResponse(conn.responses.at(-1)!);
     });
     call.signal = signal;
   }

@@ -96,6 +96,7 @@ function simplerOps(op: Op): Op[] {
   if ("signal" in op && op.op !== "abort" && op.signal !== null) {
     simple.push({ ...op, signal: null });
   }
+  if (op.op === "getresponse" && op.closing) simple.push({ ...op, closing: false });
   if ("answer" in op) {
     simple.push(...simplerAnswers(op.answer).map((answer) => ({ ...op, answer })));
   }

@@ -567,6 +567,11 @@ function exists(call: ReadingCall, framing: Framing, buffered: Buffered, end: En
   if (end.by === "garbage" && (buffered.ended || buffered.mark === "whole body")) return false;
   if (end.by === "garbage" && buffered.mark === "part of the trailers") return false;
   if (end.by === "garbage" && buffered.name === "large body") return false;
+  // Where the end of the connection is the end of the body, what has come by then is all of it.
+  const endsEarly = framing.untilClose && end.by === "fin";
+  if (endsEarly && (call.name === "json" || call.gzip)) return false;
+  // A field line takes what is no line end: the head is another one, but not broken.
+  if (end.by === "garbage" && buffered.head < Infinity && framing.name === "204") return false;
   return end.applies(call, framing, buffered);
 }
 
