@@ -123,8 +123,6 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
   #answered: { exchange: Exchange; response: HTTPResponse } | null = null;
   /** Whether `request()` is at work, which knows the whole body. */
   #isWhole = false;
-  /** Whether a subclass's `connect()` is called at this moment. */
-  #isConnecting = false;
   #tunnel: Tunnel | null = null;
 
   /**
@@ -205,8 +203,6 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
    * Python.
    */
   close(): void {
-    // A connect() of a subclass may close first, as Python's programs do: the request goes on.
-    if (this.#isConnecting) return this.#connections.close();
     const exchange = this.#exchange;
     const answered = this.#answered;
     const isCurrent = answered !== null &&
@@ -687,7 +683,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
   /** Connects, by a subclass's `connect()` if it has one: Python's way to talk over something else. */
   async #connectFor(exchange: Exchange): Promise<Connection> {
     const connections = this.#connections;
-    if (this.connect === HTTPConnection.prototype.connect) {
+    if (this.connect === HTTPConnection.prototype.connect || connections.current?.opening) {
       return await connections.openFor(exchange);
     }
     await exchange.until(this.#connectByUser());
@@ -702,14 +698,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
 
   async #connectByUser(): Promise<void> {
     try {
-      this.#isConnecting = true;
-      let connecting: Promise<void>;
-      try {
-        connecting = this.connect();
-      } finally {
-        this.#isConnecting = false;
-      }
-      await connecting;
+      await this.connect();
     } catch (reason) {
       throw new Thrown(reason);
     }

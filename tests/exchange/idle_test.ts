@@ -26,7 +26,7 @@ type Script = (peer: Peer) => Promise<void>;
 interface Way {
   name: string;
   start: (script: Script) => Promise<RawServer>;
-  connect: (server: RawServer) => HTTPConnection;
+  connect: (server: RawServer) => HTTPConnection | Promise<HTTPConnection>;
 }
 
 const TCP: Way = {
@@ -48,10 +48,34 @@ const OWN: Way = {
       transport: () => Deno.connect({ hostname: "127.0.0.1", port }),
     }),
 };
+/** CPython's way to talk over something else. */
+const SUBCLASS: Way = {
+  name: "a subclass's connect()",
+  start: startRaw,
+  connect({ port }) {
+    class Own extends HTTPConnection {
+      override async connect() {
+        this.sock = await Deno.connect({ hostname: "127.0.0.1", port });
+      }
+    }
+    return new Own("example.com");
+  },
+};
+const SOCK: Way = {
+  name: "sock",
+  start: startRaw,
+  async connect({ port }) {
+    const conn = new HTTPConnection("127.0.0.1", port);
+    conn.sock = await Deno.connect({ hostname: "127.0.0.1", port });
+    return conn;
+  },
+};
 const WAYS: Way[] = [
   TCP,
   NODE,
   OWN,
+  SUBCLASS,
+  SOCK,
   {
     name: "a unix socket",
     start: (script) => startRaw(script, { unix: true }),
@@ -115,7 +139,7 @@ for (const way of WAYS) {
         done.resolve();
         await peer.eof();
       });
-      using conn = way.connect(server);
+      using conn = await way.connect(server);
       assertEquals(await post(conn, "/1"), "ok");
       await done.promise;
       await told(way);
@@ -135,8 +159,8 @@ for (const way of WAYS) {
         }
         await peer.eof();
       });
-      using conn = way.connect(server);
-      await conn.connect();
+      using conn = await way.connect(server);
+      if (conn.sock === null) await conn.connect();
       await done.promise;
       await told(way);
       assertEquals(await post(conn, "/"), "ok");
@@ -146,7 +170,7 @@ for (const way of WAYS) {
   }
 }
 
-for (const way of [TCP, NODE, OWN]) {
+for (const way of [TCP, NODE, OWN, SUBCLASS, SOCK]) {
   Deno.test(`request() makes a new connection after a reset of an idle one (${way.name})`, async () => {
     const done = Promise.withResolvers<void>();
     await using server = await startRaw(async (peer) => {
@@ -156,7 +180,7 @@ for (const way of [TCP, NODE, OWN]) {
       peer.reset();
       done.resolve();
     }, { resettable: true });
-    using conn = way.connect(server);
+    using conn = await way.connect(server);
     assertEquals(await post(conn, "/1"), "ok");
     await done.promise;
     await told(way);
@@ -251,7 +275,7 @@ for (const way of WAYS) {
       await peer.send(ok());
       await peer.readRequest();
     });
-    using conn = way.connect(server);
+    using conn = await way.connect(server);
     assertEquals(await post(conn, "/1"), "ok");
     const error = await assertRejects(() => post(conn, "/2"), Deno.errors.ConnectionReset);
     const { connectionReused, retrySafe } = error as ExchangeDetails;
@@ -377,6 +401,40 @@ const PROCESSES: [string, (server: RawServer) => string, ((s: Script) => Promise
       await conn.connect();`,
   ],
 ];
+
+/** Options under which a timer may run. */
+const TIMED = [
+  "{}",
+  "{ timeout: 60 }",
+  "{ deadlines: { total: 60 } }",
+  "{ timeout: 60, deadlines: { head: 60, bodyIdle: 60, total: 60 } }",
+];
+
+/** Responses that a program looks at, and leaves unread. */
+const UNREAD: [name: string, answer: string][] = [
+  ["a 304", "HTTP/1.1 304 Not Modified\r\n\r\n"],
+  ["a body that has come", ok()],
+  ["a body that is still to come", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\npart"],
+  ["a body until close", "HTTP/1.1 200 OK\r\n\r\npart"],
+];
+
+for (const [name, answer] of UNREAD) {
+  Deno.test(`HTTPConnection does not keep a process alive when ${name} is unread`, async () => {
+    await using server = await startRaw(async (peer) => {
+      await peer.readHead();
+      await peer.send(answer);
+      await peer.eof();
+    });
+    await endsByItself(`
+      const all = [${TIMED}].map((options) => new HTTPConnection("127.0.0.1", ${server.port}, options));
+      const responses = [];
+      for (const one of all) {
+        await one.request("GET", "/");
+        responses.push(await one.getresponse());
+      }
+      const conn = { all, responses };`);
+  });
+}
 
 for (const [name, program, start = (script: Script) => startRaw(script)] of PROCESSES) {
   Deno.test(`HTTPConnection does not keep a process alive when it is idle (${name})`, async () => {

@@ -15,10 +15,10 @@ import { HTTPConnection, type HTTPConnectionOptions, HTTPSConnection } from "../
 import { endless } from "../helpers/bodies.ts";
 import { getText } from "../helpers/exchanges.ts";
 import { assertUntouched } from "../helpers/facts.ts";
-import { answering, FakeTransport, ok, over } from "../helpers/fake_transport.ts";
+import { answering, FakeTransport, ok, over, TargetTransport } from "../helpers/fake_transport.ts";
 import { fullListener, hasFullListener } from "../helpers/sockets.ts";
 import { TLS_WAYS } from "../helpers/tls_ways.ts";
-import { soon, thrown } from "../helpers/waiting.ts";
+import { microtasks, never, soon, thrown, turns } from "../helpers/waiting.ts";
 import { type Peer, startRaw } from "../servers/raw.ts";
 
 const HEAD = "HTTP/1.1 200 OK\r\nContent-Length: 400\r\n\r\n";
@@ -416,6 +416,134 @@ Deno.test("getresponse() throws the reason, and lastFailure has the facts", asyn
     connectionReused: false,
     retrySafe: "idempotent-only",
   });
+});
+
+// One signal for several exchanges
+
+const REASONS: [name: string, abort: () => { signal: AbortSignal; abort: () => void }][] = [
+  ["an error", () => abortable(new Error("cancelled"))],
+  ["a frozen error", () => abortable(Object.freeze(new Error("cancelled")))],
+  ["a string", () => abortable("cancelled")],
+  ["no reason", () => abortable()],
+  ["AbortSignal.timeout()", () => ({ signal: AbortSignal.timeout(10), abort: () => {} })],
+];
+
+function abortable(reason?: unknown): { signal: AbortSignal; abort: () => void } {
+  const controller = new AbortController();
+  return { signal: controller.signal, abort: () => controller.abort(reason) };
+}
+
+for (const [name, make] of REASONS) {
+  Deno.test(`lastFailure tells of each exchange when one signal ends two (${name})`, async () => {
+    const { signal, abort } = make();
+    const origin = new FakeTransport();
+    const proxy = new FakeTransport();
+    using sent = new HTTPConnection("example.com", over(origin));
+    using unsent = new HTTPConnection("proxy", over(proxy));
+    unsent.set_tunnel("origin.example", 80);
+    await sent.request("POST", "/pay", "amount=1", {}, { signal });
+    const both = [
+      thrown(sent.getresponse()),
+      thrown(unsent.request("POST", "/other", "x", {}, { signal })),
+    ];
+    abort();
+    const [one, other] = await Promise.all(both);
+    assertStrictEquals(one, signal.reason);
+    assertStrictEquals(other, signal.reason);
+    if (typeof signal.reason === "object") assertUntouched(signal.reason);
+    assertEquals(sent.lastFailure, {
+      phase: "head",
+      requestBytesSent: origin.sent.length,
+      responseBytesReceived: 0,
+      connectionReused: false,
+      retrySafe: "idempotent-only",
+    });
+    assertEquals(unsent.lastFailure, {
+      phase: "connect",
+      requestBytesSent: 0,
+      responseBytesReceived: 0,
+      connectionReused: false,
+      retrySafe: "yes",
+    });
+  });
+}
+
+// An abort between the head and the return of getresponse()
+
+/** Where the first exchange is ended. */
+const MOMENTS: [name: string, ticks: number | "trace" | "onInformational"][] = [
+  ["in trace", "trace"],
+  ["in onInformational", "onInformational"],
+  ...Array.from(
+    { length: 25 },
+    (_, ticks): [string, number] => [`${ticks} microtasks later`, ticks],
+  ),
+];
+
+const FINISHES: [
+  name: string,
+  finish: (conn: HTTPConnection, controller: AbortController) => void,
+][] = [
+  ["the signal is aborted", (_, controller) => controller.abort("why")],
+  ["close() is called", (conn) => conn.close()],
+];
+
+for (const [end, finish] of FINISHES) {
+  for (const [moment, when] of MOMENTS) {
+    Deno.test(`getresponse() gives each later request its own answer when ${end} ${moment}`, async () => {
+      const controller = new AbortController();
+      const transports: TargetTransport[] = [];
+      const now = () => finish(conn, controller);
+      const conn: HTTPConnection = new HTTPConnection("example.com", {
+        transport() {
+          const next = new TargetTransport(
+            transports.length === 0 ? ["HTTP/1.1 103 Early Hints\r\n\r\n"] : [],
+          );
+          transports.push(next);
+          return Promise.resolve(next);
+        },
+        trace: (event) => {
+          if (when === "trace" && event.type === "responseHead" && armed) now();
+        },
+        onInformational: () => {
+          if (when === "onInformational") now();
+        },
+      });
+      let armed = true;
+      using _ = conn;
+      await conn.request("GET", "/first", null, {}, { signal: controller.signal });
+      const first = soon(conn.getresponse().then((response) => response.text())).catch((e) => e);
+      if (typeof when === "number") {
+        await microtasks(when);
+        now();
+      }
+      const got = await first;
+      armed = false;
+      const expected = got === "/first" || got === "why" || got instanceof Deno.errors.Interrupted;
+      assert(expected, `the first call gave ${got}`);
+      for (const target of ["/second", "/third", "/fourth"]) {
+        await soon(conn.request("POST", target, "x"));
+        assertEquals(await soon((await conn.getresponse()).text()), target);
+      }
+      const seen = transports.flatMap(({ sent }) => sent.match(/\/(first|second|third|fourth)/g));
+      assertEquals(seen, ["/first", "/second", "/third", "/fourth"]);
+    });
+  }
+}
+
+Deno.test("request() works when a signal has ended a send()", async () => {
+  const stuck = new FakeTransport();
+  using conn = new HTTPConnection("example.com", over(stuck, answering(ok("next"))));
+  const controller = new AbortController();
+  conn.putrequest("POST", "/");
+  conn.putheader("Content-Length", 8);
+  await conn.endheaders(null, { signal: controller.signal });
+  stuck.write = () => never();
+  const sent = [thrown(conn.send("body")), thrown(conn.send("more"))];
+  await turns();
+  controller.abort("why");
+  assertEquals(await Promise.all(sent), ["why", "why"]);
+  assertEquals(await soon(getText(conn)), "next");
 });
 
 // What a signal leaves alone

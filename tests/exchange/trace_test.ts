@@ -373,6 +373,52 @@ Deno.test("trace shows that the request is not whole when an answer comes early"
   assertEquals(log.steps.slice(-2), ["responseEnd", "close"]);
 });
 
+/** Requests of each kind, read to the end. */
+const KINDS: [name: string, send: (conn: HTTPConnection) => Promise<void>][] = [
+  ["a GET", (conn) => conn.request("GET", "/")],
+  ["a POST of bytes", (conn) => conn.request("POST", "/", "hello")],
+  ["a POST of pieces", (conn) => conn.request("POST", "/", ["hel", "lo"])],
+  [
+    "a POST with trailers",
+    (conn) => conn.request("POST", "/", ["a"], {}, { trailers: { A: "b" } }),
+  ],
+  ["a POST step by step", async (conn) => {
+    conn.putrequest("POST", "/");
+    conn.putheader("Content-Length", 5);
+    await conn.endheaders();
+    await conn.send("hello");
+  }],
+];
+
+for (const [before, sendBefore] of KINDS) {
+  for (const [name, send] of KINDS) {
+    for (const read of [true, false]) {
+      Deno.test(`trace shows of ${name} what is its own behind ${before}${read ? "" : " that is unread"}`, async () => {
+        const told = async (...sends: typeof send[]) => {
+          const { conn, log } = traced([ok(), ok(), ok()]);
+          using _ = conn;
+          let events: TraceEvent[] = [];
+          let last;
+          for (const one of sends) {
+            const from = log.events.length;
+            await one(conn);
+            await last?.text();
+            last = await conn.getresponse();
+            if (read) await last.read();
+            events = log.events.slice(from);
+          }
+          return events.filter(({ type }) => type.startsWith("request")).map((event) => ({
+            ...event,
+            time: 0,
+          }));
+        };
+        const [, first] = KINDS[0];
+        assertEquals(await told(sendBefore, send), await told(first, send));
+      });
+    }
+  }
+}
+
 Deno.test("trace shows the end of a request made step by step with its last byte", async () => {
   const { conn, log, fake } = traced([]);
   using _ = conn;

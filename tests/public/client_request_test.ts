@@ -12,6 +12,7 @@ import {
   assertThrows,
 } from "@std/assert";
 import {
+  CannotSendRequest,
   type HeaderFields,
   HTTPConnection,
   type HTTPConnectionOptions,
@@ -31,7 +32,7 @@ import {
 } from "../helpers/bodies.ts";
 import { getText } from "../helpers/exchanges.ts";
 import { answering, FakeTransport, ok, over } from "../helpers/fake_transport.ts";
-import { never } from "../helpers/waiting.ts";
+import { microtasks, never, soon, turns } from "../helpers/waiting.ts";
 import { TempDir } from "../servers/child.ts";
 import { bytes } from "../servers/raw.ts";
 
@@ -1042,6 +1043,102 @@ for (
     await head;
     await assertRejects(() => sent, TypeError);
     assertEquals(await getText(conn), "second");
+  });
+}
+
+// Calls that are not awaited
+
+const SMUGGLED_HEAD = "DELETE /admin HTTP/1.1\r\nHost: x\r\n\r\n";
+
+/** How a transport takes what is written. */
+const TAKING: [name: string, most: number, ticks: number][] = [
+  ["whole", Infinity, 0],
+  ["whole, and late", Infinity, 20],
+  ["byte by byte", 1, 0],
+  ["in pieces, and late", 7, 5],
+];
+
+for (const [taking, most, ticks] of TAKING) {
+  for (const kept of [false, true]) {
+    const place = `a ${kept ? "kept" : "new"} connection that takes it ${taking}`;
+
+    Deno.test(`send() follows the head and the send() before it when nothing is awaited, on ${place}`, async () => {
+      const transport = new FakeTransport([], { most, answers: kept ? [ok()] : [] });
+      const write = transport.write.bind(transport);
+      transport.write = async (p) => {
+        await microtasks(ticks);
+        return await write(p);
+      };
+      using conn = new HTTPConnection("example.com", over(transport));
+      if (kept) {
+        const first = conn.request("GET", "/warm");
+        if (most < 100) transport.arrive(ok());
+        await first;
+        await (await conn.getresponse()).read();
+      }
+      const before = transport.sent.length;
+      conn.putrequest("PUT", "/file");
+      conn.putheader("Content-Length", SMUGGLED_HEAD.length + 6);
+      const calls = [
+        conn.endheaders(),
+        conn.send(SMUGGLED_HEAD),
+        conn.send(slowGeneratorOf("a", "b")),
+        conn.send(bytes("c")),
+        conn.send(["d", "e"]),
+        conn.send("f"),
+      ];
+      await Promise.all(calls);
+      assertEquals(
+        transport.sent.slice(before),
+        `PUT /file HTTP/1.1\r\n${FIELDS}Content-Length: ${SMUGGLED_HEAD.length + 6}\r\n\r\n` +
+          `${SMUGGLED_HEAD}abcdef`,
+      );
+    });
+  }
+}
+
+Deno.test("send() throws CannotSendRequest between putrequest() and endheaders(), and the request goes on", async () => {
+  const writes = await writesOf(async (conn) => {
+    conn.putrequest("PUT", "/");
+    await assertRejects(() => conn.send("early"), CannotSendRequest);
+    conn.putheader("Content-Length", 4);
+    await conn.endheaders();
+    await conn.send("late");
+  });
+  assertEquals(writes.join(""), `PUT / HTTP/1.1\r\n${FIELDS}Content-Length: 4\r\n\r\nlate`);
+});
+
+Deno.test("close() ends every send() that waits", async () => {
+  const transport = new FakeTransport();
+  using conn = new HTTPConnection("example.com", over(transport));
+  conn.putrequest("PUT", "/");
+  conn.putheader("Content-Length", 8);
+  await conn.endheaders();
+  transport.write = () => never();
+  const calls = [conn.send("body"), conn.send("more")];
+  await turns();
+  conn.close();
+  for (const call of calls) await assertRejects(() => soon(call), Deno.errors.Interrupted);
+});
+
+for (
+  const [title, begin] of [
+    ["without a request", () => Promise.resolve()],
+    ["after a head that announces no body", (conn: HTTPConnection) => {
+      conn.putrequest("POST", "/");
+      return conn.endheaders();
+    }],
+  ] as const
+) {
+  Deno.test(`send() sends raw bytes, and nothing follows, ${title}`, async () => {
+    const first = new FakeTransport([ok("first")]);
+    using conn = new HTTPConnection("example.com", over(first, answering(ok("second"))));
+    await begin(conn);
+    await conn.send("raw");
+    assertEquals(first.sent.endsWith("raw"), true);
+    if (first.sent !== "raw") assertEquals(await (await conn.getresponse()).text(), "first");
+    assertEquals(await getText(conn), "second");
+    assertEquals([first.closes, first.sent.endsWith("raw")], [1, true]);
   });
 }
 

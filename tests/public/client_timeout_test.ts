@@ -13,7 +13,7 @@ import {
 import { getResponse, getText } from "../helpers/exchanges.ts";
 import { answering, FakeTransport, ok, over } from "../helpers/fake_transport.ts";
 import { fullListener, hasFullListener } from "../helpers/sockets.ts";
-import { never } from "../helpers/waiting.ts";
+import { never, soon } from "../helpers/waiting.ts";
 import { delay } from "../servers/child.ts";
 import { latin1, type Peer, type RawServer, startRaw } from "../servers/raw.ts";
 import { startRawTls } from "../servers/raw_tls.ts";
@@ -215,6 +215,37 @@ for (const { title, phase, script, run } of STALLS) {
       conn.timeout = LONG;
       assertEquals(await getText(conn, "/again"), "/again");
       assertEquals(server.accepted, 2);
+    });
+  }
+}
+
+for (
+  const [title, answer] of [
+    ["that has come whole", ok("one")],
+    ["that closes", ok("one", "Connection: close\r\n")],
+    ["that is still to come", "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\no"],
+  ] as const
+) {
+  for (const reads of [false, true]) {
+    Deno.test(`request() throws TimedOut when a body is not taken behind a response ${title} and is ${reads ? "" : "not "}read meanwhile`, async () => {
+      const stuck = Promise.withResolvers<void>();
+      await using server = await startRaw(async (peer) => {
+        if (peer.index > 0) return await stuck.promise;
+        await peer.readHead();
+        await peer.send(answer);
+        await stuck.promise;
+      });
+      using conn = new HTTPConnection("127.0.0.1", server.port, { timeout: SHORT });
+      try {
+        const first = await getResponse(conn);
+        const sending = conn.request("POST", "/", new Uint8Array(64 << 20));
+        const timedOut = assertRejects(() => soon(sending), Deno.errors.TimedOut);
+        if (reads) await first.read().catch(() => {});
+        const error = await timedOut;
+        assertEquals((error as { phase?: string }).phase, "send");
+      } finally {
+        stuck.resolve();
+      }
     });
   }
 }
