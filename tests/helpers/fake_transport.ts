@@ -96,7 +96,7 @@ export class TargetTransport extends FakeTransport {
 
   override async write(data: Uint8Array): Promise<number> {
     const count = await super.write(data);
-    const heads = [...this.sent.matchAll(/^[A-Z]+ (\S+) HTTP\/1\.1\r\n(?:[^\r]+\r\n)*\r\n/gm)];
+    const heads = [...this.sent.matchAll(/[A-Z]+ (\S+) HTTP\/1\.1\r\n(?:[^\r]+\r\n)*\r\n/g)];
     for (const [, target] of heads.slice(this.#seen)) this.arrive(ok(target));
     this.#seen = heads.length;
     return count;
