@@ -1,0 +1,945 @@
+/**
+ * An exchange by itself: what it says of its two halves, what ends it, and who is told of that.
+ *
+ * @module
+ */
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertRejects,
+  assertStrictEquals,
+  assertThrows,
+} from "@std/assert";
+import {
+  byUser,
+  type Exchange,
+  interrupted,
+  NO_LIMITS,
+  Thrown,
+  timedOut,
+} from "../../_internal/exchange/exchange.ts";
+import type { TraceEvent } from "../../_internal/exchange/trace.ts";
+import type { ExchangePhase } from "../../mod.ts";
+import { carried, countedSignal, FakeCarrier, newExchange, Watcher } from "../helpers/carriers.ts";
+import { assertUntouched, factsOf } from "../helpers/facts.ts";
+import { microtasks, never, soon, thrown } from "../helpers/waiting.ts";
+
+/** What a promise has come to by now. */
+async function stateOf(promise: Promise<unknown>): Promise<string> {
+  let state = "pending";
+  promise.then(() => state = "fulfilled", () => state = "rejected");
+  await microtasks(4);
+  return state;
+}
+
+function answer(exchange: Exchange, status = 200, willClose = false, body = new Watcher()): void {
+  exchange.receive("await");
+  exchange.answered({ status, willClose, body });
+}
+
+// What it begins with
+
+Deno.test("Exchange has no limits, no trace and no failure when nothing is given", () => {
+  const exchange = newExchange();
+  assertStrictEquals(exchange.limits, NO_LIMITS);
+  assertStrictEquals(exchange.trace, null);
+  assertStrictEquals(exchange.failure, null);
+  assertStrictEquals(exchange.writeError, null);
+  assertStrictEquals(exchange.declared, null);
+  assertEquals(exchange.framing, "none");
+  assertEquals([exchange.sending, exchange.receiving], ["nothing", "nothing"]);
+  assertEquals([exchange.delivered, exchange.closed, exchange.over], [false, false, false]);
+  assertEquals([exchange.sent, exchange.given, exchange.received], [0, 0, 0]);
+});
+
+Deno.test("Exchange keeps what it was begun with", () => {
+  const limits = { total: 1 };
+  const trace = () => {};
+  const exchange = newExchange({ method: "PUT", target: "/a", url: "http://b/a", limits, trace });
+  assertEquals([exchange.method, exchange.target, exchange.url], ["PUT", "/a", "http://b/a"]);
+  assertStrictEquals(exchange.limits, limits);
+  assertStrictEquals(exchange.trace, trace);
+});
+
+Deno.test("isRaw is true only for an exchange without a method", () => {
+  assertEquals(newExchange({ method: "" }).isRaw, true);
+  assertEquals(newExchange({ method: "GET" }).isRaw, false);
+});
+
+// Phases
+
+const PHASES: [title: string, phase: ExchangePhase, run: (e: Exchange, c: FakeCarrier) => void][] =
+  [
+    ["nothing was sent", "send", () => {}],
+    ["the body goes out", "send", (e) => e.send("send")],
+    ["a 100 is waited for", "head", (e) => {
+      e.send("send");
+      e.send("wait");
+    }],
+    ["the request is whole", "head", (e) => {
+      e.send("send");
+      e.send("finish");
+    }],
+    ["the request was cut off", "head", (e) => e.send("cut")],
+    ["the head is awaited while the body goes out", "send", (e) => {
+      e.send("send");
+      e.receive("await");
+    }],
+    ["the response's body has begun", "body", (e) => {
+      e.send("send");
+      answer(e);
+    }],
+    ["the response is whole, but not the request", "send", (e) => {
+      e.send("send");
+      answer(e);
+      e.bodyEnded();
+    }],
+    ["both are whole", "body", (e) => {
+      e.send("send");
+      e.send("finish");
+      answer(e);
+      e.bodyEnded();
+    }],
+    ["a write has failed while the body of the response is read", "send", (e) => {
+      e.send("send");
+      answer(e);
+      e.writeError = { reason: new Error("reset") };
+    }],
+    ["the connection is being made", "connect", (_, c) => c.opening = "connect"],
+    ["TLS is begun", "tls", (_, c) => c.opening = "tls"],
+  ];
+
+for (const [title, phase, run] of PHASES) {
+  Deno.test(`phase is ${phase} when ${title}`, () => {
+    const { exchange, carrier } = carried();
+    run(exchange, carrier);
+    assertEquals(exchange.phase, phase);
+    assertEquals(exchange.facts().phase, phase);
+  });
+}
+
+Deno.test("phase is connect before the exchange has a connection", () => {
+  assertEquals(newExchange().phase, "connect");
+});
+
+Deno.test("phase is that of its two halves when the connection was left", () => {
+  const { exchange } = carried();
+  exchange.send("send");
+  exchange.send("finish");
+  exchange.leave();
+  assertEquals(exchange.phase, "head");
+});
+
+// Bytes received
+
+Deno.test("received counts what was buffered before the exchange, and not what was consumed", () => {
+  const exchange = newExchange();
+  const carrier = new FakeCarrier();
+  carrier.received = 100;
+  carrier.unconsumed = 30;
+  exchange.begin(carrier);
+  assertEquals(exchange.received, 30);
+  carrier.received = 150;
+  assertEquals(exchange.received, 80);
+});
+
+Deno.test("received is 0 while the connection is opened for it", () => {
+  const exchange = newExchange();
+  const carrier = new FakeCarrier();
+  carrier.received = 100;
+  exchange.carrier = carrier;
+  assertEquals(exchange.received, 0);
+});
+
+Deno.test("received stays as it was when the connection is left", () => {
+  const { exchange, carrier } = carried();
+  carrier.received = 20;
+  exchange.leave();
+  carrier.received = 50;
+  assertEquals(exchange.received, 20);
+});
+
+Deno.test("leave() changes nothing when the connection was left before", () => {
+  const { exchange, carrier } = carried();
+  carrier.received = 20;
+  exchange.leave();
+  exchange.leave();
+  assertEquals(exchange.received, 20);
+});
+
+Deno.test("received stays as it was when the exchange failed", () => {
+  const { exchange, carrier } = carried();
+  carrier.received = 20;
+  exchange.fail(new Error("reset"));
+  carrier.received = 50;
+  assertEquals(exchange.received, 20);
+});
+
+// Whether it may be sent again
+
+/** What befalls a request, and whether it may be sent again. */
+interface RetryCase {
+  title: string;
+  safe: "yes" | "no" | "idempotent-only";
+  run: (exchange: Exchange, carrier: FakeCarrier) => void;
+}
+
+const RETRIES: RetryCase[] = [
+  { title: "no write was begun", safe: "yes", run: () => {} },
+  {
+    title: "no write was begun and the server has spoken",
+    safe: "yes",
+    run: (_, carrier) => carrier.received = 5,
+  },
+  { title: "a write is out", safe: "idempotent-only", run: (exchange) => exchange.beginWrite() },
+  {
+    title: "a write is out that could be told to have been rejected",
+    safe: "idempotent-only",
+    run: (exchange, carrier) => {
+      carrier.exact = true;
+      exchange.beginWrite();
+    },
+  },
+  {
+    title: "the first write was rejected, and the transport is exact about it",
+    safe: "yes",
+    run: (exchange, carrier) => {
+      carrier.exact = true;
+      exchange.beginWrite();
+      exchange.wrote(0);
+    },
+  },
+  {
+    title: "the first write was rejected, and the transport is not exact about it",
+    safe: "idempotent-only",
+    run: (exchange) => {
+      exchange.beginWrite();
+      exchange.wrote(0);
+    },
+  },
+  {
+    title: "the first write was rejected, and the connection was left",
+    safe: "idempotent-only",
+    run: (exchange, carrier) => {
+      carrier.exact = true;
+      exchange.beginWrite();
+      exchange.wrote(0);
+      exchange.leave();
+    },
+  },
+  {
+    title: "a byte was accepted",
+    safe: "idempotent-only",
+    run: (exchange, carrier) => {
+      carrier.exact = true;
+      exchange.beginWrite();
+      exchange.wrote(1);
+    },
+  },
+  {
+    title: "a byte was accepted and one was received",
+    safe: "no",
+    run: (exchange, carrier) => {
+      exchange.beginWrite();
+      exchange.wrote(1);
+      carrier.received = 1;
+    },
+  },
+];
+
+for (const { title, safe, run } of RETRIES) {
+  Deno.test(`retrySafe is ${safe} when ${title}`, () => {
+    const { exchange, carrier } = carried();
+    run(exchange, carrier);
+    assertEquals(exchange.facts().retrySafe, safe);
+  });
+}
+
+Deno.test("facts() has the bytes of both directions and whether the connection was reused", () => {
+  const exchange = newExchange();
+  const carrier = new FakeCarrier();
+  carrier.reused = true;
+  exchange.begin(carrier);
+  exchange.beginWrite();
+  exchange.wrote(7);
+  exchange.wrote(2);
+  carrier.received = 3;
+  assertEquals(exchange.facts(), {
+    phase: "send",
+    requestBytesSent: 9,
+    responseBytesReceived: 3,
+    connectionReused: true,
+    retrySafe: "no",
+  });
+});
+
+Deno.test("facts() are those of the moment when the exchange failed", () => {
+  const { exchange, carrier } = carried();
+  carrier.received = 3;
+  exchange.fail(new Error("reset"));
+  const facts = exchange.facts();
+  exchange.wrote(5);
+  exchange.writeError = { reason: null };
+  assertEquals(exchange.facts(), facts);
+  assertEquals(facts.requestBytesSent, 0);
+});
+
+// Failing
+
+Deno.test("fail() ends the connection and the body, and tells the owner, when the exchange runs", () => {
+  const owner = new Watcher();
+  const body = new Watcher();
+  const { exchange, carrier } = carried({ owner });
+  exchange.send("send");
+  answer(exchange, 200, false, body);
+  const error = new Error("reset");
+  assertStrictEquals(exchange.fail(error), error);
+  assertEquals(carrier.reasons, [error]);
+  assertEquals(carrier.calls, ["end"]);
+  assertEquals(body.calls, ["cut"]);
+  assertEquals(owner.calls.toSorted(), ["failed", "over"]);
+  assertEquals([exchange.sending, exchange.receiving], ["cut", "cut"]);
+  assertStrictEquals(exchange.failure!.reason, error);
+  assertStrictEquals(exchange.carrier, null);
+  assertEquals(exchange.over, true);
+  assertEquals(exchange.closed, false);
+});
+
+Deno.test("fail() puts facts on an error of this library, and gives the same to the owner", () => {
+  const owner = new Watcher();
+  const { exchange, carrier } = carried({ owner });
+  carrier.received = 4;
+  exchange.beginWrite();
+  exchange.wrote(6);
+  const error = new Error("reset");
+  exchange.fail(error);
+  const facts = {
+    phase: "send" as const,
+    requestBytesSent: 6,
+    responseBytesReceived: 4,
+    connectionReused: false,
+    retrySafe: "no" as const,
+  };
+  assertEquals(factsOf(error), facts);
+  assertEquals(owner.failures, [facts]);
+});
+
+Deno.test("fail() returns the first reason when the exchange has failed before", () => {
+  const owner = new Watcher();
+  const { exchange, carrier } = carried({ owner });
+  const first = new Error("first");
+  const second = new Error("second");
+  exchange.fail(first);
+  assertStrictEquals(exchange.fail(second), first);
+  assertStrictEquals(exchange.failure!.reason, first);
+  assertEquals(owner.failures.length, 1);
+  assertEquals(carrier.reasons, [first]);
+  assertUntouched(second);
+});
+
+Deno.test("fail() keeps a first reason that is undefined", () => {
+  const { exchange } = carried();
+  exchange.fail(new Thrown(undefined));
+  assertStrictEquals(exchange.fail(new Error("second")), undefined);
+});
+
+Deno.test("fail() only unwraps the error when the exchange is over", () => {
+  const owner = new Watcher();
+  const { exchange } = carried({ owner });
+  exchange.send("send");
+  exchange.send("finish");
+  answer(exchange);
+  exchange.bodyEnded();
+  exchange.settle();
+  const error = new Error("late");
+  assertStrictEquals(exchange.fail(error), error);
+  assertStrictEquals(exchange.fail(new Thrown(error)), error);
+  assertStrictEquals(exchange.failure, null);
+  assertEquals(owner.calls, ["over"]);
+  assertUntouched(error);
+});
+
+Deno.test("fail() writes nothing to what code of the user's has thrown", () => {
+  const owner = new Watcher();
+  const { exchange } = carried({ owner });
+  const reason = new Error("theirs");
+  assertStrictEquals(exchange.fail(new Thrown(reason)), reason);
+  assertUntouched(reason);
+  assertEquals(owner.failures.length, 1);
+});
+
+Deno.test("fail() writes nothing to an error of the user's own transport", () => {
+  const { exchange, carrier } = carried();
+  const reason = new Error("theirs");
+  carrier.theirs = reason;
+  assertStrictEquals(exchange.fail(reason), reason);
+  assertUntouched(reason);
+});
+
+Deno.test("fail() works before there is a connection, a body or an owner", () => {
+  const exchange = newExchange();
+  const error = new Error("refused");
+  assertStrictEquals(exchange.fail(error), error);
+  assertEquals(factsOf(error).phase, "connect");
+});
+
+Deno.test("fail() has left the connection when that is told of its end", () => {
+  const { exchange, carrier } = carried();
+  let seen: unknown;
+  carrier.onend = () => {
+    seen = [exchange.carrier, exchange.failure !== null, exchange.receiving];
+    exchange.close("connection");
+  };
+  const error = new Error("reset");
+  exchange.fail(error);
+  assertEquals(seen, [null, true, "cut"]);
+  assertStrictEquals(exchange.failure!.reason, error);
+  assertEquals(exchange.closed, false);
+});
+
+Deno.test("check() throws the reason when the exchange has failed, and nothing before", () => {
+  const { exchange } = carried();
+  exchange.check();
+  const reason = new Error("reset");
+  exchange.fail(reason);
+  assertStrictEquals(assertThrows(() => exchange.check()), reason);
+});
+
+// Closing
+
+Deno.test("close() fails the exchange by an Interrupted with facts, and does not tell of a failure", () => {
+  const owner = new Watcher();
+  const { exchange, carrier } = carried({ owner });
+  exchange.close("connection");
+  const reason = exchange.failure!.reason;
+  assertInstanceOf(reason, Deno.errors.Interrupted);
+  assertEquals(reason.message, "Cannot send request: the connection was closed");
+  assertEquals(factsOf(reason), exchange.facts());
+  assertEquals(carrier.reasons, [reason]);
+  assertEquals(owner.calls, ["over"]);
+  assertEquals(exchange.closed, true);
+});
+
+Deno.test("close() changes nothing when the exchange has failed", () => {
+  const { exchange } = carried();
+  const error = new Error("reset");
+  exchange.fail(error);
+  exchange.close("connection");
+  assertStrictEquals(exchange.failure!.reason, error);
+  assertEquals(exchange.closed, false);
+});
+
+Deno.test("close() changes nothing when the exchange is over", () => {
+  const { exchange } = carried();
+  exchange.handOver();
+  exchange.close("connection");
+  assertStrictEquals(exchange.failure, null);
+  assertEquals(exchange.closed, false);
+});
+
+// Refusing
+
+Deno.test("refuse() ends the exchange without a failure to tell, and writes nothing to the reason", () => {
+  const owner = new Watcher();
+  const { controller, listeners } = countedSignal();
+  const exchange = newExchange({ owner });
+  exchange.listen(controller.signal);
+  const reason = new Error("no connection");
+  assertStrictEquals(exchange.refuse(reason), reason);
+  assertUntouched(reason);
+  assertEquals(owner.calls, ["over"]);
+  assertEquals(listeners(), 0);
+  assertStrictEquals(exchange.failure!.reason, reason);
+});
+
+Deno.test("refuse() returns the first reason when the exchange has failed before", () => {
+  const exchange = newExchange();
+  const first = new Error("first");
+  exchange.fail(first);
+  assertStrictEquals(exchange.refuse(new Error("second")), first);
+});
+
+// Facts on errors
+
+Deno.test("annotate() puts facts on an error, and returns it", () => {
+  const { exchange } = carried();
+  const error = new Error("reset");
+  assertStrictEquals(exchange.annotate(error), error);
+  assertEquals(factsOf(error), exchange.facts());
+});
+
+Deno.test("annotate() keeps the facts that an error has", () => {
+  const error = Object.assign(new Error("reset"), { phase: "tls" });
+  carried().exchange.annotate(error);
+  assertEquals(error.phase, "tls");
+  assertEquals("retrySafe" in error, false);
+});
+
+Deno.test("annotate() leaves a frozen error alone", () => {
+  const error = Object.freeze(new Error("reset"));
+  carried().exchange.annotate(error);
+  assertUntouched(error);
+});
+
+Deno.test("annotate() leaves alone what is no error", () => {
+  const reason = { name: "not an Error" };
+  carried().exchange.annotate(reason);
+  assertUntouched(reason);
+  assertEquals(carried().exchange.annotate(undefined), undefined);
+});
+
+// Signals
+
+Deno.test("listen() fails the exchange with the signal's reason as it is when that aborts", () => {
+  const owner = new Watcher();
+  const { exchange } = carried({ owner });
+  const { controller, listeners } = countedSignal();
+  exchange.listen(controller.signal);
+  assertEquals(listeners(), 1);
+  const reason = new Error("enough");
+  controller.abort(reason);
+  assertStrictEquals(exchange.failure!.reason, reason);
+  assertUntouched(reason);
+  assertEquals(owner.failures.length, 1);
+  assertEquals(listeners(), 0);
+});
+
+Deno.test("listen() adds one listener when a signal is given twice", () => {
+  const { exchange } = carried();
+  const { controller, listeners } = countedSignal();
+  exchange.listen(controller.signal);
+  exchange.listen(controller.signal);
+  assertEquals(listeners(), 1);
+});
+
+Deno.test("listen() hears each of several signals, and leaves all of them at the end", () => {
+  const { exchange } = carried();
+  const one = countedSignal();
+  const two = countedSignal();
+  exchange.listen(one.controller.signal);
+  exchange.listen(two.controller.signal);
+  two.controller.abort("second");
+  assertEquals(exchange.failure, { reason: "second" });
+  assertEquals([one.listeners(), two.listeners()], [0, 0]);
+});
+
+Deno.test("listen() throws the reason of a signal that is aborted, and does not listen", () => {
+  const { exchange } = carried();
+  const { controller, listeners } = countedSignal();
+  const reason = new Error("enough");
+  controller.abort(reason);
+  const error = assertThrows(() => exchange.listen(controller.signal));
+  assert((error as unknown) instanceof Thrown);
+  assertStrictEquals((error as unknown as Thrown).reason, reason);
+  assertEquals(listeners(), 0);
+});
+
+Deno.test("listen() does nothing without a signal", () => {
+  const { exchange } = carried();
+  exchange.listen(null);
+  exchange.listen(undefined);
+  assertStrictEquals(exchange.failure, null);
+});
+
+Deno.test("listen() leaves the signal alone once both halves are over", () => {
+  const { exchange } = carried();
+  const { controller, listeners } = countedSignal();
+  exchange.listen(controller.signal);
+  exchange.send("send");
+  exchange.send("finish");
+  answer(exchange);
+  exchange.bodyEnded();
+  assertEquals(listeners(), 1);
+  exchange.settle();
+  assertEquals(listeners(), 0);
+});
+
+// Waiting
+
+Deno.test("whenSent() waits until the first write begins, however many wait", async () => {
+  const { exchange } = carried();
+  const waits = [exchange.whenSent(), exchange.whenSent()];
+  assertEquals(await stateOf(waits[0]), "pending");
+  assertEquals(exchange.isUnsent, true);
+  exchange.beginWrite();
+  assertEquals(exchange.isUnsent, false);
+  await soon(Promise.all(waits));
+});
+
+Deno.test("whenSent() resolves at once when a write was begun", async () => {
+  const { exchange } = carried();
+  exchange.beginWrite();
+  assertEquals(await stateOf(exchange.whenSent()), "fulfilled");
+});
+
+Deno.test("whenSent() is rejected with the reason when the exchange fails", async () => {
+  const { exchange } = carried();
+  const wait = exchange.whenSent();
+  const reason = new Error("refused");
+  exchange.fail(reason);
+  assertStrictEquals(await thrown(wait), reason);
+});
+
+Deno.test("whenSent() is rejected with the reason when the exchange has failed, though a write was begun", async () => {
+  const { exchange } = carried();
+  exchange.beginWrite();
+  const reason = new Error("refused");
+  exchange.fail(reason);
+  assertStrictEquals(await thrown(exchange.whenSent()), reason);
+});
+
+Deno.test("until() gives true when the promise is fulfilled", async () => {
+  assertEquals(await soon(carried().exchange.until(Promise.resolve(false))), true);
+});
+
+Deno.test("until() is rejected when the promise is", async () => {
+  const reason = new Error("theirs");
+  assertStrictEquals(await thrown(carried().exchange.until(Promise.reject(reason))), reason);
+});
+
+Deno.test("until() gives false at once when the request is stopped already", async () => {
+  const { exchange } = carried();
+  exchange.send("cut");
+  assertEquals(await soon(exchange.until(never())), false);
+});
+
+Deno.test("until() gives false when the request is stopped meanwhile", async () => {
+  const { exchange } = carried();
+  exchange.send("send");
+  const wait = exchange.until(never());
+  assertEquals(await stateOf(wait), "pending");
+  exchange.send("cut");
+  assertEquals(await soon(wait), false);
+});
+
+Deno.test("until() goes on waiting when a step does not stop the request", async () => {
+  const { exchange } = carried();
+  exchange.send("send");
+  const wait = exchange.until(never());
+  exchange.send("finish");
+  assertEquals(await stateOf(wait), "pending");
+});
+
+Deno.test("until() gives false when the exchange fails", async () => {
+  const { exchange } = carried();
+  const wait = exchange.until(never());
+  exchange.fail(new Error("reset"));
+  assertEquals(await soon(wait), false);
+});
+
+// Sending
+
+Deno.test("send() notes when the request was out only once it is", () => {
+  const { exchange } = carried();
+  exchange.send("send");
+  assertStrictEquals(exchange.timings.sent, null);
+  exchange.send("wait");
+  assertStrictEquals(exchange.timings.sent, null);
+  exchange.send("send");
+  exchange.send("finish");
+  assert(exchange.timings.sent! >= exchange.timings.start);
+});
+
+Deno.test("send() notes when the request was out where it is cut off", () => {
+  const { exchange } = carried();
+  exchange.send("send");
+  exchange.send("cut");
+  assert(exchange.timings.sent! >= exchange.timings.start);
+});
+
+Deno.test("send() ends the reuse of the connection only when the request is cut off", () => {
+  const { exchange, carrier } = carried();
+  exchange.send("send");
+  exchange.send("finish");
+  assertEquals(carrier.calls, []);
+  const other = carried();
+  other.exchange.send("send");
+  other.exchange.send("cut");
+  assertEquals(other.carrier.calls, ["endReuse"]);
+  assertEquals(other.exchange.stopped, true);
+});
+
+Deno.test("send() cuts off an exchange that nothing carries", () => {
+  const exchange = newExchange();
+  exchange.send("cut");
+  assertEquals(exchange.stopped, true);
+});
+
+Deno.test("lose() cuts the request off with the reason while it goes out", () => {
+  const { exchange } = carried();
+  exchange.send("send");
+  const reason = new Error("gone");
+  exchange.lose(reason);
+  assertStrictEquals(exchange.writeError!.reason, reason);
+  assertEquals(exchange.sending, "cut");
+});
+
+Deno.test("lose() cuts the request off while a 100 is waited for", () => {
+  const { exchange } = carried();
+  exchange.send("send");
+  exchange.send("wait");
+  exchange.lose(new Error("gone"));
+  assertEquals(exchange.sending, "cut");
+});
+
+Deno.test("lose() keeps the error of a write that failed before", () => {
+  const { exchange } = carried();
+  const first = new Error("reset");
+  exchange.send("send");
+  exchange.writeError = { reason: first };
+  exchange.lose(new Error("gone"));
+  assertStrictEquals(exchange.writeError.reason, first);
+});
+
+Deno.test("lose() changes nothing when the request is whole", () => {
+  const { exchange } = carried();
+  exchange.send("send");
+  exchange.send("finish");
+  exchange.lose(new Error("gone"));
+  assertStrictEquals(exchange.writeError, null);
+  assertEquals(exchange.sending, "whole");
+});
+
+Deno.test("busySending is true while a send is under way or waits", () => {
+  const { exchange } = carried();
+  assertEquals(exchange.busySending, false);
+  exchange.beginSend();
+  exchange.beginSend();
+  assertEquals(exchange.busySending, true);
+  exchange.endSend();
+  assertEquals(exchange.busySending, true);
+  exchange.endSend();
+  assertEquals(exchange.busySending, false);
+});
+
+Deno.test("give() throws a TypeError and counts nothing when it is more than the declared length", () => {
+  const { exchange } = carried();
+  exchange.framing = "length";
+  exchange.declared = 5;
+  exchange.give(3);
+  assertThrows(
+    () => exchange.give(3),
+    TypeError,
+    "Cannot send body: it has more than the 5 bytes of its Content-Length",
+  );
+  assertEquals(exchange.given, 3);
+  assertEquals(exchange.complete, false);
+  exchange.give(2);
+  assertEquals(exchange.complete, true);
+});
+
+Deno.test("give() takes any number of bytes when no length is declared", () => {
+  const { exchange } = carried();
+  exchange.framing = "chunked";
+  exchange.give(1e9);
+  assertEquals(exchange.given, 1e9);
+  assertEquals(exchange.complete, true);
+});
+
+Deno.test("wrote() adds up what was accepted", () => {
+  const { exchange } = carried();
+  exchange.wrote(3);
+  exchange.wrote(4);
+  assertEquals(exchange.sent, 7);
+});
+
+// Answers
+
+/** How far the request has gone, an answer, and whether that stops the request. */
+const ANSWERS: [sending: string, status: number, willClose: boolean, stopped: boolean][] = [
+  ["going", 200, false, false],
+  ["going", 200, true, false],
+  ["going", 299, true, false],
+  ["going", 300, true, true],
+  ["going", 300, false, false],
+  ["going", 399, true, true],
+  ["going", 399, false, false],
+  ["going", 400, false, true],
+  ["going", 599, false, true],
+  ["waiting", 200, false, true],
+  ["waiting", 404, false, true],
+  ["whole", 404, true, false],
+  ["nothing", 404, true, false],
+];
+
+for (const [sending, status, willClose, stopped] of ANSWERS) {
+  const does = stopped ? "stops" : "does not stop";
+  const closes = willClose ? "that closes " : "";
+  Deno.test(`answered() ${does} a request that is ${sending} when ${status} ${closes}comes`, () => {
+    const { exchange } = carried();
+    if (sending !== "nothing") exchange.send("send");
+    if (sending === "waiting") exchange.send("wait");
+    if (sending === "whole") exchange.send("finish");
+    answer(exchange, status, willClose);
+    assertEquals(exchange.stopped, stopped);
+    assertEquals(exchange.willClose, willClose);
+    assertEquals(exchange.unread, true);
+  });
+}
+
+Deno.test("answered() notes the body and the time", () => {
+  const { exchange } = carried();
+  const body = new Watcher();
+  assertStrictEquals(exchange.body, null);
+  assertStrictEquals(exchange.timings.head, null);
+  answer(exchange, 200, false, body);
+  assertStrictEquals(exchange.body, body);
+  assert(exchange.timings.head! >= exchange.timings.start);
+});
+
+Deno.test("bodyEnded() notes the end and the time", () => {
+  const { exchange } = carried();
+  answer(exchange);
+  assertStrictEquals(exchange.timings.end, null);
+  exchange.bodyEnded();
+  assertEquals(exchange.receiving, "whole");
+  assertEquals(exchange.unread, false);
+  assert(exchange.timings.end! >= exchange.timings.start);
+});
+
+// Its end
+
+/** A request that was sent, and whose response was read to its end. */
+function read(start: { owner?: Watcher } = {}) {
+  const all = carried(start);
+  all.exchange.send("send");
+  answer(all.exchange);
+  all.exchange.bodyEnded();
+  return all;
+}
+
+Deno.test("settle() frees the connection and tells the owner when both halves are whole", () => {
+  const owner = new Watcher();
+  const { exchange, carrier } = read({ owner });
+  exchange.send("finish");
+  exchange.settle();
+  assertEquals(exchange.over, true);
+  assertEquals(carrier.calls, ["release"]);
+  assertEquals(owner.calls, ["over"]);
+});
+
+Deno.test("settle() ends the exchange once", () => {
+  const owner = new Watcher();
+  const { exchange, carrier } = read({ owner });
+  exchange.send("finish");
+  exchange.settle();
+  exchange.settle();
+  exchange.handOver();
+  assertEquals(carrier.calls, ["release"]);
+  assertEquals(owner.calls, ["over"]);
+});
+
+Deno.test("settle() waits for the end of the response", () => {
+  const { exchange } = carried();
+  exchange.send("send");
+  exchange.send("finish");
+  exchange.settle();
+  assertEquals(exchange.over, false);
+  answer(exchange);
+  exchange.settle();
+  assertEquals(exchange.over, false);
+});
+
+Deno.test("settle() waits for the rest of a request that goes on", () => {
+  const { exchange } = read();
+  exchange.settle();
+  assertEquals(exchange.over, false);
+});
+
+Deno.test("settle() does not wait for the rest of a request when the server has said close", () => {
+  const { exchange } = carried();
+  exchange.send("send");
+  answer(exchange, 200, true);
+  exchange.bodyEnded();
+  exchange.settle();
+  assertEquals(exchange.over, true);
+});
+
+Deno.test("settle() does not wait for a request that was cut off", () => {
+  const { exchange } = read();
+  exchange.send("cut");
+  exchange.settle();
+  assertEquals(exchange.over, true);
+});
+
+Deno.test("endSend() ends the exchange with the last send", () => {
+  const { exchange } = carried();
+  exchange.beginSend();
+  exchange.beginSend();
+  exchange.send("send");
+  exchange.send("finish");
+  answer(exchange);
+  exchange.bodyEnded();
+  exchange.settle();
+  assertEquals(exchange.over, false);
+  exchange.endSend();
+  assertEquals(exchange.over, false);
+  exchange.endSend();
+  assertEquals(exchange.over, true);
+});
+
+Deno.test("handOver() ends the exchange, and does not release the connection", () => {
+  const owner = new Watcher();
+  const { exchange, carrier } = carried({ owner });
+  carrier.received = 9;
+  exchange.handOver();
+  assertEquals(exchange.over, true);
+  assertEquals(carrier.calls, []);
+  assertEquals(owner.calls, ["over"]);
+  assertEquals(exchange.received, 9);
+});
+
+// The rest
+
+Deno.test("tell() gives an event with its time to the trace", () => {
+  const events: TraceEvent[] = [];
+  const { exchange } = carried({ trace: (event) => events.push(event) });
+  exchange.tell({ type: "responseEnd", total: 3 });
+  const [event] = events;
+  assert(event.time >= exchange.timings.start);
+  assertEquals({ ...event, time: 0 }, { type: "responseEnd", total: 3, time: 0 });
+});
+
+Deno.test("tell() marks what a trace throws as thrown by the user", () => {
+  const reason = new Error("theirs");
+  const { exchange } = carried({
+    trace: () => {
+      throw reason;
+    },
+  });
+  const error = assertThrows(() => exchange.tell({ type: "close" })) as unknown;
+  assert(error instanceof Thrown);
+  assertStrictEquals(error.reason, reason);
+});
+
+Deno.test("tell() does nothing without a trace", () => {
+  carried().exchange.tell({ type: "close" });
+});
+
+Deno.test("byUser() returns what the call does", () => {
+  assertEquals(byUser(() => 5), 5);
+});
+
+const MESSAGES: [ExchangePhase, string][] = [
+  ["connect", "Cannot connect"],
+  ["tls", "Cannot establish TLS"],
+  ["send", "Cannot send request"],
+  ["head", "Cannot get response"],
+  ["body", "Cannot read response"],
+];
+
+for (const [phase, message] of MESSAGES) {
+  Deno.test(`interrupted() and timedOut() say ${message} when the phase is ${phase}`, async () => {
+    await assertRejects(
+      () => Promise.reject(interrupted(phase, "response")),
+      Deno.errors.Interrupted,
+      `${message}: the response was closed`,
+    );
+    await assertRejects(
+      () => Promise.reject(timedOut(phase, "head deadline", 2)),
+      Deno.errors.TimedOut,
+      `${message}: the head deadline of 2 s has passed (phase ${phase})`,
+    );
+  });
+}
