@@ -584,3 +584,163 @@ Deno.test("lastFailure tells of the last exchange when a source throws the same 
   assertEquals(conn.lastFailure?.connectionReused, false);
   assertUntouched(reason);
 });
+
+// The facts of the exchange that failed last
+
+/** The facts of a failure while the head of the first exchange is waited for. */
+function inHead(requestBytesSent: number): Facts {
+  return {
+    phase: "head",
+    requestBytesSent,
+    responseBytesReceived: 0,
+    connectionReused: false,
+    retrySafe: "idempotent-only",
+  };
+}
+
+Deno.test("lastFailure is null before a failure, and kept until the next one", async () => {
+  const ended = new FakeTransport([], { ended: true });
+  using conn = new HTTPConnection(
+    "example.com",
+    over(
+      answering(ok(), ok("two", "Connection: close\r\n")),
+      ended,
+      answering(ok(), "NONSENSE\r\n"),
+    ),
+  );
+  assertEquals(conn.lastFailure, null);
+  await getText(conn);
+  assertEquals(conn.lastFailure, null);
+  await getText(conn);
+  const error = await assertRejects(() => getText(conn), RemoteDisconnected);
+  const first = conn.lastFailure;
+  assertEquals(first, inHead(REQUEST.length));
+  assertEquals(factsOf(error), first);
+  await getText(conn);
+  assertEquals(conn.lastFailure, first);
+  await assertRejects(() => getText(conn), BadStatusLine);
+  assertEquals(conn.lastFailure, {
+    phase: "head",
+    requestBytesSent: REQUEST.length,
+    responseBytesReceived: 10,
+    connectionReused: true,
+    retrySafe: "no",
+  });
+});
+
+/** Calls that are refused, so that nothing has failed. */
+const REFUSED: [name: string, call: (conn: HTTPConnection) => unknown][] = [
+  ["getresponse() is called too early", (conn) => conn.getresponse()],
+  ["putheader() is called too early", (conn) => conn.putheader("A", "b")],
+  ["request() has a bad method", (conn) => conn.request("GE T", "/")],
+  ["request() has a bad length", (conn) => {
+    return conn.request("POST", "/", "abc", { "Content-Length": "2" });
+  }],
+  [
+    "request() has two Host",
+    (conn) => conn.request("GET", "/", null, [["Host", "a"], ["Host", "b"]]),
+  ],
+  ["request()'s signal is aborted already", (conn) => {
+    return conn.request("GET", "/", null, {}, { signal: AbortSignal.abort() });
+  }],
+  ["auto_open is off", (conn) => {
+    conn.auto_open = 0;
+    return conn.request("GET", "/");
+  }],
+  ["detach() has nothing to hand over", (conn) => conn.detach()],
+];
+
+for (const [name, call] of REFUSED) {
+  Deno.test(`lastFailure stays null when ${name}`, async () => {
+    using conn = new HTTPConnection("example.com", over(answering(ok())));
+    await assertRejects(async () => void await call(conn));
+    assertEquals(conn.lastFailure, null);
+    conn.auto_open = 1;
+    assertEquals(await getText(conn), "ok");
+  });
+}
+
+Deno.test("lastFailure stays null when a request is closed by close()", async () => {
+  using conn = new HTTPConnection("example.com", over(new FakeTransport()));
+  await conn.request("GET", "/");
+  const call = assertRejects(() => conn.getresponse(), Deno.errors.Interrupted);
+  conn.close();
+  assertEquals(factsOf(await call), inHead(REQUEST.length));
+  assertEquals(conn.lastFailure, null);
+});
+
+/** What code of the user's may be that throws, and how it comes to throw it. */
+const THROWERS: [name: string, run: (reason: unknown) => Promise<HTTPConnection>][] = [
+  ["transport()", async (reason) => {
+    const conn = new HTTPConnection("example.com", { transport: () => Promise.reject(reason) });
+    await thrown(getText(conn));
+    return conn;
+  }],
+  ["a transport's write()", async (reason) => {
+    const transport = new FakeTransport();
+    transport.write = () => Promise.reject(reason);
+    const conn = new HTTPConnection("example.com", over(transport));
+    await thrown(getText(conn));
+    return conn;
+  }],
+  ["a transport's read()", async (reason) => {
+    const transport = new FakeTransport();
+    transport.read = () => Promise.reject(reason);
+    const conn = new HTTPConnection("example.com", over(transport));
+    await thrown(getText(conn));
+    return conn;
+  }],
+  ["a body's source", async (reason) => {
+    const conn = new HTTPConnection("example.com", over(new FakeTransport()));
+    const source = new ReadableStream<string>({ pull: (controller) => controller.error(reason) });
+    await thrown(conn.request("POST", "/", source));
+    return conn;
+  }],
+  ["trailers", async (reason) => {
+    const conn = new HTTPConnection("example.com", over(new FakeTransport()));
+    const trailers = () => Promise.reject(reason);
+    await thrown(conn.request("POST", "/", ["a"], {}, { trailers }));
+    return conn;
+  }],
+  ["trace", async (reason) => {
+    const trace = () => {
+      throw reason;
+    };
+    const conn = new HTTPConnection("example.com", { ...over(new FakeTransport()), trace });
+    await thrown(getText(conn));
+    return conn;
+  }],
+  ["onInformational", async (reason) => {
+    const conn = new HTTPConnection("example.com", {
+      ...over(new FakeTransport(["HTTP/1.1 103 Early Hints\r\n\r\n"])),
+      onInformational() {
+        throw reason;
+      },
+    });
+    await thrown(getText(conn));
+    return conn;
+  }],
+  ["a subclass's connect()", async (reason) => {
+    class Own extends HTTPConnection {
+      override connect(): Promise<void> {
+        return Promise.reject(reason);
+      }
+    }
+    const conn = new Own("example.com");
+    await thrown(getText(conn));
+    return conn;
+  }],
+];
+
+for (const [name, run] of THROWERS) {
+  Deno.test(`lastFailure has the facts when ${name} throws, and what it throws has none`, async () => {
+    // The same object for two exchanges, and one that looks like an error of this library.
+    for (const reason of [new RangeError("mine"), new RemoteDisconnected("mine"), { mine: true }]) {
+      for (let i = 0; i < 2; i++) {
+        using conn = await run(reason);
+        assertUntouched(reason);
+        assert(conn.lastFailure !== null);
+      }
+    }
+  });
+}

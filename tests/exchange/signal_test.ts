@@ -11,15 +11,22 @@ import {
   assertRejects,
   assertStrictEquals,
 } from "@std/assert";
-import { HTTPConnection, type HTTPConnectionOptions, HTTPSConnection } from "../../mod.ts";
+import {
+  HTTPConnection,
+  type HTTPConnectionOptions,
+  type HTTPResponse,
+  HTTPSConnection,
+} from "../../mod.ts";
 import { endless } from "../helpers/bodies.ts";
+import { FRAMINGS } from "../helpers/ended_reads.ts";
 import { getText } from "../helpers/exchanges.ts";
 import { assertUntouched } from "../helpers/facts.ts";
 import { answering, FakeTransport, ok, over, TargetTransport } from "../helpers/fake_transport.ts";
 import { fullListener, hasFullListener } from "../helpers/sockets.ts";
+import { readinto } from "../helpers/split.ts";
 import { TLS_WAYS } from "../helpers/tls_ways.ts";
 import { microtasks, never, soon, thrown, turns } from "../helpers/waiting.ts";
-import { type Peer, startRaw } from "../servers/raw.ts";
+import { latin1, type Peer, startRaw } from "../servers/raw.ts";
 
 const HEAD = "HTTP/1.1 200 OK\r\nContent-Length: 400\r\n\r\n";
 
@@ -417,6 +424,82 @@ Deno.test("getresponse() throws the reason, and lastFailure has the facts", asyn
     retrySafe: "idempotent-only",
   });
 });
+
+// What came before the abort
+
+/** Calls that count, and calls to the end, of a body of which "abc" has come. */
+const COUNTED: [name: string, call: (response: HTTPResponse) => Promise<Uint8Array>][] = [
+  ["read(50)", (r) => r.read(50)],
+  ["readinto()", (r) => readinto(r, 50)],
+  ["readline()", (r) => r.readline()],
+];
+const TO_THE_END: [name: string, call: (response: HTTPResponse) => Promise<unknown>][] = [
+  ["read()", (r) => r.read()],
+  ["bytes()", (r) => r.bytes()],
+  ["text()", (r) => r.text()],
+];
+
+/** What ends a body early while a call waits for more of it. */
+const CUTTING: [name: string, reason: unknown, cut: (fake: Failing, abort: () => void) => void][] =
+  [
+    ["the signal is aborted", "why", (_, abort) => abort()],
+    ["the transport's read() throws", "why", (fake) => fake.fail("why")],
+  ];
+
+for (const [framing, head] of Object.entries(FRAMINGS)) {
+  for (const [end, reason, cut] of CUTTING) {
+    const begin = async () => {
+      const fake = new Failing([head]);
+      const controller = new AbortController();
+      const conn = new HTTPConnection("example.com", over(fake));
+      await conn.request("GET", "/", null, {}, { signal: controller.signal });
+      const response = await conn.getresponse();
+      return { response, cut: () => cut(fake, () => controller.abort("why")) };
+    };
+
+    for (const [name, call] of COUNTED) {
+      Deno.test(`${name} gives what came, and the next call throws, when ${end} (${framing})`, async () => {
+        const { response, cut } = await begin();
+        const first = call(response);
+        await turns();
+        cut();
+        assertEquals(latin1(await soon(first)), "abc");
+        assertStrictEquals(await thrown(call(response)), reason);
+        assertStrictEquals(await thrown(response.read()), reason);
+      });
+    }
+
+    for (const [name, call] of TO_THE_END) {
+      Deno.test(`${name} throws with what came in partial when ${end} (${framing})`, async () => {
+        const { response, cut } = await begin();
+        assertEquals(latin1(await response.read(1)), "a");
+        const first = call(response);
+        await turns();
+        cut();
+        assertStrictEquals(await thrown(first), reason);
+        assertEquals(latin1(response.partial!), "bc");
+      });
+    }
+  }
+}
+
+/** A transport whose reads can be made to throw what is no error of this library. */
+class Failing extends FakeTransport {
+  #fail = Promise.withResolvers<never>();
+
+  constructor(chunks: string[]) {
+    super(chunks);
+    this.#fail.promise.catch(() => {});
+  }
+
+  fail(reason: unknown): void {
+    this.#fail.reject(reason);
+  }
+
+  override read(p: Uint8Array): Promise<number | null> {
+    return Promise.race([super.read(p), this.#fail.promise]);
+  }
+}
 
 // One signal for several exchanges
 
