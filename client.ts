@@ -16,7 +16,7 @@ import { HTTP_PORT, HTTPS_PORT } from "./status.ts";
 import type { Connection } from "./_internal/exchange/connection.ts";
 import { Connections } from "./_internal/exchange/connections.ts";
 import type { Plan } from "./_internal/exchange/connector.ts";
-import { byUser, Exchange, Thrown } from "./_internal/exchange/exchange.ts";
+import { Exchange, Thrown } from "./_internal/exchange/exchange.ts";
 import {
   checkOptions,
   type Detached,
@@ -336,11 +336,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
       exchange.listen(options.signal);
       await exchange.whenSent();
       const connection = this.#carrier!;
-      const { method, url } = exchange;
-      const { debuglevel } = this;
-      const response = byUser(() =>
-        new this.response_class(connection, { debuglevel, method, url })
-      );
+      const response = this.#makeResponse(connection, exchange);
       await response.begin();
       exchange.check();
       exchange.delivered = true;
@@ -353,6 +349,15 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
       throw exchange.fail(error);
     } finally {
       if (this.#exchange === exchange) this.#move("over");
+    }
+  }
+
+  #makeResponse(connection: Connection, { method, url }: Exchange): HTTPResponse {
+    const { debuglevel } = this;
+    try {
+      return new this.response_class(connection, { debuglevel, method, url });
+    } catch (reason) {
+      throw new Thrown(reason);
     }
   }
 
@@ -644,7 +649,11 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
   /** Sends a request, on the connection that is there if it is silent and open, else on a new one. */
   async #dispatch(exchange: Exchange, out: Outgoing, closes: boolean): Promise<void> {
     try {
-      const connection = await this.#connectionFor(exchange);
+      let connection = this.#connections.claim(exchange);
+      if (connection === null || !(await this.#connections.isUsable(connection, exchange))) {
+        this.#checkOpen();
+        connection = await this.#connectFor(exchange);
+      }
       if (closes) connection.endReuse();
       this.#carrier = connection;
       // Bytes that the head does not announce are read as something else by whoever reads on.
@@ -667,17 +676,6 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     } finally {
       exchange.endSend();
     }
-  }
-
-  async #connectionFor(exchange: Exchange): Promise<Connection> {
-    // Where there is none, it is dialled before anything is awaited, so that a close() finds it.
-    if (this.#connections.current !== null) {
-      const connection = await this.#connections.claimSilent(exchange);
-      exchange.check();
-      if (connection !== null) return connection;
-    }
-    this.#checkOpen();
-    return await this.#connectFor(exchange);
   }
 
   /** Connects, by a subclass's `connect()` if it has one: Python's way to talk over something else. */
@@ -707,9 +705,11 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
 
 /** A promise that nobody has to await: `getresponse()` tells its failure. */
 function handled<T>(promise: Promise<T>): Promise<T> {
-  promise.catch(() => {});
+  promise.catch(ignore);
   return promise;
 }
+
+function ignore(): void {}
 
 /**
  * A connection to an HTTPS server. Certificates are verified, and `http/1.1` is offered by ALPN, unless

@@ -76,7 +76,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
   #headers: HTTPMessage | null = null;
   #trailers: HTTPMessage | null = null;
   #body: Body | null = null;
-  #stream = new BodyStream();
+  #stream: BodyStream | null = null;
   #begun: Promise<void> | null = null;
   /** Whether a call is at work; two at once would mix up their bytes. */
   #busy = false;
@@ -606,7 +606,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
     };
     this.#busy = true;
     try {
-      await this.#stream.pull(body, controller, give);
+      await (this.#stream ??= new BodyStream()).pull(body, controller, give);
     } catch (error) {
       throw this.#failed(error);
     } finally {

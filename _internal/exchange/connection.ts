@@ -98,7 +98,11 @@ export class Connection implements Transport, Carrier, BodySource {
   readonly #trace: Trace | null;
   /** What waits for it to be opened, and for a write. */
   #waiting = new Set<(reason: unknown) => void>();
+  #resolveWrite: (count: number) => void = ignore;
   #rejectWrite: ((reason: unknown) => void) | null = null;
+  /** Whose write is out, and of how many bytes. */
+  #writer: Exchange | null = null;
+  #writeSize = 0;
   #endReason: unknown = undefined;
   #restingSince = 0;
   /** The final answer to the exchange, once its head is waited for. */
@@ -421,31 +425,51 @@ export class Connection implements Transport, Carrier, BodySource {
     }
   }
 
-  /** One write, or the end of the connection. */
+  /** One write, or the end of the connection. One is out at a time. */
   #write(exchange: Exchange, piece: Uint8Array): Promise<number> {
-    return new Promise<number>((resolve, reject) => {
-      if (this.availability === "closed") return reject(this.#endReason);
-      if (exchange.isUnsent && this.reader.available > 0 && !exchange.isRaw) {
-        return reject(new ProtocolError("Cannot send: the server spoke before the request"));
-      }
-      this.#rejectWrite = reject;
-      exchange.beginWrite();
-      const fail = (error: unknown) => {
-        this.#rejectWrite = null;
-        exchange.wrote(0);
-        exchange.writeError ??= { reason: error };
-        reject(error);
-      };
-      this.#issue(piece).then((count) => {
-        this.#rejectWrite = null;
-        // CPython's `sendall` cannot meet it; an endless loop would be the other way to meet it.
-        if (!(count > 0 && count <= piece.length)) {
-          return fail(new Deno.errors.WriteZero("Cannot send: the transport took nothing"));
-        }
-        exchange.wrote(count);
-        resolve(count);
-      }, (reason) => fail(this.kind === "other" ? new Thrown(reason) : reason));
-    });
+    if (this.availability === "closed") return Promise.reject(this.#endReason);
+    if (exchange.isUnsent && this.reader.available > 0 && !exchange.isRaw) {
+      return Promise.reject(
+        new ProtocolError("Cannot send: the server spoke before the request"),
+      );
+    }
+    this.#writer = exchange;
+    this.#writeSize = piece.length;
+    exchange.beginWrite();
+    const write = new Promise(this.#listen);
+    this.#issue(piece).then(this.#onwrote, this.#onwriteError);
+    return write;
+  }
+
+  /** Kept, so that a write makes no function of its own. */
+  #listen = (resolve: (count: number) => void, reject: (reason: unknown) => void): void => {
+    this.#resolveWrite = resolve;
+    this.#rejectWrite = reject;
+  };
+
+  #onwrote = (count: number): void => {
+    // CPython's `sendall` cannot meet it; an endless loop would be the other way to meet it.
+    if (!(count > 0 && count <= this.#writeSize)) {
+      return this.#failWrite(
+        new Deno.errors.WriteZero("Cannot send: the transport took nothing"),
+      );
+    }
+    this.#rejectWrite = null;
+    this.#writer!.wrote(count);
+    this.#resolveWrite(count);
+  };
+
+  #onwriteError = (reason: unknown): void => {
+    this.#failWrite(this.kind === "other" ? new Thrown(reason) : reason);
+  };
+
+  #failWrite(error: unknown): void {
+    const reject = this.#rejectWrite;
+    this.#rejectWrite = null;
+    const writer = this.#writer!;
+    writer.wrote(0);
+    writer.writeError ??= { reason: error };
+    reject?.(error);
   }
 
   #issue(piece: Uint8Array): Promise<number> {
@@ -484,9 +508,13 @@ export class Connection implements Transport, Carrier, BodySource {
   }
 
   /** Waits for the final head, on behalf of a call. */
-  async awaitAnswer(exchange: Exchange, debug: boolean): Promise<Answer> {
-    exchange.check();
+  awaitAnswer(exchange: Exchange, debug: boolean): Promise<Answer> {
+    if (exchange.failure !== null) return Promise.reject(exchange.failure.reason);
     const answer = this.receive(exchange, debug);
+    return this.#timed ? this.#withinHeadLimits(exchange, answer) : answer;
+  }
+
+  async #withinHeadLimits(exchange: Exchange, answer: Promise<Answer>): Promise<Answer> {
     this.beginHeadWait(exchange);
     try {
       return await answer;
@@ -527,12 +555,7 @@ export class Connection implements Transport, Carrier, BodySource {
 
   /** The final answer; its head is read once, whoever asks first. */
   receive(exchange: Exchange, debug: boolean): Promise<Answer> {
-    if (this.#answer === null) {
-      this.#answer = this.#receive(exchange, debug);
-      // Whoever asks for it is told.
-      this.#answer.catch(() => {});
-    }
-    return this.#answer;
+    return this.#answer ??= this.#receive(exchange, debug);
   }
 
   async #receive(exchange: Exchange, debug: boolean): Promise<Answer> {
@@ -542,12 +565,9 @@ export class Connection implements Transport, Carrier, BodySource {
       const head = await readHead(reader, {
         limits: settings.head,
         maxInterim: settings.maxInterim,
-        onStatusLine: debug ? debugReply : undefined,
+        onStatusLine: debug ? debugReply : null,
         onInterim: (head) => this.#interim(exchange, head, debug),
-      }, {
-        check: () => exchange.check(),
-        progress: () => this.deadlines.restart("read"),
-      });
+      }, this);
       const framing = frame(exchange.method, head.status, head.version, head.fields);
       if (debug) debugHeaders(head.fields);
       const body = new Body(this, exchange, decoderFor(framing, settings), framing);
@@ -563,6 +583,16 @@ export class Connection implements Transport, Carrier, BodySource {
     } catch (error) {
       throw exchange.fail(exchange.writeError?.reason ?? error);
     }
+  }
+
+  /** Asked between two reads of a head. */
+  check(): void {
+    if (this.availability === "closed") throw this.#endReason;
+  }
+
+  /** A read has brought something. */
+  progress(): void {
+    if (this.#timed) this.deadlines.restart("read");
   }
 
   #interim(exchange: Exchange, head: Head, debug: boolean): void {
@@ -619,6 +649,8 @@ export class Connection implements Transport, Carrier, BodySource {
     ref(this.transport);
   }
 }
+
+function ignore(): void {}
 
 const LOST = "Cannot send request: the server has closed the connection";
 

@@ -126,8 +126,8 @@ export class Connections implements ExchangeOwner {
     while (this.current?.opening) {
       await exchange.until(this.#opening!);
       exchange.check();
-      const claimed = await this.claimSilent(exchange);
-      if (claimed !== null) return claimed;
+      const claimed = this.claim(exchange);
+      if (claimed !== null && await this.isUsable(claimed, exchange)) return claimed;
     }
     const connection = await this.#open(exchange);
     connection.begin(exchange);
@@ -135,17 +135,17 @@ export class Connections implements ExchangeOwner {
     return connection;
   }
 
-  /** `claim`, of a connection that is still open and on which the server has said nothing unasked. */
-  async claimSilent(exchange: Exchange): Promise<Connection | null> {
-    const connection = this.claim(exchange);
-    if (connection === null) return null;
+  /**
+   * Whether a connection that was claimed is still open, and the server has said nothing unasked on it; it
+   * is given up otherwise.
+   */
+  async isUsable(connection: Connection, exchange: Exchange): Promise<boolean> {
     // What came with the answer of a proxy was read by then: no new connection would be better.
     if (!connection.reused && connection.unconsumed > 0) throw spokeFirst();
     const silent = await connection.isSilent();
     exchange.check();
-    if (silent) return connection;
-    this.#retire(connection);
-    return null;
+    if (!silent) this.#retire(connection);
+    return silent;
   }
 
   /**

@@ -169,11 +169,8 @@ class Connector {
       const head = await readHead(connection.reader, {
         limits,
         maxInterim: connection.settings.maxInterim,
-        onStatusLine: debug ? debugReply : undefined,
-      }, {
-        check: () => this.#exchange.check(),
-        progress: () => connection.deadlines.restart("read"),
-      });
+        onStatusLine: debug ? debugReply : null,
+      }, connection);
       if (debug) debugHeaders(head.fields);
       const headers = messageOf(head.fields, head.defects);
       onproxy(headers);

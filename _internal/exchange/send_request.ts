@@ -127,8 +127,14 @@ export async function sendRequest(
     if (exchange.stopped) return;
     exchange.send("send");
     connection.unlimitHead();
-    if (out.content === null) await sendHead(connection, exchange, out.head, out.debug);
-    else await new Upload(connection, exchange, out).run();
+    if (out.content === null) {
+      const { head } = out;
+      const { length } = head;
+      if (out.debug) debugSend(head);
+      await connection.send(exchange, head);
+      if (connection.kind === "deno") recycle(head);
+      if (exchange.trace !== null) exchange.tell({ type: "requestHead", bytes: length });
+    } else await new Upload(connection, exchange, out).run();
     exchange.check();
     // An answer that came with the last bytes leaves the request whole.
     if (exchange.complete) {
@@ -148,20 +154,6 @@ export async function sendRequest(
 export function sendError(exchange: Exchange, error: unknown): unknown {
   const told = exchange.failure === null && exchange.stopped && !(error instanceof Thrown);
   return told ? error : exchange.fail(error);
-}
-
-/** A head without a body. */
-async function sendHead(
-  connection: Connection,
-  exchange: Exchange,
-  head: Uint8Array<ArrayBuffer>,
-  debug: boolean,
-): Promise<void> {
-  if (debug) debugSend(head);
-  const { length } = head;
-  await connection.send(exchange, head);
-  if (connection.kind === "deno") recycle(head);
-  exchange.tell({ type: "requestHead", bytes: length });
 }
 
 /**
@@ -398,7 +390,8 @@ class Upload {
   /** Reads the answer from now on, be it early. */
   #watch(): void {
     if (this.#out.raw) return;
-    this.#connection.receive(this.#exchange, this.#out.debug);
+    // Whoever asks for the response is told what is wrong with it.
+    this.#connection.receive(this.#exchange, this.#out.debug).catch(() => {});
   }
 
   /** Waits for what a source gives; what is staged goes out if it takes its time. */

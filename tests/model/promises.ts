@@ -441,7 +441,10 @@ function checkTrace(player: Player, conn: ConnState): void {
 /** `requestComplete` is true to what was sent. To be asked when nothing happens any more. */
 export function checkComplete(player: Player): void {
   if (player.server !== null) return;
-  for (const { owner, response } of player.conns.flatMap((conn) => conn.responses)) {
+  // An answer or a close() that stops the upload may come before it is told of the last write: `false`.
+  const stopped = (known: Known) =>
+    arrivals(player, known.id).some(({ wire }) => mayStop(player, wire, known));
+  for (const { owner, response, closed, conn } of player.conns.flatMap((conn) => conn.responses)) {
     const { requestComplete } = response as { requestComplete?: unknown };
     const known = player.world.known.get(Number(owner));
     const request = known && arrivals(player, known.id)[0]?.request;
@@ -451,6 +454,8 @@ export function checkComplete(player: Player): void {
     const sent = request.whole && (known.steps || request.body === known.parts.join(""));
     // What a pending write has taken, the library cannot know yet.
     const writing = player.conns[known.conn].transports.some(({ writing }) => writing > 0);
+    const ended = closed || player.conns[conn].closes.length > 0;
+    if (!requestComplete && (ended || stopped(known))) continue;
     if (requestComplete !== sent && !writing && !(known.steps && !known.framed)) {
       player.world.fail(
         "promise8/complete",
