@@ -151,7 +151,7 @@ Deno.test("fill() starts over at the front of the buffer when all of it was cons
   reader.fill();
   const [, target] = source.targets;
   assertEquals([target.byteOffset, target.length], [0, BUFFER_SIZE]);
-  assertStrictEquals(target.buffer, buffer);
+  assert(target.buffer === buffer);
   await source.give("two");
   assertEquals([reader.start, buffered(reader)], [0, "two"]);
 });
@@ -302,7 +302,7 @@ Deno.test("fill() moves bytes to the front when less than a quarter of the buffe
   assertEquals(source.targets[1].length, BUFFER_SIZE - end + 1000);
   await source.give("z");
   await filled;
-  assertStrictEquals(reader.bytes.buffer, buffer);
+  assert(reader.bytes.buffer === buffer);
   assertEquals([reader.start, buffered(reader)], [0, "y".repeat(end - 1000) + "z"]);
 });
 
@@ -333,7 +333,7 @@ Deno.test("fill() hands the smaller buffer on when it grows", async () => {
   const { reader } = await holding("x".repeat(BUFFER_SIZE));
   const small = reader.bytes;
   reader.fill();
-  assertStrictEquals(nextBuffer(), small);
+  assert(nextBuffer() === small);
 });
 
 Deno.test("full is true when half of a buffer is taken", async () => {
@@ -409,7 +409,7 @@ Deno.test("fillInto() reads into the caller's memory, and buffers nothing", asyn
   const { source, reader } = byHand();
   const target = new Uint8Array(4);
   const filled = reader.fillInto(target);
-  assertStrictEquals(source.targets[0], target);
+  assert(source.targets[0] === target);
   await source.give("abc");
   assertEquals([await filled, latin1(target)], [3, "abc\0"]);
   assertEquals([reader.available, reader.bytes.length, reader.received], [0, 0, 3]);
@@ -439,7 +439,7 @@ Deno.test("fillInto() reads on into the caller's memory when the source gives no
   const seen = watch(reader.fillInto(target));
   await source.give("");
   await new Promise((resolve) => setTimeout(resolve, 1));
-  assertStrictEquals(source.targets[1], target);
+  assert(source.targets[1] === target);
   await source.give("ab");
   assertEquals([seen.value, latin1(target), reader.available], [2, "ab\0\0", 0]);
 });
@@ -539,7 +539,7 @@ Deno.test("discard() gives the buffer back once when it is called twice", async 
   const { bytes } = reader;
   reader.discard("mine");
   reader.discard("mine");
-  assertStrictEquals(nextBuffer(), bytes);
+  assert(nextBuffer() === bytes);
   assert(nextBuffer() !== bytes);
 });
 
@@ -575,7 +575,7 @@ for (
     await filled;
     assert(nextBuffer() !== bytes);
     await settle(source);
-    assertStrictEquals(nextBuffer(), bytes);
+    assert(nextBuffer() === bytes);
     assertEquals([reader.bytes.length, reader.available, reader.received], [0, 0, 0]);
     assertEquals([reader.ended, await thrown(reader.fill())], [false, "mine"]);
   });
@@ -602,7 +602,7 @@ Deno.test("discard() ends the reads of a source that gives no bytes", async () =
   assert(nextBuffer() !== bytes);
   await new Promise((resolve) => setTimeout(resolve, 1));
   assertEquals(source.targets.length, 1);
-  assertStrictEquals(nextBuffer(), bytes);
+  assert(nextBuffer() === bytes);
 });
 
 Deno.test("discard() leaves nothing of one connection for the next to see", async () => {
@@ -654,14 +654,14 @@ Deno.test("release() gives the buffer to the next reader when nothing is in it",
   reader.start = reader.end;
   reader.release();
   assertEquals([reader.bytes.length, reader.start, reader.end], [0, 0, 0]);
-  assertStrictEquals(nextBuffer(), bytes);
+  assert(nextBuffer() === bytes);
 });
 
 Deno.test("release() keeps the buffer when bytes are in it", async () => {
   const { reader } = await holding("abc");
   const { bytes } = reader;
   reader.release();
-  assertStrictEquals(reader.bytes, bytes);
+  assert(reader.bytes === bytes);
   assert(nextBuffer() !== bytes);
 });
 
@@ -685,17 +685,13 @@ Deno.test("fill() takes a buffer anew after release()", async () => {
 });
 
 Deno.test("release() throws a buffer away when it has grown", async () => {
-  const { reader } = await holding("x".repeat(BUFFER_SIZE));
-  reader.fill();
-  const big = byHand();
-  const grown = await holding("x".repeat(BUFFER_SIZE));
-  const filled = grown.reader.fill();
-  await grown.source.give("y");
+  const { source, reader } = await holding("x".repeat(BUFFER_SIZE));
+  const filled = reader.fill();
+  await source.give("y");
   await filled;
-  grown.reader.start = grown.reader.end;
-  grown.reader.release();
-  big.reader.prefetch();
-  assertEquals(big.reader.bytes.length, BUFFER_SIZE);
+  reader.start = reader.end;
+  reader.release();
+  assertEquals(nextBuffer().length, BUFFER_SIZE);
 });
 
 Deno.test("release() throws buffers away when many are kept already", async () => {
@@ -735,7 +731,7 @@ Deno.test("split() gives an empty reader when nothing is buffered", () => {
   assertEquals([part.available, part.ended], [0, true]);
 });
 
-for (const count of [0, 1, 32, 33, 1000]) {
+for (const count of [1, 32, 33, 1000, 0]) {
   Deno.test(`take() gives a copy of ${count} bytes and consumes them`, async () => {
     const text = Array.from({ length: count }, (_, i) => String.fromCharCode(65 + i % 50)).join("");
     const { reader } = await holding(`-${text}rest`);
@@ -763,7 +759,7 @@ Deno.test("unread() does nothing when there are no bytes", async () => {
   const { reader } = await holding("rest");
   const before = reader.bytes;
   reader.unread(new Uint8Array(0));
-  assertStrictEquals(reader.bytes, before);
+  assert(reader.bytes === before);
   assertEquals(buffered(reader), "rest");
 });
 
@@ -791,7 +787,7 @@ Deno.test("unread() hands its old buffer on", async () => {
   const { reader } = await holding("rest");
   const { bytes: old } = reader;
   reader.unread(bytes("a"));
-  assertStrictEquals(nextBuffer(), old);
+  assert(nextBuffer() === old);
 });
 
 // takeLine()
@@ -828,7 +824,7 @@ Deno.test("takeLine() copies 4 KiB at once, and goes on with the next block", as
 Deno.test("takeLine() takes a line from a block that it fills to the last byte", async () => {
   const { reader } = await lines(2);
   const first = reader.takeLine(10, 20);
-  assertStrictEquals(reader.takeLine(10, 10).buffer, first.buffer);
+  assert(reader.takeLine(10, 10).buffer === first.buffer);
 });
 
 Deno.test("takeLine() takes a line of 1 KiB from a block", async () => {
@@ -887,7 +883,7 @@ Deno.test("takeLine() gives bytes of the block again when start was put back", a
   reader.start = 0;
   const again = reader.takeLine(1, 1);
   assertEquals(latin1(again), "a");
-  assertStrictEquals(again.buffer, first.buffer);
+  assert(again.buffer === first.buffer);
 });
 
 Deno.test("takeLine() copies again when start was put back to before the block", async () => {

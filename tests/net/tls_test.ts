@@ -10,6 +10,7 @@ import {
   assertInstanceOf,
   assertMatch,
   assertRejects,
+  assertStrictEquals,
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
@@ -26,6 +27,7 @@ import {
   type TLSContext,
   TunnelError,
 } from "../../mod.ts";
+import { explainTls } from "../../_internal/net/tls.ts";
 import { getText, postText } from "../helpers/exchanges.ts";
 import { FakeTransport, ok, over } from "../helpers/fake_transport.ts";
 import { relay, tunnelTo } from "../helpers/relay.ts";
@@ -920,3 +922,69 @@ Deno.test("connect() does not go another way when the source_address cannot be u
   });
   assertEquals(calls, 0);
 });
+
+// explainTls()
+
+/** An error as Node's are. */
+function nodeError(code: string, message = "mine"): Error {
+  return Object.assign(new Error(message), { code });
+}
+
+const invalid = (message: string) => new Deno.errors.InvalidData(message);
+
+/** What TLS implementations say, and what it means. */
+const EXPLANATIONS: [error: Error, meaning: string][] = [
+  [invalid("invalid peer certificate: UnknownIssuer"), "refused, its issuer is not trusted ("],
+  [nodeError("DEPTH_ZERO_SELF_SIGNED_CERT"), "refused, its issuer is not trusted ("],
+  [
+    nodeError("UNABLE_TO_VERIFY_LEAF_SIGNATURE"),
+    "refused, its issuer is not trusted, or it has expired (",
+  ],
+  [
+    new Error("unable to verify the first certificate"),
+    "refused, its issuer is not trusted, or it has expired (",
+  ],
+  [
+    new Error("unable to get local issuer certificate"),
+    "refused, its issuer is not trusted, or it has expired (",
+  ],
+  [invalid("invalid peer certificate: certificate expired: ..."), "refused, it has expired ("],
+  [nodeError("CERT_HAS_EXPIRED"), "refused, it has expired ("],
+  [
+    invalid("invalid peer certificate: certificate not valid yet"),
+    "refused, it is not valid yet (",
+  ],
+  [nodeError("CERT_NOT_YET_VALID"), "refused, it is not valid yet ("],
+  [invalid('certificate not valid for name "a"'), "refused, it is for another name ("],
+  [invalid("certificate not valid for any name"), "refused, it is for another name ("],
+  [nodeError("ERR_TLS_CERT_ALTNAME_INVALID"), "refused, it is for another name ("],
+  [
+    invalid("invalid peer certificate: CaUsedAsEndEntity"),
+    "refused, it is a CA's own certificate (",
+  ],
+  [
+    invalid("received corrupt message of type InvalidContentType"),
+    "does not speak TLS on this port (",
+  ],
+  [new Error("ssl: wrong version number"), "does not speak TLS on this port ("],
+  [new Error("SSL: PACKET LENGTH too long"), "does not speak TLS on this port ("],
+  [invalid("received fatal alert: HandshakeFailure"), "a.example: received fatal alert"],
+];
+
+for (const [error, meaning] of EXPLANATIONS) {
+  const said = `${(error as { code?: string }).code ?? ""} ${error.message}`.trim();
+  Deno.test(`explainTls() says what it means when the error is "${said}"`, () => {
+    const explained = explainTls(error, "a.example");
+    assertInstanceOf(explained, Deno.errors.InvalidData);
+    assertStringIncludes(explained.message, "Cannot establish TLS with a.example: ");
+    assertStringIncludes(explained.message, meaning);
+    assertStringIncludes(explained.message, error.message);
+    assertStrictEquals(explained.cause, error);
+  });
+}
+
+for (const error of [new Deno.errors.ConnectionReset("mine"), new Error("mine"), "mine", null]) {
+  Deno.test(`explainTls() leaves ${error} as it is`, () => {
+    assertStrictEquals(explainTls(error, "a.example"), error);
+  });
+}

@@ -12,6 +12,7 @@ import {
   RemoteDisconnected,
   type Transport,
 } from "../../mod.ts";
+import { closeQuietly, fromStream } from "../../_internal/net/transport.ts";
 import { getText, postText } from "../helpers/exchanges.ts";
 import { assertUntouched } from "../helpers/facts.ts";
 import { FakeTransport, ok, over } from "../helpers/fake_transport.ts";
@@ -507,4 +508,36 @@ Deno.test("detach() gives both directions after 101, over web streams in memory"
   await writer.close();
   assertEquals(await soon(text), "hello");
   await soon(serve);
+});
+
+// closeQuietly(), fromStream()
+
+Deno.test("closeQuietly() closes, and swallows what close() throws", () => {
+  let closes = 0;
+  closeQuietly({
+    close() {
+      closes++;
+      throw new Deno.errors.BadResource("closed already");
+    },
+  });
+  assertEquals(closes, 1);
+});
+
+Deno.test("fromStream() reads the stream", async () => {
+  const transport = fromStream(new Blob(["abc"]).stream());
+  const target = new Uint8Array(2);
+  const read = [await transport.read(target), await transport.read(target)];
+  assertEquals([...read, await transport.read(target), latin1(target)], [2, 1, null, "cb"]);
+});
+
+Deno.test("fromStream() throws a TypeError when it is written to", async () => {
+  const transport = fromStream(new Blob(["abc"]).stream());
+  await assertRejects(() => transport.write(bytes("a")), TypeError, "Cannot write");
+});
+
+Deno.test("fromStream() cancels the stream when it is closed", async () => {
+  const cancelled = Promise.withResolvers<void>();
+  const stream = new ReadableStream<Uint8Array>({ cancel: () => cancelled.resolve() });
+  fromStream(stream).close();
+  await cancelled.promise;
 });
