@@ -51,6 +51,7 @@ Deno.test("Exchange has no limits, no trace and no failure when nothing is given
   assertEquals([exchange.sending, exchange.receiving], ["nothing", "nothing"]);
   assertEquals([exchange.delivered, exchange.closed, exchange.over], [false, false, false]);
   assertEquals([exchange.sent, exchange.given, exchange.received], [0, 0, 0]);
+  assertEquals([exchange.willClose, exchange.facts().connectionReused], [false, false]);
 });
 
 Deno.test("Exchange keeps what it was begun with", () => {

@@ -93,20 +93,16 @@ export function carried(
 export function countedSignal(): { controller: AbortController; listeners: () => number } {
   const controller = new AbortController();
   const { signal } = controller;
-  let count = 0;
+  const listeners = new Set<unknown>();
   const add = signal.addEventListener.bind(signal);
   const remove = signal.removeEventListener.bind(signal);
-  // deno-lint-ignore no-explicit-any
-  signal.addEventListener = (...args: any[]) => {
-    count++;
-    // deno-lint-ignore no-explicit-any
-    (add as any)(...args);
+  signal.addEventListener = (type: string, listener: EventListenerOrEventListenerObject) => {
+    listeners.add(listener);
+    add(type, listener);
   };
-  // deno-lint-ignore no-explicit-any
-  signal.removeEventListener = (...args: any[]) => {
-    count--;
-    // deno-lint-ignore no-explicit-any
-    (remove as any)(...args);
+  signal.removeEventListener = (type: string, listener: EventListenerOrEventListenerObject) => {
+    listeners.delete(listener);
+    remove(type, listener);
   };
-  return { controller, listeners: () => count };
+  return { controller, listeners: () => listeners.size };
 }
