@@ -1,0 +1,960 @@
+/**
+ * Transports over Node's sockets: on a socket in memory where that is possible, and on loopback where
+ * the socket itself is the subject.
+ *
+ * @module
+ */
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertRejects,
+  assertStrictEquals,
+  assertStringIncludes,
+} from "@std/assert";
+import net from "node:net";
+import { Duplex } from "node:stream";
+import tls from "node:tls";
+import { connect, secure } from "../../_internal/net/node_sockets.ts";
+import type { TLSContext } from "../../_internal/net/tls.ts";
+import type { Route, Transport } from "../../_internal/net/transport.ts";
+import { FakeTransport } from "../helpers/fake_transport.ts";
+import { hasIPv6 } from "../helpers/sockets.ts";
+import { microtasks } from "../helpers/waiting.ts";
+import { bytes, latin1, type Peer, type RawServer, startRaw } from "../servers/raw.ts";
+import { startRawTls } from "../servers/raw_tls.ts";
+import { CA, CLIENT, LOCALHOST, UNKNOWN_ISSUER, WRONG_NAME } from "../tls/mod.ts";
+
+const SIGNAL = new AbortController().signal;
+const TRUST: TLSContext = { caCerts: [CA] };
+const HOLD = 65536;
+
+/** A route; `changes` are put over it. */
+function routeTo({ hostname, port }: { hostname: string; port: number }, changes = {}): Route {
+  return { hostname, port, path: null, source: null, nodeTls: true, ...changes };
+}
+
+const ROUTE = routeTo({ hostname: "a.example", port: 7 });
+
+/** An error as Node's are. */
+function nodeError(code: string): Error {
+  return Object.assign(new Error(`mine ${code}`), { code });
+}
+
+/** Lets Node's streams tell what they have to: they do so in the ticks after. */
+async function ticks(): Promise<void> {
+  for (let i = 0; i < 3; i++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** A socket of Node's in memory: what arrives is pushed by the test, what is written is recorded. */
+class MemorySocket extends Duplex {
+  readonly written: string[] = [];
+  readonly calls: string[] = [];
+  /** What ends the writes that are pending; a write ends at once while this is `null`. */
+  pending: ((error?: Error) => void)[] | null = null;
+  readonly chunks: Uint8Array[] = [];
+
+  override _read(): void {}
+
+  override _write(chunk: Uint8Array, _encoding: string, done: (error?: Error) => void): void {
+    this.chunks.push(chunk);
+    this.written.push(latin1(chunk));
+    if (this.pending === null) done();
+    else this.pending.push(done);
+  }
+
+  override _final(done: () => void): void {
+    this.calls.push("end");
+    done();
+  }
+
+  setNoDelay(on: boolean): void {
+    this.calls.push(`setNoDelay ${on}`);
+  }
+
+  ref(): void {
+    this.calls.push("ref");
+  }
+
+  unref(): void {
+    this.calls.push("unref");
+  }
+
+  /** What this socket was told about the process, since this was asked last. */
+  takeRefs(): string[] {
+    return this.calls.splice(0).filter((call) => call.endsWith("ref"));
+  }
+}
+
+/** Runs `use` while `net.connect()` or `tls.connect()` gives this socket; gives what it was asked for. */
+async function connectingTo<T>(
+  module: { connect: unknown },
+  socket: Duplex,
+  use: () => Promise<T>,
+): Promise<{ asked: Record<string, unknown>; result: T }> {
+  const { connect: before } = module;
+  let asked: Record<string, unknown> = {};
+  module.connect = (options: Record<string, unknown>) => {
+    asked = options;
+    return socket;
+  };
+  try {
+    return { result: await use(), asked };
+  } finally {
+    module.connect = before;
+  }
+}
+
+/** A transport over a socket in memory. */
+async function inMemory(route = ROUTE) {
+  const socket = new MemorySocket();
+  setImmediate(() => socket.emit("connect"));
+  const { result: transport, asked } = await connectingTo(
+    net,
+    socket,
+    () => connect(route, SIGNAL),
+  );
+  return { socket, transport, asked };
+}
+
+/** Does the handshake over a transport, with a socket in memory for TLS. */
+async function securedInMemory(
+  below: Transport = new FakeTransport(),
+  context: TLSContext = {},
+  hostname = "a.example",
+) {
+  const socket = new MemorySocket();
+  setImmediate(() => socket.emit("secureConnect"));
+  const { result: transport, asked } = await connectingTo(
+    tls,
+    socket,
+    () => secure(below, context, hostname, () => {}),
+  );
+  return { socket, transport, asked };
+}
+
+/** Reads once, with room for so many bytes. */
+async function readOnce(transport: Transport, room = 100): Promise<string | null> {
+  const target = new Uint8Array(room);
+  const count = await transport.read(target);
+  return count === null ? null : latin1(target.subarray(0, count));
+}
+
+/** Sends back what comes. */
+async function echo(peer: Peer): Promise<void> {
+  for (let piece; (piece = await peer.read()) !== null;) await peer.send(piece);
+}
+
+/** Opens a transport to a server on loopback. */
+async function connectTo(server: RawServer, changes = {}): Promise<Transport> {
+  return await connect(routeTo(server, changes), SIGNAL);
+}
+
+// The first test, as the runtime keeps the roots once they were read.
+Deno.test({
+  name: "secure() trusts the caller's certificates alone when the roots may not be read",
+  permissions: { sys: false },
+  fn: async () => {
+    const { asked } = await securedInMemory(undefined, { caCerts: ["pem"] });
+    assertEquals(asked.ca, ["pem"]);
+  },
+});
+
+// connect()
+
+Deno.test("connect() asks for the host and the port, and switches Nagle's algorithm off", async () => {
+  const { socket, asked } = await inMemory();
+  assertEquals(asked, { host: "a.example", port: 7 });
+  assertEquals(socket.calls, ["setNoDelay true"]);
+});
+
+Deno.test("connect() asks for an IPv6 address without its brackets", async () => {
+  const { asked } = await inMemory(routeTo({ hostname: "[::1]", port: 7 }));
+  assertEquals(asked.host, "::1");
+});
+
+Deno.test("connect() asks for the path of a unix socket", async () => {
+  const { asked } = await inMemory({ ...ROUTE, path: "/run/socket" });
+  assertEquals(asked, { path: "/run/socket" });
+});
+
+Deno.test("connect() asks for the source address and port", async () => {
+  const { asked } = await inMemory({ ...ROUTE, source: ["127.0.0.1", 5000] });
+  assertEquals(asked, {
+    host: "a.example",
+    port: 7,
+    localAddress: "127.0.0.1",
+    localPort: 5000,
+  });
+});
+
+Deno.test("connect() leaves the source port to the system when it is 0", async () => {
+  const { asked } = await inMemory({ ...ROUTE, source: ["127.0.0.1", 0] });
+  assertEquals(asked.localPort, undefined);
+});
+
+for (const [address, host] of [["127.0.0.5", "127.0.0.5:0"], ["::1", "[::1]:0"]]) {
+  Deno.test(`connect() throws NotCapable when net access to ${host} is refused`, async () => {
+    const { request } = Deno.permissions;
+    const asked: unknown[] = [];
+    Deno.permissions.request = (descriptor) => {
+      asked.push(descriptor);
+      return Promise.resolve({ state: "denied" } as Deno.PermissionStatus);
+    };
+    try {
+      await assertRejects(
+        () => connect({ ...ROUTE, source: [address, 0] }, SIGNAL),
+        Deno.errors.NotCapable,
+        `Requires net access to "${host}"`,
+      );
+    } finally {
+      Deno.permissions.request = request;
+    }
+    assertEquals(asked, [{ name: "net", host }]);
+  });
+}
+
+Deno.test("connect() comes from the source address", async () => {
+  await using server = await startRaw(echo);
+  const transport = await connectTo(server, { source: ["127.0.0.5", 0] });
+  assertEquals((await server.peer(0)).remote?.hostname, "127.0.0.5");
+  transport.close();
+});
+
+Deno.test({
+  name: "connect() reaches an IPv6 address in brackets",
+  ignore: !hasIPv6,
+  fn: async () => {
+    await using server = await startRaw(echo, { hostname: "::1" });
+    const transport = await connect(routeTo({ hostname: "[::1]", port: server.port }), SIGNAL);
+    await transport.write(bytes("a"));
+    assertEquals(await readOnce(transport), "a");
+    transport.close();
+  },
+});
+
+/** The codes of Node's errors, with Deno's classes for them. */
+const CODES: [code: string, constructor: new (message: string) => Error][] = [
+  ["ECONNREFUSED", Deno.errors.ConnectionRefused],
+  ["ECONNRESET", Deno.errors.ConnectionReset],
+  ["ECONNABORTED", Deno.errors.ConnectionAborted],
+  ["EPIPE", Deno.errors.BrokenPipe],
+  ["ETIMEDOUT", Deno.errors.TimedOut],
+  ["EADDRINUSE", Deno.errors.AddrInUse],
+  ["EADDRNOTAVAIL", Deno.errors.AddrNotAvailable],
+  ["ENOENT", Deno.errors.NotFound],
+];
+
+/** What `connect()` throws when its socket fails with this. */
+async function connectFailure(reason: unknown): Promise<unknown> {
+  const socket = new MemorySocket();
+  setImmediate(() => socket.emit("error", reason));
+  const { result } = await connectingTo(
+    net,
+    socket,
+    () => assertRejects(() => connect(ROUTE, SIGNAL)),
+  );
+  assertEquals(socket.destroyed, true);
+  return result;
+}
+
+for (const [code, constructor] of CODES) {
+  Deno.test(`connect() throws ${constructor.name} when the socket fails with ${code}`, async () => {
+    const reason = nodeError(code);
+    const error = await connectFailure(reason);
+    assertInstanceOf(error, constructor);
+    assertEquals(error.message, `mine ${code}`);
+    assertStrictEquals(error.cause, reason);
+  });
+}
+
+for (const reason of [nodeError("EOTHER"), new Error("mine"), { code: "EPIPE" }]) {
+  Deno.test(`connect() throws what the socket fails with when that is ${String(reason)}`, async () => {
+    assertStrictEquals(await connectFailure(reason), reason);
+  });
+}
+
+Deno.test("connect() throws ConnectionRefused when nobody listens", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr;
+  listener.close();
+  await assertRejects(
+    () => connect(routeTo({ hostname: "127.0.0.1", port }), SIGNAL),
+    Deno.errors.ConnectionRefused,
+  );
+});
+
+Deno.test("connect() throws Interrupted when the socket is closed by somebody else", async () => {
+  const socket = new MemorySocket();
+  setImmediate(() => socket.destroy());
+  await connectingTo(
+    net,
+    socket,
+    () => assertRejects(() => connect(ROUTE, SIGNAL), Deno.errors.Interrupted, "was closed"),
+  );
+});
+
+Deno.test("connect() throws the signal's reason and closes the socket when it aborts", async () => {
+  const reason = { mine: true };
+  const controller = new AbortController();
+  const socket = new MemorySocket();
+  const connecting = connectingTo(net, socket, async () => {
+    try {
+      return await connect(ROUTE, controller.signal);
+    } catch (error) {
+      return error;
+    }
+  });
+  controller.abort(reason);
+  assertStrictEquals((await connecting).result, reason);
+  assertEquals(socket.destroyed, true);
+});
+
+Deno.test("connect() leaves the open socket alone when the signal aborts later", async () => {
+  const controller = new AbortController();
+  await using server = await startRaw(echo);
+  const transport = await connect(routeTo(server), controller.signal);
+  controller.abort();
+  await transport.write(bytes("a"));
+  assertEquals(await readOnce(transport), "a");
+  transport.close();
+});
+
+Deno.test("connect() leaves no listeners but the transport's", async () => {
+  const { socket } = await inMemory();
+  const fresh = new MemorySocket();
+  const added = ["connect", "readable", "end", "close", "error"].map((event) =>
+    socket.listenerCount(event) - fresh.listenerCount(event)
+  );
+  assertEquals(added, [0, 1, 1, 1, 1]);
+});
+
+// read()
+
+Deno.test("read() gives what has arrived", async () => {
+  const { socket, transport } = await inMemory();
+  socket.push(bytes("abc"));
+  assertEquals(await readOnce(transport), "abc");
+});
+
+Deno.test("read() waits for what arrives", async () => {
+  const { socket, transport } = await inMemory();
+  const read = readOnce(transport);
+  await ticks();
+  socket.push(bytes("abc"));
+  assertEquals(await read, "abc");
+  const next = readOnce(transport);
+  await ticks();
+  socket.push(bytes("de"));
+  assertEquals(await next, "de");
+});
+
+Deno.test("read() keeps what does not fit for the next one", async () => {
+  const { socket, transport } = await inMemory();
+  socket.push(bytes("abcde"));
+  const read = [await readOnce(transport, 2), await readOnce(transport, 2)];
+  socket.push(bytes("fg"));
+  await ticks();
+  assertEquals([...read, await readOnce(transport), await readOnce(transport)], [
+    "ab",
+    "cd",
+    "e",
+    "fg",
+  ]);
+});
+
+Deno.test("read() gives what arrived before the end, then null each time", async () => {
+  const { socket, transport } = await inMemory();
+  socket.push(bytes("abc"));
+  socket.push(null);
+  assertEquals(await readOnce(transport), "abc");
+  assertEquals([await readOnce(transport), await readOnce(transport)], [null, null]);
+});
+
+Deno.test("read() gives null when the end comes while it waits", async () => {
+  const { socket, transport } = await inMemory();
+  const read = readOnce(transport);
+  await ticks();
+  socket.push(null);
+  assertEquals(await read, null);
+});
+
+Deno.test("read() gives null when the end came before anybody read", async () => {
+  const { socket, transport } = await inMemory();
+  socket.push(null);
+  await ticks();
+  assertEquals(await readOnce(transport), null);
+});
+
+Deno.test("read() gives null when the socket was closed by somebody else without an error", async () => {
+  const { socket, transport } = await inMemory();
+  const read = readOnce(transport);
+  await ticks();
+  socket.destroy();
+  assertEquals([await read, await readOnce(transport)], [null, null]);
+});
+
+Deno.test("read() throws what the socket failed with, in Deno's class, each time", async () => {
+  const { socket, transport } = await inMemory();
+  const read = assertRejects(() => readOnce(transport), Deno.errors.ConnectionReset);
+  await ticks();
+  socket.emit("error", nodeError("ECONNRESET"));
+  socket.emit("error", nodeError("EPIPE"));
+  const error = await read;
+  assertStrictEquals(await assertRejects(() => readOnce(transport)), error);
+});
+
+Deno.test("read() gives what had arrived before the socket failed, then throws", async () => {
+  const { socket, transport } = await inMemory();
+  socket.push(bytes("answer"));
+  await ticks();
+  socket.destroy(nodeError("EPIPE"));
+  await ticks();
+  assertEquals(await readOnce(transport), "answer");
+  await assertRejects(() => readOnce(transport), Deno.errors.BrokenPipe);
+});
+
+Deno.test("read() leaves what is over 64 KiB to the socket until there is room", async () => {
+  const { socket, transport } = await inMemory();
+  socket.push(bytes("x".repeat(HOLD - 1)));
+  await ticks();
+  socket.push(bytes("y"));
+  await ticks();
+  assertEquals(socket.readableLength, 0);
+  socket.push(bytes("z"));
+  await ticks();
+  assertEquals(socket.readableLength, 1);
+  assertEquals((await readOnce(transport, HOLD))?.length, HOLD - 1);
+  socket.push(bytes("!"));
+  await ticks();
+  assertEquals(socket.readableLength, 0);
+  const rest = [];
+  for (let i = 0; i < 3; i++) rest.push(await readOnce(transport));
+  assertEquals(rest, ["y", "z", "!"]);
+});
+
+Deno.test("read() throws ConnectionReset when the server resets the connection", async () => {
+  const script = async (peer: Peer) => {
+    await peer.read();
+    peer.reset();
+  };
+  await using server = await startRaw(script, { resettable: true });
+  const transport = await connectTo(server);
+  await transport.write(bytes("a"));
+  await assertRejects(() => readOnce(transport), Deno.errors.ConnectionReset);
+  transport.close();
+});
+
+Deno.test("read() gives all of 1 MB that a server sends, then null", async () => {
+  await using server = await startRaw((peer) => peer.send(new Uint8Array(1_000_000)));
+  const transport = await connectTo(server);
+  let total = 0;
+  const target = new Uint8Array(30_000);
+  for (let count; (count = await transport.read(target)) !== null;) total += count;
+  assertEquals(total, 1_000_000);
+  transport.close();
+});
+
+// write(), closeWrite()
+
+Deno.test("write() writes all that it is given", async () => {
+  const { socket, transport } = await inMemory();
+  assertEquals(await transport.write(bytes("hello")), 5);
+  assertEquals(socket.written, ["hello"]);
+});
+
+Deno.test("write() waits until the socket has taken the bytes", async () => {
+  const { socket, transport } = await inMemory();
+  socket.pending = [];
+  let written = false;
+  const writing = transport.write(bytes("hello")).then((count) => {
+    written = true;
+    return count;
+  });
+  await ticks();
+  assertEquals(written, false);
+  socket.pending[0]();
+  assertEquals(await writing, 5);
+});
+
+Deno.test("write() leaves the socket a copy, as the caller may use its memory again", async () => {
+  const { socket, transport } = await inMemory();
+  socket.pending = [];
+  const piece = bytes("hello");
+  const writing = transport.write(piece);
+  piece.fill(0);
+  assertEquals(latin1(socket.chunks[0]), "hello");
+  socket.pending[0]();
+  assertEquals(await writing, 5);
+});
+
+Deno.test("write() throws what the socket fails with, in Deno's class, each time", async () => {
+  const { socket, transport } = await inMemory();
+  socket.pending = [];
+  const writing = assertRejects(() => transport.write(bytes("a")), Deno.errors.BrokenPipe);
+  socket.pending[0](nodeError("EPIPE"));
+  await writing;
+  await ticks();
+  await assertRejects(() => transport.write(bytes("b")), Deno.errors.BrokenPipe);
+  assertEquals(socket.written, ["a"]);
+});
+
+Deno.test("write() throws what the socket failed with first", async () => {
+  const { socket, transport } = await inMemory();
+  socket.pending = [];
+  const writing = assertRejects(() => transport.write(bytes("a")), Deno.errors.ConnectionReset);
+  socket.emit("error", nodeError("ECONNRESET"));
+  socket.pending[0](nodeError("EPIPE"));
+  await writing;
+});
+
+Deno.test("closeWrite() ends the sending side only", async () => {
+  await using server = await startRaw(async (peer) => {
+    assertEquals(latin1(await peer.eof()), "hello");
+    await peer.send("late");
+  });
+  const transport = await connectTo(server);
+  await transport.write(bytes("hello"));
+  await transport.closeWrite!();
+  assertEquals([await readOnce(transport), await readOnce(transport)], ["late", null]);
+  transport.close();
+});
+
+Deno.test("closeWrite() waits until the socket has ended", async () => {
+  const { socket, transport } = await inMemory();
+  socket.pending = [];
+  const writing = transport.write(bytes("a"));
+  let closed = false;
+  const closing = transport.closeWrite!().then(() => closed = true);
+  await ticks();
+  assertEquals(closed, false);
+  socket.pending[0]();
+  await Promise.all([writing, closing]);
+  assert(socket.calls.includes("end"));
+});
+
+// close()
+
+Deno.test("close() ends a pending read with Interrupted, within microtasks", async () => {
+  const { socket, transport } = await inMemory();
+  let reason: unknown;
+  readOnce(transport).catch((error) => reason = error);
+  await ticks();
+  transport.close();
+  await microtasks(20);
+  assertInstanceOf(reason, Deno.errors.Interrupted);
+  assertStringIncludes(reason.message, "The transport was closed");
+  assertEquals(socket.destroyed, true);
+});
+
+Deno.test("close() makes later reads and writes throw Interrupted", async () => {
+  const { transport } = await inMemory();
+  transport.close();
+  await assertRejects(() => readOnce(transport), Deno.errors.Interrupted);
+  await assertRejects(() => transport.write(bytes("a")), Deno.errors.Interrupted);
+});
+
+Deno.test("close() keeps what the socket had failed with", async () => {
+  const { socket, transport } = await inMemory();
+  socket.emit("error", nodeError("ECONNRESET"));
+  transport.close();
+  await assertRejects(() => readOnce(transport), Deno.errors.ConnectionReset);
+});
+
+Deno.test("close() ends a read and a write that are pending on a real socket", async () => {
+  await using server = await startRaw((peer) => peer.readUntil("never").then(() => {}));
+  const transport = await connectTo(server);
+  const reading = assertRejects(() => readOnce(transport), Deno.errors.Interrupted);
+  await ticks();
+  transport.close();
+  await reading;
+});
+
+Deno.test("close() ends a write that the server does not take", async () => {
+  const release = Promise.withResolvers<void>();
+  await using server = await startRaw(() => release.promise);
+  const transport = await connectTo(server);
+  const writing = assertRejects(
+    () => transport.write(new Uint8Array(50_000_000)),
+    Deno.errors.Interrupted,
+  );
+  await ticks();
+  transport.close();
+  await writing;
+  release.resolve();
+  await server.idle();
+});
+
+// What holds the process
+
+Deno.test("read() holds the process until it settles", async () => {
+  const { socket, transport } = await inMemory();
+  const read = readOnce(transport);
+  await ticks();
+  assertEquals(socket.takeRefs(), ["ref"]);
+  socket.push(bytes("a"));
+  await read;
+  assertEquals(socket.takeRefs(), ["unref"]);
+});
+
+Deno.test("write() holds the process until it settles", async () => {
+  const { socket, transport } = await inMemory();
+  socket.pending = [];
+  const writing = transport.write(bytes("a"));
+  assertEquals(socket.takeRefs(), ["ref"]);
+  socket.pending[0]();
+  await writing;
+  assertEquals(socket.takeRefs(), ["unref"]);
+});
+
+Deno.test("write() does not let the process end while a read is pending", async () => {
+  const { socket, transport } = await inMemory();
+  const read = readOnce(transport);
+  await ticks();
+  socket.takeRefs();
+  await transport.write(bytes("a"));
+  assertEquals(socket.takeRefs(), []);
+  socket.push(bytes("a"));
+  await read;
+  assertEquals(socket.takeRefs(), ["unref"]);
+});
+
+Deno.test("ref() holds the process beyond the operations, until unref()", async () => {
+  const { socket, transport } = await inMemory();
+  const holder = transport as Transport & { ref(): void; unref(): void };
+  holder.ref();
+  await transport.write(bytes("a"));
+  assertEquals(socket.takeRefs(), ["ref"]);
+  holder.unref();
+  assertEquals(socket.takeRefs(), ["unref"]);
+});
+
+/** Runs a program that uses a connection to this server; gives what it prints until it ends by itself. */
+async function runWith(server: RawServer, program: string): Promise<string> {
+  const path = new URL("../../_internal/net/node_sockets.ts", import.meta.url).href;
+  const route = JSON.stringify(routeTo(server));
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      "eval",
+      "--no-check",
+      "--ext=ts",
+      `import { connect } from ${JSON.stringify(path)};
+      const transport = await connect(${route}, new AbortController().signal);
+      const late = setTimeout(() => { console.log("held"); Deno.exit(1); }, 5000);
+      Deno.unrefTimer(late);
+      const p = new Uint8Array(10);
+      ${program}`,
+    ],
+  }).output();
+  return new TextDecoder().decode(stdout);
+}
+
+Deno.test("connect() gives a transport that does not hold the process while nobody reads", async () => {
+  await using server = await startRaw(echo);
+  const program = `await transport.write(p);
+    console.log(await transport.read(p));`;
+  assertEquals(await runWith(server, program), "10\n");
+});
+
+// TLS
+
+Deno.test("secure() asks for the name, HTTP/1.1, and verification by default", async () => {
+  const { asked } = await securedInMemory();
+  const { socket, ...options } = asked;
+  assertInstanceOf(socket, Duplex);
+  assertEquals(options, {
+    host: "a.example",
+    servername: "a.example",
+    ca: undefined,
+    cert: undefined,
+    key: undefined,
+    ALPNProtocols: ["http/1.1"],
+    rejectUnauthorized: true,
+  });
+});
+
+Deno.test("secure() passes the context on", async () => {
+  const { asked } = await securedInMemory(undefined, {
+    caCerts: ["pem"],
+    cert: "cert",
+    key: "key",
+    alpnProtocols: ["a"],
+    verify_mode: "CERT_NONE",
+    check_hostname: false,
+  });
+  assertEquals([asked.cert, asked.key, asked.ALPNProtocols, asked.rejectUnauthorized], [
+    "cert",
+    "key",
+    ["a"],
+    false,
+  ]);
+  assertEquals((asked.ca as string[]).slice(-1), ["pem"]);
+  assertEquals((asked.checkServerIdentity as () => unknown)(), undefined);
+});
+
+Deno.test("secure() trusts the roots beside the caller's certificates", async () => {
+  const { asked } = await securedInMemory(undefined, { caCerts: ["pem"] });
+  const ca = asked.ca as string[];
+  assertEquals([ca.length, ca.at(-1)], [tls.rootCertificates.length + 1, "pem"]);
+  assert(tls.rootCertificates.every((root, i) => ca[i] === root));
+});
+
+for (const [host, name] of [["127.0.0.1", "127.0.0.1"], ["[::1]", "::1"]]) {
+  Deno.test(`secure() sends no server name when the host is ${host}`, async () => {
+    const { asked } = await securedInMemory(undefined, {}, host);
+    assertEquals([asked.host, "servername" in asked], [name, false]);
+  });
+}
+
+Deno.test("secure() works on the socket itself when the transport is one of Node's", async () => {
+  const { socket, transport } = await inMemory();
+  const { asked } = await securedInMemory(transport);
+  assertStrictEquals(asked.socket as MemorySocket, socket);
+});
+
+Deno.test("secure() tells what to close before the handshake is over", async () => {
+  const socket = new MemorySocket();
+  const below = new FakeTransport();
+  await connectingTo(tls, socket, async () => {
+    await assertRejects(
+      () => secure(below, {}, "a.example", (transport) => transport.close()),
+      Deno.errors.Interrupted,
+    );
+  });
+  assertEquals([socket.destroyed, below.closed], [true, true]);
+});
+
+Deno.test("secure() closes everything and explains the error when the handshake fails", async () => {
+  const socket = new MemorySocket();
+  const below = new FakeTransport();
+  setImmediate(() => socket.emit("error", nodeError("CERT_HAS_EXPIRED")));
+  await connectingTo(tls, socket, () =>
+    assertRejects(
+      () => secure(below, {}, "a.example", () => {}),
+      Deno.errors.InvalidData,
+      "Cannot establish TLS with a.example: the certificate was refused, it has expired",
+    ));
+  assertEquals([socket.destroyed, below.closes], [true, 1]);
+});
+
+Deno.test("secure() throws Deno's class when the connection is reset within the handshake", async () => {
+  const socket = new MemorySocket();
+  setImmediate(() => socket.emit("error", nodeError("ECONNRESET")));
+  await connectingTo(
+    tls,
+    socket,
+    () =>
+      assertRejects(
+        () => secure(new FakeTransport(), {}, "a.example", () => {}),
+        Deno.errors.ConnectionReset,
+      ),
+  );
+});
+
+Deno.test("close() closes what TLS runs over, even when that throws", async () => {
+  const below = new FakeTransport();
+  const close = below.close.bind(below);
+  below.close = () => {
+    close();
+    throw new Error("mine");
+  };
+  const { socket, transport } = await securedInMemory(below);
+  transport.close();
+  assertEquals([socket.destroyed, below.closes], [true, 1]);
+});
+
+Deno.test("read() holds the process by what TLS runs over, too", async () => {
+  const refs: string[] = [];
+  const below = Object.assign(new FakeTransport(), {
+    ref: () => void refs.push("ref"),
+    unref: () => void refs.push("unref"),
+  });
+  const { socket, transport } = await securedInMemory(below);
+  const read = readOnce(transport);
+  await ticks();
+  assertEquals(refs, ["ref"]);
+  socket.push(bytes("a"));
+  await read;
+  assertEquals(refs, ["ref", "unref"]);
+});
+
+/** Each way from TCP to TLS. */
+const OVER: [what: string, open: (server: RawServer) => Promise<Transport>][] = [
+  ["a socket of Node's", connectTo],
+  [
+    "a transport of the user's",
+    ({ hostname, port }) => Deno.connect({ hostname, port }),
+  ],
+];
+
+for (const [what, openTo] of OVER) {
+  Deno.test(`secure() carries bytes both ways over ${what}`, async () => {
+    await using server = await startRawTls(echo);
+    const transport = await secure(await openTo(server), TRUST, "localhost", () => {});
+    await transport.write(bytes("hello"));
+    assertEquals(await readOnce(transport), "hello");
+    await transport.closeWrite!();
+    assertEquals(await readOnce(transport), null);
+    transport.close();
+  });
+
+  for (
+    const [trouble, pair, meaning] of [
+      ["another name", WRONG_NAME, "another name"],
+      ["an unknown issuer", UNKNOWN_ISSUER, "not trusted"],
+    ] as const
+  ) {
+    Deno.test(`secure() refuses a certificate of ${trouble} over ${what}`, async () => {
+      await using server = await startRawTls(echo, { pair });
+      const below = await openTo(server);
+      await assertRejects(
+        () => secure(below, TRUST, "localhost", () => {}),
+        Deno.errors.InvalidData,
+        meaning,
+      );
+    });
+
+    Deno.test(`secure() accepts a certificate of ${trouble} with CERT_NONE over ${what}`, async () => {
+      await using server = await startRawTls(echo, { pair });
+      const context: TLSContext = { verify_mode: "CERT_NONE" };
+      const transport = await secure(await openTo(server), context, "localhost", () => {});
+      await transport.write(bytes("a"));
+      assertEquals(await readOnce(transport), "a");
+      transport.close();
+    });
+  }
+}
+
+Deno.test("secure() accepts another name when check_hostname is false", async () => {
+  await using server = await startRawTls(echo, { pair: WRONG_NAME });
+  const context: TLSContext = { ...TRUST, check_hostname: false };
+  const transport = await secure(await connectTo(server), context, "localhost", () => {});
+  transport.close();
+});
+
+Deno.test("secure() shows the client's certificate", async () => {
+  const seen = Promise.withResolvers<string>();
+  const closed = Promise.withResolvers<void>();
+  const server = tls.createServer(
+    { ...LOCALHOST, ca: CA, requestCert: true },
+    (socket) => {
+      seen.resolve((socket.getPeerCertificate().subject as { CN: string }).CN);
+      socket.on("error", () => {}).on("close", () => closed.resolve()).resume();
+    },
+  );
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as net.AddressInfo;
+  const below = await connect(routeTo({ hostname: "127.0.0.1", port }), SIGNAL);
+  const transport = await secure(below, { ...TRUST, ...CLIENT }, "localhost", () => {});
+  assertEquals(await seen.promise, "http-client test client");
+  transport.close();
+  await closed.promise;
+  await new Promise<void>((resolve) => server.close(() => resolve()));
+});
+
+// A transport as a stream of Node's
+
+/** The stream that TLS is given over a transport. */
+async function duplexOver(below: Transport): Promise<Duplex> {
+  const { asked } = await securedInMemory(below);
+  return asked.socket as Duplex;
+}
+
+/** Waits for an event. */
+function event(stream: Duplex, name: string): Promise<unknown> {
+  return new Promise((resolve) => stream.once(name, resolve));
+}
+
+Deno.test("secure() reads a transport in pieces of up to 64 KiB, to its end", async () => {
+  const sizes: number[] = [];
+  const below = new FakeTransport(["one", "two"], { ended: true });
+  const read = below.read.bind(below);
+  below.read = (p) => {
+    sizes.push(p.length);
+    return read(p);
+  };
+  const duplex = await duplexOver(below);
+  const pieces: Uint8Array[] = [];
+  duplex.on("data", (piece) => pieces.push(piece));
+  await event(duplex, "end");
+  assertEquals(pieces.map(latin1), ["one", "two"]);
+  assertEquals(sizes[0], 65536);
+  duplex.destroy();
+});
+
+Deno.test("secure() passes on what a transport's read() fails with", async () => {
+  const reason = new RangeError("mine");
+  const below = new FakeTransport();
+  below.read = () => Promise.reject(reason);
+  const duplex = await duplexOver(below);
+  const failed = event(duplex, "error");
+  duplex.resume();
+  assertStrictEquals(await failed, reason);
+  assertEquals(below.closes, 1);
+});
+
+Deno.test("secure() writes all to a transport that takes a few bytes at a time", async () => {
+  const below = new FakeTransport([], { most: 2 });
+  const duplex = await duplexOver(below);
+  await new Promise<void>((resolve) => duplex.write(bytes("abcde"), () => resolve()));
+  assertEquals(below.writes, ["ab", "cd", "e"]);
+  duplex.destroy();
+});
+
+Deno.test("secure() passes on what a transport's write() fails with", async () => {
+  const reason = new RangeError("mine");
+  const below = new FakeTransport();
+  below.write = () => Promise.reject(reason);
+  const duplex = await duplexOver(below);
+  const failed = event(duplex, "error");
+  duplex.write(bytes("a"));
+  assertStrictEquals(await failed, reason);
+});
+
+Deno.test("secure() ends the sending side of a transport that can", async () => {
+  let halfCloses = 0;
+  const below = Object.assign(new FakeTransport(), {
+    closeWrite() {
+      halfCloses++;
+      return Promise.resolve();
+    },
+  });
+  const duplex = await duplexOver(below);
+  await new Promise<void>((resolve) => duplex.end(() => resolve()));
+  assertEquals([halfCloses, below.closes], [1, 0]);
+  duplex.destroy();
+});
+
+for (
+  const [what, closeWrite] of [
+    ["cannot", undefined],
+    ["fails to", () => Promise.reject(new Error("mine"))],
+  ] as const
+) {
+  Deno.test(`secure() bears a transport that ${what} end its sending side`, async () => {
+    const below = Object.assign(new FakeTransport(), { closeWrite });
+    const duplex = await duplexOver(below);
+    let failed = false;
+    duplex.on("error", () => failed = true);
+    await new Promise<void>((resolve) => duplex.end(() => resolve()));
+    assertEquals(failed, false);
+    duplex.destroy();
+  });
+}
+
+Deno.test("secure() closes a transport, quietly, when its stream is destroyed", async () => {
+  const below = new FakeTransport();
+  const close = below.close.bind(below);
+  below.close = () => {
+    close();
+    throw new Error("mine");
+  };
+  const duplex = await duplexOver(below);
+  const failed = event(duplex, "error");
+  const closed = event(duplex, "close");
+  const reason = new RangeError("theirs");
+  duplex.destroy(reason);
+  assertStrictEquals(await failed, reason);
+  await closed;
+  assertEquals(below.closes, 1);
+});
