@@ -214,6 +214,32 @@ Deno.test("park() ends with the wait on the cell, before its timer", async () =>
   assertEquals(fired, false);
 });
 
+Deno.test("park() waits until the wait on the cell is over", async () => {
+  const { setTimeout } = globalThis;
+  const wait = Promise.withResolvers<string>();
+  let parked = false;
+  await replacing("setTimeout", () => undefined, async () => {
+    await waitingBy(() => () => ({ async: true, value: wait.promise }), async () => {
+      const parking = park().then(() => parked = true);
+      await new Promise((resolve) => setTimeout(resolve, 2));
+      assertEquals(parked, false);
+      wait.resolve("timed-out");
+      await parking;
+    });
+  });
+});
+
+Deno.test("park() gives the wait on the cell more time than it takes", async () => {
+  const delays: number[] = [];
+  const recording = (callback: () => void, ms: number) => {
+    delays.push(ms);
+    return setTimeoutBefore(callback, ms);
+  };
+  const { setTimeout: setTimeoutBefore } = globalThis;
+  await replacing("setTimeout", recording, park);
+  assert(delays[0] >= 1, String(delays));
+});
+
 Deno.test("park() lets the event loop turn once more after the wait", async () => {
   let turned = false;
   setImmediate(() => turned = true);

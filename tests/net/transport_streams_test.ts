@@ -29,6 +29,13 @@ async function piecesOf(stream: ReadableStream<Uint8Array>): Promise<string[]> {
   return pieces;
 }
 
+Deno.test("readable gives a single byte that was buffered, once", async () => {
+  const fake = new FakeTransport(["b"], { ended: true });
+  const reader = streamsOf(fake, bytes("a")).readable.getReader();
+  const pieces = [await reader.read(), await reader.read(), await reader.read()];
+  assertEquals(pieces.map(({ value }) => value && latin1(value)), ["a", "b", undefined]);
+});
+
 Deno.test("readable gives what was buffered, then what the transport gives, then its end", async () => {
   const fake = new FakeTransport(["two", "three"], { ended: true });
   const { readable } = streamsOf(fake, bytes("one"));
