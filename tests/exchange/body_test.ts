@@ -1,0 +1,1276 @@
+/**
+ * The body of a response by itself: each reading call, whole and cut short by whatever can do that.
+ *
+ * @module
+ */
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertRejects,
+  assertStrictEquals,
+  assertThrows,
+} from "@std/assert";
+import { Body, type BodySource } from "../../_internal/exchange/body.ts";
+import { type Exchange, Thrown } from "../../_internal/exchange/exchange.ts";
+import type { TraceEvent } from "../../_internal/exchange/trace.ts";
+import { BufferedReader } from "../../_internal/net/buffered_reader.ts";
+import { decoderFor, ENDED } from "../../_internal/wire/body_decoder.ts";
+import { DEFAULT_LIMITS } from "../../_internal/wire/field_section.ts";
+import type { Framing } from "../../_internal/wire/framing.ts";
+import { HTTPException, IncompleteRead, LineTooLong, ProtocolError } from "../../mod.ts";
+import { carried, type FakeCarrier } from "../helpers/carriers.ts";
+import { factsOf } from "../helpers/facts.ts";
+import { ManualTransport } from "../helpers/manual_transport.ts";
+import { microtasks, soon, thrown } from "../helpers/waiting.ts";
+import { bytes, latin1 } from "../servers/raw.ts";
+
+/** From this size on, bytes are read straight into the caller's memory. */
+const DIRECT = 16384;
+/** The size of a connection's buffer. */
+const BUFFER = 65536;
+
+const FRAMINGS = {
+  length: { delimiter: "length", chunked: false, willClose: false },
+  chunked: { delimiter: "chunked", chunked: true, length: null, willClose: false },
+  close: { delimiter: "close", chunked: false, length: null, willClose: true },
+} as const;
+
+interface Options {
+  length?: number;
+  maxBodyBytes?: number;
+  suppressRaggedEofs?: boolean;
+  /** Whether the source is a socket that may read into the caller's memory. */
+  direct?: boolean;
+  trace?: (event: TraceEvent) => void;
+}
+
+/** What a body is read from, and what it has asked of it. */
+class Source implements BodySource {
+  readonly transport = new ManualTransport();
+  readonly reader = new BufferedReader(this.transport);
+  readonly settings: { maxBodyBytes: number; suppressRaggedEofs: boolean };
+  closeEndsReads: boolean;
+  fills = 0;
+  /** The sizes of reads straight into the caller's memory. */
+  readonly directs: number[] = [];
+
+  constructor({ maxBodyBytes, suppressRaggedEofs, direct }: Options) {
+    this.settings = {
+      maxBodyBytes: maxBodyBytes ?? Infinity,
+      suppressRaggedEofs: suppressRaggedEofs ?? false,
+    };
+    this.closeEndsReads = direct ?? false;
+  }
+
+  fill(): Promise<number> {
+    this.fills++;
+    return this.reader.fill();
+  }
+
+  fillInto(_exchange: Exchange, target: Uint8Array): Promise<number> {
+    this.directs.push(target.length);
+    return this.reader.fillInto(target);
+  }
+}
+
+interface Opened {
+  body: Body;
+  source: Source;
+  transport: ManualTransport;
+  exchange: Exchange;
+  carrier: FakeCarrier;
+}
+
+/** A body whose head has come, and of which `buffered` is there. */
+async function opened(
+  kind: keyof typeof FRAMINGS,
+  buffered = "",
+  options: Options = {},
+): Promise<Opened> {
+  const source = new Source(options);
+  const { exchange, carrier } = carried({ trace: options.trace });
+  carrier.onend = () => source.reader.discard(carrier.reasons.at(-1));
+  exchange.send("send");
+  exchange.send("finish");
+  exchange.receive("await");
+  const framing = { length: options.length ?? null, ...FRAMINGS[kind] } as Framing;
+  const limits = { trailers: { ...DEFAULT_LIMITS, line: 150 }, extensions: 100 };
+  const body = new Body(source, exchange, decoderFor(framing, limits), framing);
+  exchange.answered({ status: 200, willClose: framing.willClose, body });
+  const { transport } = source;
+  if (buffered !== "") await arrive({ source, transport }, buffered);
+  return { body, source, transport, exchange, carrier };
+}
+
+/** Lets bytes arrive in the buffer, whoever waits. */
+async function arrive(
+  { source, transport }: Pick<Opened, "source" | "transport">,
+  text: string,
+): Promise<void> {
+  const fill = source.reader.fill();
+  transport.give(text);
+  await fill;
+}
+
+function chunk(data: string): string {
+  return `${data.length.toString(16)}\r\n${data}\r\n`;
+}
+
+const LAST = "0\r\n\r\n";
+
+/** A body of these bytes in a framing, and how it is opened. */
+function framed(kind: keyof typeof FRAMINGS, data: string): [text: string, options: Options] {
+  if (kind === "chunked") return [chunk(data) + LAST, {}];
+  return [data, kind === "length" ? { length: data.length } : {}];
+}
+
+/** The reading calls, each as text; `null` for the end where that is not an empty one. */
+const CALLS: Record<string, (body: Body) => Promise<string>> = {
+  "readinto()": async (body) => {
+    const target = new Uint8Array(100);
+    const count = await body.readinto(target);
+    return latin1(target.subarray(0, count));
+  },
+  "gather()": async (body) => latin1(await body.gather(100)),
+  "gather(Infinity)": async (body) => latin1(await body.gather(Infinity)),
+  "read1()": async (body) => latin1(await body.read1(100)),
+  "peek()": async (body) => latin1(await body.peek()),
+  "line()": async (body) => latin1(await body.line(100)),
+  "lines()": async (body) => (await body.lines(0)).map(latin1).join(""),
+  "chunk()": async (body) => latin1(await body.chunk() ?? new Uint8Array()),
+  "whenReady()": async (body) => {
+    let text = "";
+    await body.whenReady((run) => {
+      if (run === ENDED) body.end();
+      else text = latin1(body.piece(run));
+    });
+    return text;
+  },
+};
+/** Those that return what came before an end, a reset or an abort. */
+const COUNTED = ["readinto()", "gather()", "line()"];
+/** Those that read to the end. */
+const TO_THE_END = ["gather(Infinity)", "lines()"];
+
+// Whole bodies
+
+for (const [name, call] of Object.entries(CALLS)) {
+  for (const kind of ["length", "chunked", "close"] as const) {
+    Deno.test(`${name} gives a body by ${kind} that comes in pieces, and then nothing`, async () => {
+      const [text, options] = framed(kind, "a\nb");
+      const all = await opened(kind, "", options);
+      let got = "";
+      for (let i = 0, empty = 0; empty < 2 && i < 40; i++) {
+        const read = call(all.body);
+        await microtasks(10);
+        for (let at = 0; at < 40 && all.transport.reads.length > 0; at++) {
+          const sent = all.source.reader.received;
+          if (sent < text.length) all.transport.give(text[sent]);
+          else all.transport.end();
+          await microtasks(10);
+        }
+        const piece = await soon(read);
+        if (name === "peek()") {
+          if (piece !== "") await all.body.read1(piece.length);
+        }
+        got += piece;
+        empty = piece === "" ? empty + 1 : 0;
+      }
+      assertEquals(got, "a\nb");
+      if (name !== "peek()" || kind === "chunked") {
+        assertEquals([all.body.state, all.body.over, all.body.readable], ["complete", true, false]);
+        assertEquals([all.exchange.receiving, all.exchange.over], ["whole", true]);
+      }
+    });
+  }
+
+  Deno.test(`${name} gives nothing for a body of no length, and asks for nothing`, async () => {
+    const { body, source } = await opened("length", "", { length: 0 });
+    assertEquals(await soon(call(body)), "");
+    assertEquals(source.transport.reads.length, 0);
+  });
+
+  Deno.test(`${name} throws IncompleteRead when the end comes before any byte`, async () => {
+    const { body, transport, exchange } = await opened("length", "", { length: 5 });
+    const read = call(body);
+    await microtasks(4);
+    transport.end();
+    const error = await thrown(read);
+    assertInstanceOf(error, IncompleteRead);
+    assertEquals([error.partial.length, error.expected, error.cause], [0, 5, undefined]);
+    assertEquals(factsOf(error).phase, "body");
+    assertEquals([body.state, body.over, exchange.over], ["cut", true, true]);
+    assertInstanceOf(exchange.failure!.reason, IncompleteRead);
+    assertInstanceOf(await thrown(call(body)), IncompleteRead);
+  });
+
+  Deno.test(`${name} throws the reason when the exchange fails while it waits`, async () => {
+    for (const kind of ["length", "chunked", "close"] as const) {
+      const { body, exchange } = await opened(kind, "", { length: 5 });
+      const read = call(body);
+      await microtasks(4);
+      const reason = new Error("enough");
+      exchange.fail(new Thrown(reason));
+      assertStrictEquals(await thrown(read), reason);
+      assertEquals([body.state, body.over], ["cut", true]);
+      assertStrictEquals(await thrown(call(body)), reason);
+      assertStrictEquals(body.partial, null);
+    }
+  });
+
+  Deno.test(`${name} throws what a read of the transport has failed with`, async () => {
+    const { body, transport, exchange } = await opened("length", "", { length: 5 });
+    const read = call(body);
+    await microtasks(4);
+    const reason = new Deno.errors.ConnectionReset("reset");
+    transport.fail(reason);
+    assertStrictEquals(await thrown(read), reason);
+    assertStrictEquals(exchange.failure!.reason, reason);
+    assertEquals(factsOf(reason).phase, "body");
+  });
+
+  Deno.test(`${name} throws Interrupted when the body is closed while it waits`, async () => {
+    const { body } = await opened("length", "", { length: 5 });
+    const read = call(body);
+    await microtasks(4);
+    body.close();
+    const error = await thrown(read);
+    assertInstanceOf(error, Deno.errors.Interrupted);
+    assertEquals(error.message, "Cannot read response: the response was closed");
+    assertEquals([body.state, body.over], ["closed", true]);
+    assertStrictEquals(await thrown(call(body)), error);
+  });
+
+  Deno.test(`${name} throws when a chunk's size is malformed`, async () => {
+    const { body, exchange } = await opened("chunked", "x\r\n");
+    const error = await thrown(call(body));
+    assertInstanceOf(error, IncompleteRead);
+    assertInstanceOf(error.cause, ProtocolError);
+    assertEquals([error.expected, body.state], [null, "cut"]);
+    assertInstanceOf(exchange.failure!.reason, IncompleteRead);
+    assertInstanceOf((exchange.failure!.reason as Error).cause, ProtocolError);
+    assertInstanceOf(await thrown(call(body)), IncompleteRead);
+  });
+
+  Deno.test(`${name} throws when the chunk extensions pass their limit`, async () => {
+    const { body, exchange } = await opened("chunked", `1;${"x".repeat(100)}\r\n`);
+    const error = await thrown(call(body));
+    assertInstanceOf(error, HTTPException);
+    assertEquals(error instanceof IncompleteRead, false);
+    assertStrictEquals(exchange.failure!.reason, error);
+    assertStrictEquals(await thrown(call(body)), error);
+  });
+
+  Deno.test(`${name} throws when a trailer is too long`, async () => {
+    const { body } = await opened("chunked", `0\r\nA: ${"x".repeat(200)}`);
+    assertInstanceOf(await thrown(call(body)), LineTooLong);
+    assertEquals(body.state, "cut");
+  });
+
+  for (const kind of ["length", "chunked", "close"] as const) {
+    Deno.test(`${name} takes as many bytes as maxBodyBytes and no more when the body is by ${kind}`, async () => {
+      const [text, options] = framed(kind, "abc\n");
+      const fits = await opened(kind, text, { ...options, maxBodyBytes: 4 });
+      const read = call(fits.body);
+      await microtasks(10);
+      if (fits.transport.reads.length > 0) fits.transport.end();
+      assertEquals(await soon(read), "abc\n");
+      const { body, exchange } = await opened(kind, text, { ...options, maxBodyBytes: 3 });
+      const error = await thrown(call(body));
+      assertInstanceOf(error, HTTPException);
+      assertEquals(error.message, "Cannot read body: got more than 3 bytes");
+      assertStrictEquals(exchange.failure!.reason, error);
+      assertEquals(body.state, "cut");
+      assertStrictEquals(await thrown(call(body)), error);
+    });
+  }
+}
+
+// Bodies that are cut short behind some bytes
+
+/** What cuts a body short. */
+const CUTS: Record<string, (all: Opened) => unknown> = {
+  "the end": ({ transport }) => {
+    transport.end();
+    return IncompleteRead;
+  },
+  "a reset": ({ transport }) => {
+    const reason = new Deno.errors.ConnectionReset("reset");
+    transport.fail(reason);
+    return reason;
+  },
+  "an abort": ({ exchange }) => {
+    const reason = new Error("enough");
+    exchange.fail(new Thrown(reason));
+    return reason;
+  },
+};
+
+for (const kind of ["length", "chunked"] as const) {
+  for (const [how, cut] of Object.entries(CUTS)) {
+    for (const name of COUNTED) {
+      Deno.test(`${name} gives what came before ${how} of a body by ${kind}, and the next call throws`, async () => {
+        const all = await opened(kind, kind === "chunked" ? "5\r\nab" : "ab", { length: 5 });
+        const read = CALLS[name](all.body);
+        await microtasks(4);
+        const expected = cut(all);
+        assertEquals(await soon(read), "ab");
+        assertEquals(all.body.over, how !== "the end");
+        const error = await thrown(CALLS[name](all.body));
+        if (expected === IncompleteRead) assertInstanceOf(error, IncompleteRead);
+        else assertStrictEquals(error, expected);
+        assertEquals(all.body.over, true);
+        assertStrictEquals(all.body.partial, null);
+      });
+    }
+
+    for (const name of TO_THE_END) {
+      Deno.test(`${name} throws with what came when ${how} cuts a body by ${kind} short`, async () => {
+        const all = await opened(kind, kind === "chunked" ? "5\r\na\nb" : "a\nb", { length: 5 });
+        const read = CALLS[name](all.body);
+        await microtasks(4);
+        const expected = cut(all);
+        if (name === "lines()" && how === "the end") {
+          assertEquals(await soon(read), "a\nb");
+          assertInstanceOf(await thrown(CALLS[name](all.body)), IncompleteRead);
+          return;
+        }
+        const error = await thrown(read);
+        if (expected === IncompleteRead) {
+          assertInstanceOf(error, IncompleteRead);
+          assertEquals(latin1(error.partial), "a\nb");
+          assertEquals(error.expected, kind === "chunked" ? null : 2);
+          assertStrictEquals(all.body.partial, null);
+        } else {
+          assertStrictEquals(error, expected);
+          assertEquals(latin1(all.body.partial!), "a\nb");
+        }
+      });
+    }
+  }
+
+  for (const name of COUNTED) {
+    Deno.test(`${name} throws when a body by ${kind} is closed, though some of it came`, async () => {
+      const all = await opened(kind, kind === "chunked" ? "5\r\nab" : "ab", { length: 5 });
+      const read = CALLS[name](all.body);
+      await microtasks(4);
+      all.exchange.close("connection");
+      assertInstanceOf(await thrown(read), Deno.errors.Interrupted);
+      assertEquals(latin1(all.body.partial!), "ab");
+    });
+  }
+}
+
+for (const name of COUNTED) {
+  Deno.test(`${name} throws when the framing breaks behind some bytes, which are in the error`, async () => {
+    const all = await opened("chunked", "2\r\nabXX");
+    const error = await thrown(CALLS[name](all.body));
+    assertInstanceOf(error, IncompleteRead);
+    assertEquals(latin1(error.partial), "ab");
+    assertInstanceOf(error.cause, ProtocolError);
+  });
+}
+
+Deno.test("readinto() gives what came before the end when the buffer was empty, and settles nothing", async () => {
+  const { body } = await opened("length", "ab", { length: 5 });
+  assertEquals(await body.readinto(new Uint8Array(2)), 2);
+  assertEquals(body.state, "open");
+});
+
+Deno.test("readinto() and gather() of nothing do not throw when the body is cut", async () => {
+  const { body, exchange } = await opened("length", "ab", { length: 5 });
+  exchange.fail(new Error("reset"));
+  assertEquals(await body.readinto(new Uint8Array()), 0);
+  assertEquals((await body.gather(0)).length, 0);
+});
+
+Deno.test("reason() keeps the bytes of a failed read only when there are some", async () => {
+  const { body, exchange } = await opened("length", "ab", { length: 5 });
+  const reason = new Error("enough");
+  exchange.fail(new Thrown(reason));
+  assertStrictEquals(body.reason(bytes("x")), reason);
+  assertEquals(latin1(body.partial!), "x");
+  assertStrictEquals(body.reason(new Uint8Array()), reason);
+  assertEquals(latin1(body.partial!), "x");
+});
+
+Deno.test("reason() is an Interrupted with facts when the exchange was handed over", async () => {
+  const { body, exchange } = await opened("length", "ab", { length: 5 });
+  exchange.handOver();
+  body.close();
+  const error = assertThrows(() => body.readable, Deno.errors.Interrupted);
+  assertEquals(error.message, "Cannot read response: the response was closed");
+  assertEquals("phase" in error, true);
+});
+
+Deno.test("over is false until somebody was told that the body ended early", async () => {
+  const { body, transport } = await opened("length", "ab", { length: 5 });
+  assertEquals(body.over, false);
+  const read = body.gather(5);
+  transport.end();
+  assertEquals(latin1(await soon(read)), "ab");
+  assertEquals([body.state, body.over], ["cut", false]);
+  assertThrows(() => body.readable, IncompleteRead);
+  assertEquals(body.over, true);
+});
+
+Deno.test("failed() ends the exchange by what the user has thrown, and passes on the rest", async () => {
+  const { body, exchange } = await opened("length", "ab", { length: 5 });
+  const error = new Error("another");
+  assertStrictEquals(body.failed(error), error);
+  assertStrictEquals(exchange.failure, null);
+  const reason = new Error("theirs");
+  assertStrictEquals(body.failed(new Thrown(reason)), reason);
+  assertStrictEquals(exchange.failure!.reason, reason);
+});
+
+// Ragged ends
+
+/** Reads to the end of a body whose TLS ends without close_notify. */
+async function ragged(kind: "length" | "close", options: Options): Promise<string> {
+  const { body, transport } = await opened(kind, "ab", options);
+  const read = CALLS["gather(Infinity)"](body);
+  await microtasks(4);
+  if (transport.reads.length > 0) transport.fail(new Deno.errors.UnexpectedEof());
+  return await soon(read);
+}
+
+Deno.test("a body until close is incomplete when TLS ends without close_notify", async () => {
+  const error = await assertRejects(() => ragged("close", {}), IncompleteRead);
+  assertEquals(latin1(error.partial), "ab");
+});
+
+Deno.test("a body until close is whole when ragged ends are suppressed", async () => {
+  assertEquals(await ragged("close", { suppressRaggedEofs: true }), "ab");
+});
+
+Deno.test("a chunked body may end raggedly right behind its last chunk", async () => {
+  const { body, transport } = await opened("chunked", chunk("ab") + "0\r\n");
+  const read = CALLS["gather(Infinity)"](body);
+  await microtasks(4);
+  transport.fail(new Deno.errors.UnexpectedEof());
+  assertEquals(await soon(read), "ab");
+});
+
+// Closing, and leaving the connection
+
+Deno.test("close() frees the connection when all was read but the end of the framing", async () => {
+  const { body, exchange, carrier } = await opened("chunked", chunk("ab") + LAST);
+  await body.readinto(new Uint8Array(2));
+  assertEquals(body.state, "open");
+  body.close();
+  assertEquals([body.state, exchange.receiving], ["complete", "whole"]);
+  assertEquals(carrier.calls, ["release"]);
+});
+
+for (
+  const [title, kind, text, options] of [
+    ["bytes are left", "length", "ab", { length: 5 }],
+    ["all of it is there but unread", "length", "ab", { length: 2 }],
+    ["the framing is broken", "chunked", "x\r\n", {}],
+    ["its end is the connection's", "close", "", {}],
+  ] as const
+) {
+  Deno.test(`close() ends the connection when ${title}`, async () => {
+    const { body, exchange, carrier } = await opened(kind, text, options);
+    body.close();
+    assertEquals([body.state, exchange.closed], ["closed", true]);
+    assertEquals(carrier.calls, ["end"]);
+    assertInstanceOf(exchange.failure!.reason, Deno.errors.Interrupted);
+    body.close();
+    assertEquals(carrier.calls, ["end"]);
+  });
+}
+
+Deno.test("close() leaves a body that was cut short as it is", async () => {
+  const { body, exchange } = await opened("length", "", { length: 5 });
+  exchange.fail(new Error("reset"));
+  body.close();
+  assertEquals(body.state, "cut");
+});
+
+Deno.test("takeBytes() reads on from a copy when all of it has come, and leaves what follows", async () => {
+  for (const kind of ["length", "chunked"] as const) {
+    const [text, options] = framed(kind, "abcdef");
+    const { body, source } = await opened(kind, text + "next", options);
+    await body.readinto(new Uint8Array(2));
+    assertEquals(body.takeBytes(), true);
+    assertEquals(latin1(source.reader.take(source.reader.available)), "next");
+    source.reader.discard(new Error("gone"));
+    assertEquals(latin1(await body.gather(Infinity)), "cdef");
+    assertEquals([body.state, source.fills], ["complete", 0]);
+  }
+});
+
+Deno.test("takeBytes() takes nothing when the body has not come whole, or ends with the connection", async () => {
+  for (
+    const [kind, text, options] of [
+      ["length", "ab", { length: 3 }],
+      ["chunked", chunk("ab"), {}],
+      ["chunked", "x\r\n", {}],
+      ["close", "ab", {}],
+    ] as const
+  ) {
+    const { body, source } = await opened(kind, text, options);
+    assertEquals(body.takeBytes(), false);
+    assertEquals(source.reader.available, text.length);
+  }
+});
+
+Deno.test("a body that ended early by its own bytes asks the connection for nothing more", async () => {
+  const { body, source } = await opened("chunked", chunk("ab") + "0\r\n\r\n");
+  body.takeBytes();
+  await body.readinto(new Uint8Array(2));
+  assertEquals((await body.read1(5)).length, 0);
+  assertEquals(source.fills, 0);
+});
+
+Deno.test("canEnd is true when the end of the connection leaves the body whole", async () => {
+  const ends = async (kind: keyof typeof FRAMINGS, text: string, options: Options = {}) =>
+    (await opened(kind, text, options)).body.canEnd;
+  assertEquals(await ends("close", ""), true);
+  assertEquals(await ends("length", "ab", { length: 2 }), true);
+  assertEquals(await ends("length", "a", { length: 2 }), false);
+  assertEquals(await ends("chunked", chunk("ab") + LAST), true);
+  assertEquals(await ends("chunked", chunk("ab")), false);
+  const { body } = await opened("length", "ab", { length: 2 });
+  await body.gather(Infinity);
+  assertEquals(body.canEnd, true);
+});
+
+Deno.test("endsWithConnection is true only for a body until close", async () => {
+  const of = async (kind: keyof typeof FRAMINGS) => (await opened(kind)).body.endsWithConnection;
+  assertEquals([await of("close"), await of("length"), await of("chunked")], [true, false, false]);
+});
+
+// What is there at once
+
+Deno.test("gatherNow() gives a body by length that has come whole, and ends it", async () => {
+  const { body } = await opened("length", "abc", { length: 3 });
+  assertEquals(latin1(body.gatherNow(3)!), "abc");
+  assertEquals(body.state, "complete");
+});
+
+Deno.test("gatherNow() gives null when there is something to wait for, or more than is asked for", async () => {
+  assertStrictEquals((await opened("length", "ab", { length: 3 })).body.gatherNow(9), null);
+  assertStrictEquals((await opened("length", "abc", { length: 3 })).body.gatherNow(2), null);
+  assertStrictEquals((await opened("chunked", chunk("ab") + LAST)).body.gatherNow(9), null);
+  assertStrictEquals((await opened("close", "ab")).body.gatherNow(9), null);
+  assertStrictEquals((await opened("chunked", chunk("ab") + LAST)).body.gatherNow(0), null);
+});
+
+Deno.test("gatherNow() of nothing gives nothing, and leaves the body open", async () => {
+  const { body } = await opened("length", "ab", { length: 3 });
+  assertEquals(body.gatherNow(0)!.length, 0);
+  assertEquals(body.state, "open");
+});
+
+Deno.test("gatherNow() of nothing ends a body of no length", async () => {
+  const { body } = await opened("length", "", { length: 0 });
+  assertEquals(body.gatherNow(0)!.length, 0);
+  assertEquals(body.state, "complete");
+});
+
+Deno.test("chunkNow() gives what is buffered, and null where that is nothing", async () => {
+  const { body } = await opened("length", "ab", { length: 3 });
+  assertEquals(latin1(body.chunkNow()!), "ab");
+  assertStrictEquals(body.chunkNow(), null);
+  assertEquals(body.state, "open");
+});
+
+Deno.test("chunkNow() gives null at the end, and for a body that was cut short", async () => {
+  const ended = await opened("chunked", LAST);
+  assertStrictEquals(ended.body.chunkNow(), null);
+  assertEquals(ended.body.state, "open");
+  const cut = await opened("length", "ab", { length: 3 });
+  cut.exchange.fail(new Error("reset"));
+  assertStrictEquals(cut.body.chunkNow(), null);
+});
+
+// Python's timing of the end
+
+Deno.test("read1() of nothing ends a body only where nothing is left of its length", async () => {
+  const empty = await opened("length", "", { length: 0 });
+  assertEquals((await empty.body.read1(0)).length, 0);
+  assertEquals(empty.body.state, "complete");
+  const some = await opened("length", "ab", { length: 2 });
+  assertEquals((await some.body.read1(0)).length, 0);
+  assertEquals(some.body.state, "open");
+});
+
+Deno.test("read1() of nothing consumes the framing of a chunked body", async () => {
+  const { body, source } = await opened("chunked", chunk("ab"));
+  assertEquals((await body.read1(0)).length, 0);
+  assertEquals(source.reader.available, 4);
+});
+
+Deno.test("read1() gives at most so many bytes, and ends a body by length with the last", async () => {
+  const { body } = await opened("length", "abc", { length: 3 });
+  assertEquals(latin1(await body.read1(2)), "ab");
+  assertEquals(body.state, "open");
+  assertEquals(latin1(await body.read1(2)), "c");
+  assertEquals(body.state, "complete");
+});
+
+Deno.test("read1() ends a chunked body when it comes upon the last chunk, and not before", async () => {
+  const { body } = await opened("chunked", chunk("ab") + LAST);
+  assertEquals(latin1(await body.read1(9)), "ab");
+  assertEquals(body.state, "open");
+  assertEquals((await body.read1(9)).length, 0);
+  assertEquals(body.state, "complete");
+});
+
+Deno.test("readinto() leaves the end of a chunked body when the buffer is full before it", async () => {
+  const { body, source } = await opened("chunked", chunk("ab") + LAST);
+  assertEquals(await body.readinto(new Uint8Array(2)), 2);
+  assertEquals([body.state, source.reader.available], ["open", 2 + LAST.length]);
+  assertEquals(await body.readinto(new Uint8Array(2)), 0);
+  assertEquals(body.state, "complete");
+});
+
+Deno.test("readinto() ends a chunked body when it had room for more", async () => {
+  const { body } = await opened("chunked", chunk("ab") + LAST);
+  assertEquals(await body.readinto(new Uint8Array(3)), 2);
+  assertEquals(body.state, "complete");
+});
+
+Deno.test("readinto() of nothing consumes the framing of a chunked body", async () => {
+  const { body, source } = await opened("chunked", chunk("ab"));
+  assertEquals(await body.readinto(new Uint8Array()), 0);
+  assertEquals(source.reader.available, 4);
+  const ended = await opened("chunked", LAST);
+  assertEquals(await ended.body.readinto(new Uint8Array()), 0);
+  assertEquals(ended.body.state, "complete");
+});
+
+Deno.test("readinto() of nothing waits for the framing of a chunked body", async () => {
+  const { body, transport } = await opened("chunked");
+  const read = body.readinto(new Uint8Array());
+  await microtasks(4);
+  transport.give(chunk("ab"));
+  assertEquals(await soon(read), 0);
+  assertEquals(body.state, "open");
+});
+
+Deno.test("readinto() of nothing asks for nothing when the body is by length", async () => {
+  const { body, transport } = await opened("length", "", { length: 3 });
+  assertEquals(await soon(body.readinto(new Uint8Array())), 0);
+  assertEquals([transport.reads.length, body.state], [0, "open"]);
+});
+
+Deno.test("a body until close is over when a read has got nothing, or has read to the end", async () => {
+  const counted = await opened("close", "ab");
+  const read = counted.body.gather(5);
+  await microtasks(4);
+  counted.transport.end();
+  assertEquals(latin1(await soon(read)), "ab");
+  assertEquals(counted.body.state, "open");
+  assertEquals((await counted.body.gather(5)).length, 0);
+  assertEquals(counted.body.state, "complete");
+  const whole = await opened("close", "ab");
+  const all = whole.body.gather(Infinity);
+  await microtasks(4);
+  whole.transport.end();
+  assertEquals(latin1(await soon(all)), "ab");
+  assertEquals(whole.body.state, "complete");
+});
+
+Deno.test("a read of nothing does not end a body until close", async () => {
+  const { body, transport } = await opened("close", "ab");
+  const read = body.gather(5);
+  await microtasks(4);
+  transport.end();
+  await read;
+  assertEquals((await body.gather(0)).length, 0);
+  assertEquals((await body.read1(0)).length, 0);
+  assertEquals(await body.readinto(new Uint8Array()), 0);
+  assertEquals(body.state, "open");
+});
+
+Deno.test("peek() consumes nothing, and does not wait when something is there", async () => {
+  const { body, source } = await opened("length", "ab", { length: 3 });
+  const first = await body.peek();
+  assertEquals(latin1(first), "ab");
+  first[0] = 0;
+  assertEquals(latin1(await body.peek()), "ab");
+  assertEquals([source.fills, source.reader.available], [0, 2]);
+});
+
+Deno.test("peek() gives only what belongs to the body", async () => {
+  const { body } = await opened("length", "abcd", { length: 2 });
+  assertEquals(latin1(await body.peek()), "ab");
+});
+
+Deno.test("peek() at the end of a body ends a chunked one, and no other", async () => {
+  const chunked = await opened("chunked", LAST);
+  assertEquals((await chunked.body.peek()).length, 0);
+  assertEquals(chunked.body.state, "complete");
+  const other = await opened("length", "", { length: 0 });
+  assertEquals((await other.body.peek()).length, 0);
+  assertEquals(other.body.state, "open");
+});
+
+Deno.test("end() ends an open body, and no other", async () => {
+  const { body, exchange } = await opened("length", "", { length: 0 });
+  body.end();
+  assertEquals([body.state, exchange.over], ["complete", true]);
+  const cut = await opened("length", "", { length: 5 });
+  cut.exchange.fail(new Error("reset"));
+  cut.body.end();
+  assertEquals(cut.body.state, "cut");
+});
+
+// Large bodies
+
+/** Text in which each part differs from the others. */
+function text(size: number): string {
+  let all = "";
+  for (let i = 0; all.length < size; i++) all += `${i},`;
+  return all.slice(0, size);
+}
+
+/** Reads while bytes arrive in pieces of so many. */
+async function fed<T>(all: Opened, wire: string, size: number, read: Promise<T>): Promise<T> {
+  let at = all.source.reader.received;
+  await microtasks(10);
+  while (all.transport.reads.length > 0) {
+    const [{ target }] = all.transport.reads;
+    const piece = wire.slice(at, at + Math.min(size, target.length));
+    if (piece === "") all.transport.end();
+    else all.transport.give(piece);
+    at += piece.length;
+    await microtasks(12);
+  }
+  return await soon(read);
+}
+
+for (const kind of ["length", "chunked", "close"] as const) {
+  for (const direct of [false, true]) {
+    Deno.test(
+      `gather() gives a large body by ${kind} as it is ${direct ? "over a socket" : ""}`.trim(),
+      async () => {
+        const data = text(2_500_000);
+        const [wire, options] = kind === "chunked"
+          ? [data.match(/[^]{1,70000}/g)!.map(chunk).join("") + LAST, {}]
+          : framed(kind, data);
+        const all = await opened(kind, "", { ...options, direct });
+        const got = await fed(all, wire, 1 << 20, all.body.gather(Infinity));
+        assert(latin1(got) === data);
+        assertEquals(got.byteLength, got.buffer.byteLength);
+        assertEquals(all.body.state, "complete");
+        assertEquals(all.source.directs.length > 0, direct);
+      },
+    );
+  }
+
+  Deno.test(`gather() takes as much of a body by ${kind} as is asked for`, async () => {
+    const data = text(300_000);
+    const [wire, options] = kind === "chunked"
+      ? [data.match(/[^]{1,70000}/g)!.map(chunk).join("") + LAST, {}]
+      : framed(kind, data);
+    const all = await opened(kind, "", options);
+    const got = await fed(all, wire, 50_000, all.body.gather(200_000));
+    assert(latin1(got) === data.slice(0, 200_000));
+    assertEquals(all.body.state, "open");
+  });
+}
+
+Deno.test("gather() does not take memory for a length that is only promised", async () => {
+  const all = await opened("length", "", { length: 1 << 40 });
+  const read = all.body.gather(Infinity);
+  await microtasks(4);
+  all.transport.give("some");
+  await microtasks(4);
+  all.transport.end();
+  const error = await thrown(read);
+  assertInstanceOf(error, IncompleteRead);
+  assertEquals(latin1(error.partial), "some");
+  assertEquals(error.partial.buffer.byteLength, 4);
+});
+
+// Straight reads into the caller's memory
+
+Deno.test("readinto() reads straight into the caller's memory when a socket may and much is wanted", async () => {
+  const { body, source, transport } = await opened("length", "", { length: 20_000, direct: true });
+  const target = new Uint8Array(DIRECT);
+  const read = body.readinto(target);
+  assertEquals(source.directs, [DIRECT]);
+  assertStrictEquals(transport.reads[0].target.buffer, target.buffer);
+  transport.give(text(DIRECT));
+  assertEquals(await soon(read), DIRECT);
+  assertEquals(latin1(target), text(DIRECT));
+  assertEquals([body.decoder.length, source.fills], [20_000 - DIRECT, 0]);
+});
+
+for (
+  const [title, size, length, direct] of [
+    ["less is wanted", DIRECT - 1, 20_000, true],
+    ["less is left of the body", DIRECT, DIRECT - 1, true],
+    ["the transport does not end its reads at its close", DIRECT, 20_000, false],
+  ] as const
+) {
+  Deno.test(`readinto() reads into the buffer when ${title}`, async () => {
+    const { body, source, transport } = await opened("length", "", { length, direct });
+    const read = body.readinto(new Uint8Array(size));
+    assertEquals([source.directs.length, source.fills], [0, 1]);
+    transport.end();
+    await thrown(read);
+  });
+}
+
+Deno.test("readinto() takes what is buffered first, and the rest straight", async () => {
+  const { body, source, transport } = await opened("length", "ab", {
+    length: 40_000,
+    direct: true,
+  });
+  const target = new Uint8Array(DIRECT + 2);
+  const read = body.readinto(target);
+  assertEquals(source.directs, [DIRECT]);
+  transport.give("c".repeat(10));
+  await microtasks(8);
+  assertEquals(source.directs, [DIRECT]);
+  assertEquals(source.fills, 1);
+  transport.give("d".repeat(DIRECT - 10));
+  assertEquals(await soon(read), DIRECT + 2);
+  assertEquals(latin1(target), "ab" + "c".repeat(10) + "d".repeat(DIRECT - 10));
+});
+
+Deno.test("readinto() reads no further straight than the body goes", async () => {
+  const { body, source, transport } = await opened("length", "", { length: DIRECT, direct: true });
+  const read = body.readinto(new Uint8Array(2 * DIRECT));
+  assertEquals(source.directs, [DIRECT]);
+  transport.give("x".repeat(DIRECT));
+  assertEquals(await soon(read), DIRECT);
+  assertEquals(body.state, "complete");
+});
+
+Deno.test("readinto() gives what came straight before the end, and the next call throws", async () => {
+  const { body, transport } = await opened("length", "", { length: 40_000, direct: true });
+  const read = body.readinto(new Uint8Array(40_000));
+  transport.give("x".repeat(20_000));
+  await microtasks(8);
+  transport.end();
+  assertEquals(await soon(read), 20_000);
+  const error = await thrown(body.readinto(new Uint8Array(1)));
+  assertInstanceOf(error, IncompleteRead);
+  assertEquals(error.expected, 20_000);
+});
+
+Deno.test("readinto() throws when the end comes to a straight read", async () => {
+  const { body, transport } = await opened("length", "", { length: 40_000, direct: true });
+  const read = body.readinto(new Uint8Array(40_000));
+  transport.end();
+  assertInstanceOf(await thrown(read), IncompleteRead);
+});
+
+Deno.test("readinto() throws when a straight read fails", async () => {
+  const { body, transport } = await opened("length", "", { length: 40_000, direct: true });
+  const read = body.readinto(new Uint8Array(40_000));
+  const reason = new Deno.errors.ConnectionReset();
+  transport.fail(reason);
+  assertStrictEquals(await thrown(read), reason);
+});
+
+Deno.test("readinto() counts what a straight read brings for the limit", async () => {
+  const { body, transport } = await opened("length", "", {
+    length: 40_000,
+    direct: true,
+    maxBodyBytes: 19_999,
+  });
+  const read = body.readinto(new Uint8Array(40_000));
+  transport.give("x".repeat(20_000));
+  assertInstanceOf(await thrown(read), HTTPException);
+});
+
+// Lines
+
+Deno.test("lineNow() gives a line that is buffered whole, and null otherwise", async () => {
+  const { body } = await opened("length", "one\ntwo", { length: 20 });
+  assertEquals(latin1(body.lineNow(100)!), "one\n");
+  assertStrictEquals(body.lineNow(100), null);
+  assertEquals(latin1(await body.read1(9)), "two");
+});
+
+Deno.test("lineNow() finds the end of a line wherever that is", async () => {
+  for (const size of [0, 1, 126, 127, 128, 129, 300, 2000]) {
+    const line = "x".repeat(size) + "\n";
+    const { body } = await opened("length", line + "rest\n", { length: size + 6 });
+    assertEquals(latin1(body.lineNow(Infinity)!), line, `${size}`);
+    assertEquals(latin1(body.lineNow(Infinity)!), "rest\n");
+    assertEquals(body.state, "complete");
+  }
+});
+
+Deno.test("lineNow() gives null when the line is longer than the limit, or the limit is 0", async () => {
+  for (const size of [3, 200]) {
+    const { body } = await opened("length", "x".repeat(size) + "\n", { length: 999 });
+    assertStrictEquals(body.lineNow(size), null);
+    assertStrictEquals(body.lineNow(0), null);
+    assertEquals(body.lineNow(size + 1)!.length, size + 1);
+  }
+});
+
+Deno.test("lineNow() looks for the end of a line within the body only", async () => {
+  const { body } = await opened("length", "ab\n", { length: 2 });
+  assertStrictEquals(body.lineNow(9), null);
+  const chunked = await opened("chunked", chunk("ab") + chunk("c\n"));
+  assertStrictEquals(chunked.body.lineNow(9), null);
+});
+
+Deno.test("lineNow() gives null when the body is at its end, or was cut short", async () => {
+  const ended = await opened("chunked", LAST);
+  assertStrictEquals(ended.body.lineNow(9), null);
+  const cut = await opened("length", "a\n", { length: 9 });
+  cut.exchange.fail(new Error("reset"));
+  assertStrictEquals(cut.body.lineNow(9), null);
+});
+
+Deno.test("lineNow() gives null, and tells nothing yet, when broken framing was come upon", async () => {
+  const { body, exchange } = await opened("chunked", "2\r\na\nXX");
+  const target = new Uint8Array(9);
+  body.decoder.ready({ bytes: new Uint8Array(), start: 0, end: 0, available: 0 });
+  assertInstanceOf(await thrown(body.readinto(target)), IncompleteRead);
+  assertStrictEquals(body.lineNow(9), null);
+  assert(exchange.failure !== null);
+});
+
+Deno.test("line() puts a line together that comes in pieces", async () => {
+  const all = await opened("chunked", "");
+  const wire = chunk("on") + chunk("e") + chunk("\ntwo") + LAST;
+  assertEquals(latin1(await fed(all, wire, 1, all.body.line(100))), "one\n");
+});
+
+Deno.test("line() gives at most so many bytes", async () => {
+  const { body } = await opened("length", "abc\ndef", { length: 7 });
+  assertEquals(latin1(await body.line(2)), "ab");
+  assertEquals(latin1(await body.line(2)), "c\n");
+  assertEquals(latin1(await body.line(3)), "def");
+  assertEquals(body.state, "complete");
+});
+
+Deno.test("line() of nothing gives nothing, and ends only a body of no length", async () => {
+  const some = await opened("length", "a\n", { length: 2 });
+  assertEquals((await some.body.line(0)).length, 0);
+  assertEquals(some.body.state, "open");
+  const empty = await opened("length", "", { length: 0 });
+  await empty.body.line(0);
+  assertEquals(empty.body.state, "complete");
+  const chunked = await opened("chunked", chunk("a\n"));
+  assertEquals((await chunked.body.line(0)).length, 0);
+  assertEquals(chunked.source.reader.available, chunk("a\n").length);
+});
+
+Deno.test("line() ends a chunked body when it comes upon its end", async () => {
+  const { body } = await opened("chunked", chunk("ab") + LAST);
+  assertEquals(latin1(await body.line(9)), "ab");
+  assertEquals(body.state, "complete");
+});
+
+Deno.test("lines() ends with the line that makes more bytes than the hint", async () => {
+  const of = async (hint: number) =>
+    (await (await opened("length", "ab\ncd\nef\n", { length: 9 })).body.lines(hint)).map(latin1);
+  assertEquals(await of(0), ["ab\n", "cd\n", "ef\n"]);
+  assertEquals(await of(-1), ["ab\n", "cd\n", "ef\n"]);
+  assertEquals(await of(1), ["ab\n"]);
+  assertEquals(await of(2), ["ab\n"]);
+  assertEquals(await of(3), ["ab\n", "cd\n"]);
+  assertEquals(await of(6), ["ab\n", "cd\n", "ef\n"]);
+});
+
+Deno.test("lines() throws with all that it had when the framing breaks", async () => {
+  const { body } = await opened("chunked", chunk("a\nb\nc") + "X\r\n");
+  const error = await thrown(body.lines(0));
+  assertInstanceOf(error, IncompleteRead);
+  assertEquals(latin1(error.partial), "a\nb\nc");
+  assertInstanceOf(error.cause, ProtocolError);
+});
+
+Deno.test("lines() gives no lines when the body ended before", async () => {
+  const { body } = await opened("length", "", { length: 0 });
+  assertEquals(await body.lines(0), []);
+  assertEquals(await body.lines(0), []);
+});
+
+Deno.test("lines() throws at once when the body ended early before a line", async () => {
+  const { body, transport } = await opened("length", "", { length: 5 });
+  const read = body.lines(0);
+  await microtasks(4);
+  transport.end();
+  const error = await thrown(read);
+  assertInstanceOf(error, IncompleteRead);
+  assertEquals(error.partial.length, 0);
+});
+
+// Pieces
+
+Deno.test("chunk() gives what is buffered in one piece, the framing of small chunks taken out", async () => {
+  const { body } = await opened(
+    "chunked",
+    chunk("one") + chunk("two") + chunk("three") + "5\r\nfo",
+  );
+  assertEquals(latin1((await body.chunk())!), "onetwothreefo");
+});
+
+Deno.test("chunk() gives memory of its own", async () => {
+  for (const size of [3, 5000]) {
+    const data = "x".repeat(size);
+    const { body, source } = await opened("chunked", chunk(data) + chunk(data));
+    const first = (await body.chunk())!;
+    assert(first.buffer !== source.reader.bytes.buffer);
+    assertEquals(latin1(first), data + data);
+    // Small chunks are known by the ones before them.
+    await arrive({ source, transport: source.transport }, chunk("abc"));
+    const second = (await body.chunk())!;
+    assert(second.buffer !== source.reader.bytes.buffer);
+    assertEquals(latin1(second), "abc");
+  }
+});
+
+Deno.test("readinto() takes the framing out of many small chunks", async () => {
+  const data = text(6000);
+  const wire = data.match(/[^]{1,7}/g)!.map(chunk).join("");
+  const { body, source } = await opened("chunked", wire);
+  const target = new Uint8Array(9000);
+  // The first piece shows that chunks are small.
+  assertEquals(await body.readinto(target.subarray(0, 100)), 100);
+  assertEquals(await body.readinto(target.subarray(100, 4000)), 3900);
+  assertEquals(await body.readinto(target.subarray(4000, 4100)), 100);
+  const rest = body.readinto(target.subarray(4100, 9000));
+  await microtasks(4);
+  source.transport.give(LAST);
+  assertEquals(await soon(rest), 1900);
+  assertEquals(latin1(target.subarray(0, 6000)), data);
+});
+
+Deno.test("readinto() counts small chunks for the limit", async () => {
+  const wire = chunk("abcdefg").repeat(1000);
+  const { body } = await opened("chunked", wire, { maxBodyBytes: 5000 });
+  await body.readinto(new Uint8Array(100));
+  assertInstanceOf(await thrown(body.readinto(new Uint8Array(7000))), HTTPException);
+});
+
+Deno.test("pull() moves what is buffered, and ends a body by length with the last byte", async () => {
+  const { body } = await opened("length", "abc", { length: 3 });
+  const target = new Uint8Array(2);
+  assertEquals([body.pull(target), latin1(target)], [2, "ab"]);
+  assertEquals(body.state, "open");
+  assertEquals(body.pull(target), 1);
+  assertEquals(body.state, "complete");
+});
+
+// Straight reads of pieces
+
+/** A body of which the last piece has filled the buffer. */
+async function fast(length: number): Promise<Opened> {
+  const all = await opened("length", "x".repeat(BUFFER), { length: BUFFER + length });
+  assertEquals(all.body.straightNext, false);
+  assertEquals((await all.body.chunk())!.length, BUFFER);
+  return all;
+}
+
+Deno.test("straightNext is true once a piece has filled the buffer and enough is left", async () => {
+  assertEquals((await fast(2 * BUFFER)).body.straightNext, true);
+  assertEquals((await fast(2 * BUFFER - 1)).body.straightNext, false);
+});
+
+Deno.test("straightNext is false when the last piece has not filled the buffer", async () => {
+  const { body } = await opened("length", "x".repeat(BUFFER - 1), { length: 10 * BUFFER });
+  await body.chunk();
+  assertEquals(body.straightNext, false);
+});
+
+Deno.test("straightNext is false when something is buffered, and when the body is not open", async () => {
+  const buffered = await fast(4 * BUFFER);
+  await arrive(buffered, "y");
+  assertEquals(buffered.body.straightNext, false);
+  const cut = await fast(4 * BUFFER);
+  cut.exchange.fail(new Error("reset"));
+  assertEquals(cut.body.straightNext, false);
+});
+
+/** The sizes that are asked for when each read brings so much. */
+async function sizes(...counts: number[]): Promise<number[]> {
+  const { body, source, transport } = await fast(100 * BUFFER);
+  for (const count of counts) {
+    if (!body.straightNext) return [...source.directs, 0];
+    const reading = body.straight((piece) => {
+      assertEquals(piece.length, count);
+      body.passed(piece);
+    });
+    transport.give("y".repeat(count));
+    await soon(reading);
+  }
+  return body.straightNext ? source.directs : [...source.directs, 0];
+}
+
+Deno.test("straight() asks for more when it gets all of it, up to 512 KiB", async () => {
+  const [k128, k256, k512] = [2, 4, 8].map((times) => times * BUFFER);
+  assertEquals(await sizes(k128, k256, k512, k512), [k128, k256, k512, k512]);
+});
+
+Deno.test("straight() asks for less when it gets less than half, and for none at last", async () => {
+  const [k128, k256] = [2, 4].map((times) => times * BUFFER);
+  assertEquals(await sizes(k128, 1000, 1000), [k128, k256, k128, 0]);
+  assertEquals(await sizes(k128, k128, 1000), [k128, k256, k256]);
+});
+
+Deno.test("passed() accounts for a piece, and ends the body with the last one", async () => {
+  const { body, transport } = await fast(2 * BUFFER);
+  const reading = body.straight((piece) => body.passed(piece));
+  transport.give("y".repeat(2 * BUFFER));
+  await soon(reading);
+  assertEquals([body.decoder.length, body.state], [0, "complete"]);
+});
+
+Deno.test("passed() counts for the limit", async () => {
+  const { body, transport } = await opened("length", "x".repeat(BUFFER), {
+    length: 10 * BUFFER,
+    maxBodyBytes: BUFFER + 1,
+  });
+  await body.chunk();
+  const reading = body.straight((piece) => body.passed(piece));
+  transport.give("yy");
+  assertInstanceOf(await thrown(reading), HTTPException);
+});
+
+Deno.test("unread() puts a piece in front of what comes next", async () => {
+  const { body, transport } = await fast(2 * BUFFER);
+  const reading = body.straight((piece) => body.unread(piece));
+  transport.give("abc");
+  await soon(reading);
+  assertEquals(latin1((await body.chunk())!), "abc");
+  assertEquals(body.decoder.length, 2 * BUFFER - 3);
+});
+
+Deno.test("straight() gives nothing at the end of the source, and the next call finds that", async () => {
+  const { body, transport } = await fast(2 * BUFFER);
+  let given: number | null = null;
+  const reading = body.straight((piece) => given = piece.length);
+  transport.end();
+  await soon(reading);
+  assertEquals(given, 0);
+  assertInstanceOf(await thrown(body.chunk()), IncompleteRead);
+});
+
+Deno.test("straight() throws when the read fails, or the body is not open any longer", async () => {
+  const failed = await fast(2 * BUFFER);
+  const reading = failed.body.straight(() => assert(false));
+  const reason = new Deno.errors.ConnectionReset();
+  failed.transport.fail(reason);
+  assertStrictEquals(await thrown(reading), reason);
+  const closed = await fast(2 * BUFFER);
+  const other = closed.body.straight(() => assert(false));
+  closed.body.close();
+  assertInstanceOf(await thrown(other), Deno.errors.Interrupted);
+});
+
+// The trace
+
+/** The events of reading a body, without their times. */
+function recorder() {
+  const events: unknown[] = [];
+  return {
+    events,
+    trace: (event: TraceEvent) => {
+      const { time: _, ...rest } = event;
+      if (rest.type === "trailers") events.push(["trailers", [...rest.headers]]);
+      else events.push(Object.values(rest));
+    },
+  };
+}
+
+Deno.test("the trace tells of each piece with the total, and of the end", async () => {
+  const { events, trace } = recorder();
+  const { body } = await opened("length", "abc", { length: 3, trace });
+  await body.read1(2);
+  await body.read1(2);
+  assertEquals(events, [
+    ["responseBody", 2, 2],
+    ["responseBody", 1, 3],
+    ["responseEnd", 3],
+  ]);
+});
+
+Deno.test("the trace tells of the trailers before the end when there are any", async () => {
+  const { events, trace } = recorder();
+  const { body } = await opened("chunked", chunk("ab") + "0\r\nA: b\r\n\r\n", { trace });
+  await body.gather(Infinity);
+  assertEquals(events, [
+    ["responseBody", 2, 2],
+    ["trailers", [["A", "b"]]],
+    ["responseEnd", 2],
+  ]);
+  const other = recorder();
+  const { body: plain } = await opened("chunked", LAST, { trace: other.trace });
+  await plain.gather(Infinity);
+  assertEquals(other.events, [["responseEnd", 0]]);
+});
+
+Deno.test("the trace tells of no piece of no bytes", async () => {
+  const { events, trace } = recorder();
+  const { body, transport } = await opened("chunked", "", { trace });
+  const read = body.gather(5);
+  await microtasks(4);
+  transport.give("2\r\n");
+  await microtasks(4);
+  transport.give("ab\r\n0\r\n\r\n");
+  await soon(read);
+  assertEquals(events, [["responseBody", 2, 2], ["responseEnd", 2]]);
+});
+
+Deno.test("the exchange is over though the trace throws at the end of the body", async () => {
+  const reason = new Error("theirs");
+  const { body, exchange } = await opened("length", "abc", {
+    length: 3,
+    trace: ({ type }) => {
+      if (type === "responseEnd") throw reason;
+    },
+  });
+  const error = await thrown(body.gather(Infinity));
+  assertInstanceOf(error, Thrown);
+  assertStrictEquals(error.reason, reason);
+  assertEquals([body.state, exchange.over], ["complete", true]);
+});
+
+for (const name of ["readinto()", "gather()", "gather(Infinity)", "line()", "lines()"]) {
+  Deno.test(`${name} throws when the trace closes the body at a piece`, async () => {
+    const all: Opened = await opened("length", "a\nb", {
+      length: 9,
+      trace: ({ type }) => {
+        if (type === "responseBody") all.body.close();
+      },
+    });
+    assertInstanceOf(await thrown(CALLS[name](all.body)), Deno.errors.Interrupted);
+  });
+
+  Deno.test(`${name} throws when the trace closes the body at a straight piece`, async () => {
+    const all: Opened = await opened("length", "", {
+      length: 40_000,
+      direct: true,
+      trace: ({ type }) => {
+        if (type === "responseBody") all.body.close();
+      },
+    });
+    const read = all.body.gather(Infinity);
+    await microtasks(2);
+    all.transport.give("x".repeat(17_000));
+    assertInstanceOf(await thrown(read), Deno.errors.Interrupted);
+  });
+}
+
+Deno.test("a straight read that ends after the body was closed is the caller's, and is not traced", async () => {
+  const { events, trace } = recorder();
+  const { body, source, transport, exchange } = await opened("length", "", {
+    length: 40_000,
+    direct: true,
+    trace,
+  });
+  source.reader.discard = () => {};
+  const target = new Uint8Array(40_000);
+  const read = body.readinto(target);
+  exchange.fail(new Thrown(new Error("enough")));
+  transport.give("x".repeat(20_000));
+  assertEquals(await soon(read), 20_000);
+  assertEquals(events, []);
+});
