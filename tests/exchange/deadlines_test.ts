@@ -4,7 +4,8 @@
  *
  * @module
  */
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { checkSeconds, type DeadlineKind, Deadlines } from "../../_internal/exchange/deadlines.ts";
 import {
   type ExchangeDetails,
   type ExchangePhase,
@@ -14,6 +15,7 @@ import {
 } from "../../mod.ts";
 import { endless } from "../helpers/bodies.ts";
 import { getText } from "../helpers/exchanges.ts";
+import { FakeClock } from "../helpers/fake_clock.ts";
 import { FakeTransport, ok, over } from "../helpers/fake_transport.ts";
 import { fullListener, hasFullListener } from "../helpers/sockets.ts";
 import { TLS_WAYS } from "../helpers/tls_ways.ts";
@@ -21,6 +23,310 @@ import { soon } from "../helpers/waiting.ts";
 import { delay } from "../servers/child.ts";
 import { type Peer, startRaw } from "../servers/raw.ts";
 import { CA, CLIENT } from "../tls/mod.ts";
+
+// The class by itself, with a clock of the test's
+
+/** Deadlines, and which of them have passed. */
+function watched(): { deadlines: Deadlines; passed: [string, number][] } {
+  const passed: [string, number][] = [];
+  return {
+    deadlines: new Deadlines((name, seconds) => void passed.push([name, seconds])),
+    passed,
+  };
+}
+
+/** What each deadline is called. */
+const KINDS: [DeadlineKind, string][] = [
+  ["open", "timeout"],
+  ["read", "timeout"],
+  ["write", "timeout"],
+  ["connect", "connect deadline"],
+  ["tls", "tls deadline"],
+  ["head", "head deadline"],
+  ["bodyIdle", "bodyIdle deadline"],
+  ["total", "total deadline"],
+];
+
+for (const [kind, name] of KINDS) {
+  Deno.test(`Deadlines tells of the ${name} when ${kind} has passed while a call waits`, () => {
+    using clock = new FakeClock();
+    const { deadlines, passed } = watched();
+    deadlines.set(kind, 2);
+    assertEquals(deadlines.runs(kind), true);
+    deadlines.wait();
+    clock.advance(1998);
+    assertEquals(passed, []);
+    clock.advance(2);
+    assertEquals(passed, [[name, 2]]);
+  });
+}
+
+Deno.test("Deadlines makes no timer when no deadline is set", () => {
+  using clock = new FakeClock();
+  const { deadlines } = watched();
+  deadlines.wait();
+  deadlines.restart("read");
+  deadlines.clear("read");
+  assertEquals(deadlines.runs("read"), false);
+  deadlines.rest();
+  deadlines.end(true);
+  deadlines.end(false);
+  assertEquals(clock.waits, []);
+});
+
+Deno.test("set() changes nothing when there are no seconds", () => {
+  using clock = new FakeClock();
+  const { deadlines } = watched();
+  deadlines.wait();
+  deadlines.set("read", null);
+  deadlines.set("read", undefined);
+  assertEquals(deadlines.runs("read"), false);
+  assertEquals(clock.waits, []);
+});
+
+Deno.test("set() makes no timer before a call waits", () => {
+  using clock = new FakeClock();
+  const { deadlines } = watched();
+  deadlines.set("read", 2);
+  assertEquals(clock.waits, []);
+  deadlines.wait();
+  assertEquals(clock.waits, [2000]);
+});
+
+Deno.test("set() makes a timer while a call waits", () => {
+  using clock = new FakeClock();
+  const { deadlines, passed } = watched();
+  deadlines.wait();
+  deadlines.set("read", 2);
+  assertEquals(clock.waits, [2000]);
+  clock.advance(2000);
+  assertEquals(passed, [["timeout", 2]]);
+});
+
+Deno.test("set() counts from the time that is given", () => {
+  using clock = new FakeClock();
+  const { deadlines, passed } = watched();
+  deadlines.set("total", 3, clock.now - 2500);
+  deadlines.wait();
+  assertEquals(clock.waits, [500]);
+  clock.advance(500);
+  assertEquals(passed, [["total deadline", 3]]);
+});
+
+Deno.test("set() of a deadline that has passed makes a timer that fires at once", () => {
+  using clock = new FakeClock();
+  const { deadlines, passed } = watched();
+  deadlines.set("total", 1, clock.now - 5000);
+  deadlines.wait();
+  assertEquals(clock.waits, [0]);
+  clock.advance(0);
+  assertEquals(passed.length, 1);
+});
+
+Deno.test("wait() sets the timer to the deadline that ends first", () => {
+  using clock = new FakeClock();
+  const { deadlines, passed } = watched();
+  deadlines.set("total", 9);
+  deadlines.set("read", 3);
+  deadlines.set("head", 5);
+  deadlines.wait();
+  assertEquals(clock.waits, [3000]);
+  clock.advance(3000);
+  assertEquals(passed, [["timeout", 3]]);
+});
+
+Deno.test("set() moves the timer when a deadline ends before all others", () => {
+  using clock = new FakeClock();
+  const { deadlines, passed } = watched();
+  deadlines.set("total", 9);
+  deadlines.wait();
+  deadlines.set("read", 3);
+  assertEquals([clock.waits, clock.pending], [[9000, 3000], [true]]);
+  clock.advance(3000);
+  assertEquals(passed, [["timeout", 3]]);
+});
+
+Deno.test("set() leaves the timer when a deadline ends later", () => {
+  using clock = new FakeClock();
+  const { deadlines, passed } = watched();
+  deadlines.set("read", 3);
+  deadlines.wait();
+  deadlines.set("read", 5);
+  assertEquals(clock.waits, [3000]);
+  clock.advance(4999);
+  assertEquals(passed, []);
+  assertEquals(clock.waits, [3000, 2000]);
+  clock.advance(1);
+  assertEquals(passed, [["timeout", 5]]);
+});
+
+Deno.test("set() leaves a timer that fires a millisecond too late", () => {
+  using clock = new FakeClock();
+  const { deadlines } = watched();
+  deadlines.set("read", 3);
+  deadlines.wait();
+  deadlines.set("head", 2.999);
+  assertEquals(clock.waits, [3000]);
+  deadlines.set("head", 2.9985);
+  assertEquals(clock.waits, [3000, 2999]);
+});
+
+Deno.test("a deadline that ends within a millisecond has passed", () => {
+  using clock = new FakeClock();
+  const { deadlines, passed } = watched();
+  deadlines.set("read", 3);
+  deadlines.wait();
+  deadlines.set("read", 3.001);
+  clock.advance(3000);
+  assertEquals(passed, [["timeout", 3.001]]);
+});
+
+Deno.test("restart() moves a deadline on by its own seconds", () => {
+  using clock = new FakeClock();
+  const { deadlines, passed } = watched();
+  deadlines.set("read", 2);
+  deadlines.wait();
+  clock.advance(1500);
+  deadlines.restart("read");
+  clock.advance(1999);
+  assertEquals(passed, []);
+  clock.advance(1);
+  assertEquals(passed, [["timeout", 2]]);
+});
+
+Deno.test("restart() starts nothing when the deadline does not run", () => {
+  using _clock = new FakeClock();
+  const { deadlines } = watched();
+  deadlines.set("read", 2);
+  deadlines.clear("read");
+  deadlines.restart("read");
+  deadlines.restart("head");
+  assertEquals([deadlines.runs("read"), deadlines.runs("head")], [false, false]);
+});
+
+Deno.test("clear() ends one deadline, and leaves the others", () => {
+  using clock = new FakeClock();
+  const { deadlines, passed } = watched();
+  deadlines.set("read", 2);
+  deadlines.set("total", 5);
+  deadlines.wait();
+  deadlines.clear("read");
+  assertEquals([deadlines.runs("read"), deadlines.runs("total")], [false, true]);
+  clock.advance(4999);
+  assertEquals(passed, []);
+  clock.advance(1);
+  assertEquals(passed, [["total deadline", 5]]);
+});
+
+Deno.test("a timer that finds no deadline makes no other one", () => {
+  using clock = new FakeClock();
+  const { deadlines, passed } = watched();
+  deadlines.set("read", 2);
+  deadlines.wait();
+  deadlines.clear("read");
+  clock.advance(2000);
+  assertEquals([passed, clock.pending], [[], []]);
+  deadlines.set("read", 1);
+  assertEquals(clock.waits, [2000, 1000]);
+});
+
+Deno.test("nothing is told when a deadline passes while no call waits", () => {
+  using clock = new FakeClock();
+  const { deadlines, passed } = watched();
+  deadlines.set("total", 2);
+  deadlines.wait();
+  deadlines.rest();
+  clock.advance(3000);
+  assertEquals(passed, []);
+  deadlines.wait();
+  clock.advance(0);
+  assertEquals(passed, [["total deadline", 2]]);
+});
+
+Deno.test("the timer keeps the process alive only while a call waits", () => {
+  using clock = new FakeClock();
+  const { deadlines } = watched();
+  deadlines.set("total", 2);
+  deadlines.wait();
+  deadlines.wait();
+  assertEquals(clock.pending, [true]);
+  deadlines.rest();
+  assertEquals(clock.pending, [true]);
+  deadlines.rest();
+  assertEquals(clock.pending, [false]);
+  deadlines.wait();
+  assertEquals([clock.pending, clock.waits.length], [[true], 1]);
+});
+
+Deno.test("the timer that is made anew keeps the process alive", () => {
+  using clock = new FakeClock();
+  const { deadlines } = watched();
+  deadlines.set("total", 9);
+  deadlines.wait();
+  deadlines.rest();
+  deadlines.set("read", 1);
+  deadlines.wait();
+  assertEquals(clock.pending, [true]);
+  deadlines.rest();
+  assertEquals(clock.pending, [false]);
+});
+
+Deno.test("end() leaves the timer for the next exchange when that is asked for", () => {
+  using clock = new FakeClock();
+  const { deadlines, passed } = watched();
+  deadlines.set("read", 2);
+  deadlines.set("total", 2);
+  deadlines.wait();
+  deadlines.end(true);
+  assertEquals([deadlines.runs("read"), deadlines.runs("total")], [false, false]);
+  assertEquals(clock.pending, [false]);
+  deadlines.set("read", 2);
+  deadlines.wait();
+  assertEquals([clock.waits, clock.pending], [[2000], [true]]);
+  deadlines.rest();
+  clock.advance(5000);
+  assertEquals(passed.length, 1);
+});
+
+Deno.test("end() removes the timer otherwise, and the next deadline makes one", () => {
+  using clock = new FakeClock();
+  const { deadlines } = watched();
+  deadlines.set("read", 2);
+  deadlines.wait();
+  deadlines.end(false);
+  assertEquals([deadlines.runs("read"), clock.pending], [false, []]);
+  deadlines.set("read", 2);
+  assertEquals([clock.waits, clock.pending], [[2000, 2000], [true]]);
+});
+
+Deno.test("a deadline of more than a timer can take is waited for in parts", () => {
+  using clock = new FakeClock();
+  const { deadlines, passed } = watched();
+  const longest = 0x7fffffff;
+  deadlines.set("total", 2 * longest / 1000);
+  deadlines.wait();
+  assertEquals(clock.waits, [longest]);
+  clock.advance(longest);
+  assertEquals([passed, clock.waits], [[], [longest, longest]]);
+  clock.advance(longest);
+  assertEquals(passed.length, 1);
+});
+
+Deno.test("checkSeconds() takes numbers over 0, and what stands for none", () => {
+  for (const seconds of [0.001, 1, Infinity, null, undefined]) checkSeconds("timeout", seconds);
+});
+
+for (const wrong of [0, -1, NaN, "1", true]) {
+  Deno.test(`checkSeconds() throws a TypeError for ${JSON.stringify(wrong)} (${typeof wrong})`, () => {
+    assertThrows(
+      () => checkSeconds("timeout", wrong as number),
+      TypeError,
+      `Cannot use timeout ${wrong}: it is not a number of seconds over 0`,
+    );
+  });
+}
+
+// Through the public API
 
 /** A deadline: 50 times what a whole exchange takes, so that it passes on a busy machine, too. */
 const SHORT = 0.25;
