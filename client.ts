@@ -522,7 +522,10 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
       if (content !== null && content.size !== null) exchange.give(content.size);
       return this.#follow(exchange, async (before) => {
         await before;
-        if (exchange.framing === "none") exchange.carrier?.endReuse();
+        // Neither a head without framing nor a body that has ended says that there is more.
+        if (exchange.framing === "none" || exchange.framing === "chunked") {
+          exchange.carrier?.endReuse();
+        }
         await sendRequest(this.#carrier!, exchange, out);
       });
     } catch (error) {

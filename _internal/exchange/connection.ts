@@ -63,7 +63,7 @@ export const DEFAULT_SETTINGS: ResponseSettings = {
 };
 
 /** After so many milliseconds of rest, the system is asked anew what has come. */
-const LONG_REST_MS = 10;
+const LONG_REST_MS = 3;
 /** A socket of Deno's own tells within so many microtasks what has come (`bench/idle_guard.ts`). */
 const PROMPT_MICROTASKS = 3;
 /** A transport that wraps another tells within so many turns. */

@@ -1,0 +1,388 @@
+/**
+ * A body in pieces: the iterator behind `for await`, and what a web stream that asks for a piece is given.
+ *
+ * @module
+ */
+import { assert, assertEquals, assertStrictEquals } from "@std/assert";
+import { Body, type BodySource } from "../../_internal/exchange/body.ts";
+import {
+  BodyIterator,
+  BodyStream,
+  type PieceSource,
+} from "../../_internal/exchange/body_stream.ts";
+import type { Exchange } from "../../_internal/exchange/exchange.ts";
+import { BufferedReader } from "../../_internal/net/buffered_reader.ts";
+import { decoderFor } from "../../_internal/wire/body_decoder.ts";
+import { DEFAULT_LIMITS } from "../../_internal/wire/field_section.ts";
+import { carried } from "../helpers/carriers.ts";
+import { ManualTransport } from "../helpers/manual_transport.ts";
+import { microtasks, soon, thrown } from "../helpers/waiting.ts";
+import { bytes, latin1 } from "../servers/raw.ts";
+
+type Piece = Uint8Array<ArrayBuffer>;
+
+/** A source of pieces, those of which that are not there at once are given by the test. */
+class Pieces implements PieceSource {
+  ready: string[] = [];
+  readonly waits: PromiseWithResolvers<Piece | null>[] = [];
+  leaves = 0;
+
+  now(): Piece | null {
+    const text = this.ready.shift();
+    return text === undefined ? null : bytes(text) as Piece;
+  }
+
+  next(): Promise<Piece | null> {
+    const wait = Promise.withResolvers<Piece | null>();
+    this.waits.push(wait);
+    return wait.promise;
+  }
+
+  leave(): void {
+    this.leaves++;
+  }
+}
+
+function iterated(): { pieces: Pieces; iterator: BodyIterator } {
+  const pieces = new Pieces();
+  return { pieces, iterator: new BodyIterator(pieces) };
+}
+
+/** A step as text; `null` for the end. */
+async function step(next: Promise<IteratorResult<Piece, undefined>>): Promise<string | null> {
+  const { done, value } = await soon(next);
+  return done ? null : latin1(value);
+}
+
+// The iterator
+
+Deno.test("next() gives a piece that is there, and asks for no other", async () => {
+  const { pieces, iterator } = iterated();
+  pieces.ready = ["one", "two"];
+  assertEquals(await step(iterator.next()), "one");
+  assertEquals(await step(iterator.next()), "two");
+  assertEquals(pieces.waits.length, 0);
+});
+
+Deno.test("next() waits for a piece that is not there", async () => {
+  const { pieces, iterator } = iterated();
+  const next = iterator.next();
+  pieces.waits[0].resolve(bytes("late") as Piece);
+  assertEquals(await step(next), "late");
+  pieces.ready = ["now"];
+  assertEquals(await step(iterator.next()), "now");
+});
+
+Deno.test("next() is done at the end, and asks for nothing after it", async () => {
+  const { pieces, iterator } = iterated();
+  const next = iterator.next();
+  pieces.waits[0].resolve(null);
+  assertEquals(await soon(next), { done: true, value: undefined });
+  pieces.ready = ["never"];
+  assertEquals(await step(iterator.next()), null);
+  assertEquals([pieces.waits.length, pieces.ready.length], [1, 1]);
+});
+
+Deno.test("next() answers in order when several steps are taken at once", async () => {
+  const { pieces, iterator } = iterated();
+  const steps = [iterator.next(), iterator.next(), iterator.next()];
+  assertEquals(pieces.waits.length, 1);
+  // What is there by now stands behind the step that waits.
+  pieces.ready = ["too early"];
+  steps.push(iterator.next());
+  const texts: (string | null)[] = [];
+  for (const [i, wait] of steps.entries()) {
+    await microtasks(4);
+    assertEquals(pieces.waits.length, i + 1);
+    pieces.waits[i].resolve(bytes(`${i}`) as Piece);
+    texts.push(await step(wait));
+  }
+  assertEquals(texts, ["0", "1", "2", "3"]);
+  assertEquals(await step(iterator.next()), "too early");
+});
+
+Deno.test("next() goes on behind a step that failed", async () => {
+  const { pieces, iterator } = iterated();
+  const steps = [iterator.next(), iterator.next()];
+  const reason = new Error("reset");
+  pieces.waits[0].reject(reason);
+  assertStrictEquals(await thrown(steps[0]), reason);
+  await microtasks(4);
+  pieces.waits[1].resolve(bytes("next") as Piece);
+  assertEquals(await step(steps[1]), "next");
+});
+
+Deno.test("next() is done for the steps behind the end", async () => {
+  const { pieces, iterator } = iterated();
+  const steps = [iterator.next(), iterator.next()];
+  pieces.waits[0].resolve(null);
+  assertEquals([await step(steps[0]), await step(steps[1])], [null, null]);
+  assertEquals(pieces.waits.length, 1);
+});
+
+Deno.test("next() is rejected with what looking for a piece throws", async () => {
+  const { pieces, iterator } = iterated();
+  const reason = new Error("closed");
+  pieces.now = () => {
+    throw reason;
+  };
+  assertStrictEquals(await thrown(iterator.next()), reason);
+});
+
+Deno.test("return() leaves the source once, and ends the iteration", async () => {
+  const { pieces, iterator } = iterated();
+  pieces.ready = ["one"];
+  assertEquals(await soon(iterator.return()), { done: true, value: undefined });
+  assertEquals(await step(iterator.next()), null);
+  await iterator.return();
+  assertEquals([pieces.leaves, pieces.ready.length], [1, 1]);
+});
+
+Deno.test("return() leaves no source that has ended", async () => {
+  const { pieces, iterator } = iterated();
+  const next = iterator.next();
+  pieces.waits[0].resolve(null);
+  await next;
+  await iterator.return();
+  assertEquals(pieces.leaves, 0);
+});
+
+Deno.test("return() ends the steps that wait behind another one", async () => {
+  const { pieces, iterator } = iterated();
+  const steps = [iterator.next(), iterator.next()];
+  await iterator.return();
+  pieces.waits[0].resolve(bytes("last") as Piece);
+  assertEquals([await step(steps[0]), await step(steps[1])], ["last", null]);
+  assertEquals(pieces.waits.length, 1);
+});
+
+Deno.test("an iterator is its own iterable", () => {
+  const { iterator } = iterated();
+  assertStrictEquals(iterator[Symbol.asyncIterator](), iterator);
+});
+
+// The stream
+
+/** The size of a connection's buffer. */
+const BUFFER = 65536;
+
+class Source implements BodySource {
+  readonly transport = new ManualTransport();
+  readonly reader = new BufferedReader(this.transport);
+  readonly settings = { maxBodyBytes: Infinity, suppressRaggedEofs: false };
+  readonly closeEndsReads = true;
+  directs = 0;
+
+  fill(): Promise<number> {
+    return this.reader.fill();
+  }
+
+  fillInto(_exchange: Exchange, target: Uint8Array): Promise<number> {
+    this.directs++;
+    return this.reader.fillInto(target);
+  }
+}
+
+/** A stream over a body by length, whose reader may let go. */
+function streamed(length: number) {
+  const source = new Source();
+  const { exchange } = carried();
+  exchange.send("send");
+  exchange.send("finish");
+  exchange.receive("await");
+  const framing = { delimiter: "length", length, chunked: false, willClose: false } as const;
+  const limits = { trailers: DEFAULT_LIMITS, extensions: 100 };
+  const body = new Body(source, exchange, decoderFor(framing, limits), framing);
+  exchange.answered({ status: 200, willClose: false, body });
+  const pulls = new BodyStream();
+  let gives = 0;
+  const stream: ReadableStream<Piece> = new ReadableStream({
+    type: "bytes",
+    pull: (controller) =>
+      pulls.pull(body, controller, () => {
+        gives++;
+        return stream.locked;
+      }),
+  }, { highWaterMark: 0 });
+  return { source, transport: source.transport, body, stream, gives: () => gives };
+}
+
+Deno.test("a stream gives a piece as soon as it is there, and its end", async () => {
+  const { transport, body, stream } = streamed(5);
+  const reader = stream.getReader();
+  const first = reader.read();
+  await microtasks(10);
+  transport.give("abc");
+  assertEquals(latin1((await soon(first)).value!), "abc");
+  assertEquals(transport.reads.length, 0);
+  const second = reader.read();
+  await microtasks(10);
+  transport.give("de");
+  assertEquals(latin1((await soon(second)).value!), "de");
+  assertEquals((await soon(reader.read())).done, true);
+  assertEquals(body.state, "complete");
+});
+
+Deno.test("a stream fails with what cuts the body short", async () => {
+  const { transport, stream } = streamed(5);
+  const reader = stream.getReader();
+  const read = reader.read();
+  await microtasks(10);
+  const reason = new Deno.errors.ConnectionReset();
+  transport.fail(reason);
+  assertStrictEquals(await thrown(read), reason);
+});
+
+Deno.test("a stream fills the view of a BYOB reader, and keeps the rest", async () => {
+  const { transport, stream } = streamed(5);
+  const reader = stream.getReader({ mode: "byob" });
+  const read = reader.read(new Uint8Array(3));
+  await microtasks(10);
+  transport.give("abcde");
+  assertEquals(latin1((await soon(read)).value!), "abc");
+  assertEquals(latin1((await soon(reader.read(new Uint8Array(9)))).value!), "de");
+  const last = await soon(reader.read(new Uint8Array(9)));
+  assertEquals([last.done, last.value!.length], [true, 0]);
+});
+
+Deno.test("a stream keeps a piece for the next reader when the one that asked has let go", async () => {
+  const { transport, body, stream } = streamed(5);
+  const reader = stream.getReader();
+  const read = thrown(reader.read());
+  await microtasks(10);
+  reader.releaseLock();
+  await read;
+  transport.give("abc");
+  await microtasks(10);
+  assertEquals(body.decoder.length, 5);
+  const { value } = await soon(stream.getReader().read());
+  assertEquals(latin1(value!), "abc");
+});
+
+Deno.test("a stream gives the next reader a piece when a BYOB reader has let go", async () => {
+  const { transport, body, stream } = streamed(5);
+  const reader = stream.getReader({ mode: "byob" });
+  const read = thrown(reader.read(new Uint8Array(2)));
+  await microtasks(10);
+  reader.releaseLock();
+  await read;
+  transport.give("abc");
+  await microtasks(10);
+  assertEquals(body.decoder.length, 5);
+  const next = stream.getReader();
+  assertEquals(latin1((await soon(next.read())).value!), "abc");
+  const last = next.read();
+  await microtasks(10);
+  transport.give("de");
+  assertEquals(latin1((await soon(last)).value!), "de");
+});
+
+Deno.test("a stream gives the next BYOB reader all of it when one has let go", async () => {
+  const { transport, stream } = streamed(6);
+  const reader = stream.getReader({ mode: "byob" });
+  const read = thrown(reader.read(new Uint8Array(2)));
+  await microtasks(10);
+  reader.releaseLock();
+  await read;
+  transport.give("abcdef");
+  await microtasks(10);
+  const next = stream.getReader({ mode: "byob" });
+  let text = "";
+  while (text.length < 6) text += latin1((await soon(next.read(new Uint8Array(4)))).value!);
+  assertEquals(text, "abcdef");
+});
+
+Deno.test("a stream fills views again once the one that was let go is out of the way", async () => {
+  const { transport, stream, body } = streamed(20);
+  const reader = stream.getReader({ mode: "byob" });
+  const read = thrown(reader.read(new Uint8Array(2)));
+  await microtasks(10);
+  reader.releaseLock();
+  await read;
+  transport.give("abc");
+  await microtasks(10);
+  const next = stream.getReader({ mode: "byob" });
+  assertEquals(latin1((await soon(next.read(new Uint8Array(3)))).value!), "abc");
+  const more = next.read(new Uint8Array(2));
+  await microtasks(10);
+  transport.give("defg");
+  assertEquals(latin1((await soon(more)).value!), "de");
+  // Into the view and no further: the rest was not queued in the stream.
+  assertEquals(body.decoder.length, 15);
+});
+
+Deno.test("a stream keeps the end for the next reader when the one that asked has let go", async () => {
+  const { body, stream } = streamed(0);
+  const reader = stream.getReader();
+  const read = thrown(reader.read());
+  reader.releaseLock();
+  await read;
+  await microtasks(10);
+  assertEquals((await soon(stream.getReader().read())).done, true);
+  assertEquals(body.state, "complete");
+});
+
+/** A stream of which the last piece has filled the buffer. */
+async function fast() {
+  const all = streamed(20 * BUFFER);
+  const reader = all.stream.getReader();
+  const read = reader.read();
+  await microtasks(10);
+  all.transport.give("x".repeat(BUFFER));
+  assertEquals((await soon(read)).value!.length, BUFFER);
+  return { ...all, reader };
+}
+
+Deno.test("a stream reads large pieces straight from the socket", async () => {
+  const { source, transport, body, reader } = await fast();
+  const read = reader.read();
+  await microtasks(10);
+  assertEquals(source.directs, 1);
+  transport.give("y".repeat(2 * BUFFER));
+  const { value } = await soon(read);
+  assertEquals([value!.length, body.decoder.length], [2 * BUFFER, 17 * BUFFER]);
+  assertEquals(source.reader.bytes.length <= BUFFER, true);
+});
+
+Deno.test("a stream fills the view of a BYOB reader though pieces come fast", async () => {
+  const { source, transport, stream, reader } = await fast();
+  reader.releaseLock();
+  const byob = stream.getReader({ mode: "byob" });
+  const read = byob.read(new Uint8Array(10));
+  await microtasks(10);
+  assertEquals(source.directs, 0);
+  transport.give("y".repeat(20));
+  assertEquals((await soon(read)).value!.length, 10);
+});
+
+Deno.test("a stream keeps a straight piece for the next reader when the one that asked has let go", async () => {
+  const { transport, body, stream, reader } = await fast();
+  const read = thrown(reader.read());
+  await microtasks(10);
+  reader.releaseLock();
+  await read;
+  transport.give("straight");
+  await microtasks(10);
+  assertEquals(body.decoder.length, 19 * BUFFER);
+  assertEquals(latin1((await soon(stream.getReader().read())).value!), "straight");
+});
+
+Deno.test("a stream fails when the end comes to a straight read", async () => {
+  const { transport, reader } = await fast();
+  const read = reader.read();
+  await microtasks(10);
+  transport.end();
+  const error = await thrown(read);
+  assert(error instanceof Error);
+  assertEquals(error.name, "IncompleteRead");
+});
+
+Deno.test("a stream asks whether its reader is there once for each piece, when that is there", async () => {
+  const { transport, stream, gives } = streamed(5);
+  const read = stream.getReader().read();
+  await microtasks(10);
+  assertEquals(gives(), 0);
+  transport.give("abc");
+  await soon(read);
+  assertEquals(gives(), 1);
+});

@@ -1,0 +1,187 @@
+/**
+ * Options: which are refused, alone and together, and what the rest of the library makes of them.
+ *
+ * @module
+ */
+import { assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
+import { DEFAULT_SETTINGS } from "../../_internal/exchange/connection.ts";
+import { NO_LIMITS } from "../../_internal/exchange/exchange.ts";
+import {
+  checkOptions,
+  type HTTPSConnectionOptions,
+  limitsOf,
+  settingsOf,
+} from "../../_internal/exchange/options.ts";
+import type { Head } from "../../_internal/wire/response_head.ts";
+import { CA, CLIENT } from "../tls/mod.ts";
+
+const transport = () => Promise.reject(new Error("not called"));
+
+/** Options that are taken by `HTTPSConnection`. */
+const TAKEN: [title: string, options: HTTPSConnectionOptions][] = [
+  ["nothing", {}],
+  ["a timeout of null", { timeout: null }],
+  ["a fraction of a second", { timeout: 0.001 }],
+  ["all deadlines", { deadlines: { connect: 1, tls: 1, head: 1, bodyIdle: 1, total: 1 } }],
+  ["an undefined deadline", { deadlines: { head: undefined } }],
+  ["limits of 1", { maxLineBytes: 1, maxHeaderBytes: 1, max_response_headers: 1, blocksize: 1 }],
+  ["limits without end", { maxBodyBytes: Infinity, maxTrailers: Infinity }],
+  ["a transport", { transport }],
+  ["a unix socket", { socketPath: "/socket" }],
+  ["an address and a source address", { address: "::1", source_address: ["::1", 0] }],
+  ["a source address", { source_address: ["127.0.0.1", 0] }],
+  ["a transport and a source address of null", { transport, source_address: null }],
+  ["a CA", { context: { caCerts: [CA] } }],
+  ["a certificate and its key", { context: CLIENT }],
+];
+
+for (const [title, options] of TAKEN) {
+  Deno.test(`checkOptions() takes ${title}`, () => checkOptions(options, true));
+}
+
+const NUMBERS = [
+  "maxLineBytes",
+  "maxHeaderBytes",
+  "max_response_headers",
+  "maxInterimResponses",
+  "maxTrailers",
+  "maxChunkExtensionBytes",
+  "maxBodyBytes",
+  "blocksize",
+] as const;
+
+for (const name of NUMBERS) {
+  for (const wrong of [0, 0.5, -1, NaN, "5", null]) {
+    Deno.test(`checkOptions() throws a TypeError when ${name} is ${JSON.stringify(wrong)} (${wrong})`, () => {
+      assertThrows(
+        () => checkOptions({ [name]: wrong }, true),
+        TypeError,
+        `Cannot use ${name} ${wrong}: it is not a number over 0`,
+      );
+    });
+  }
+}
+
+/** Options that are refused, and why. */
+const REFUSED: [title: string, options: unknown, message: string, tls?: boolean][] = [
+  ["timeout is 0", { timeout: 0 }, "Cannot use timeout 0: it is not a number of seconds over 0"],
+  [
+    "a deadline is negative",
+    { deadlines: { head: 1, tls: -1 } },
+    "Cannot use deadlines.tls -1: it is not a number of seconds over 0",
+  ],
+  [
+    "there are a transport and a unix socket",
+    { transport, socketPath: "/socket" },
+    "Cannot connect: transport and socketPath exclude each other",
+  ],
+  [
+    "there are a unix socket and an address",
+    { socketPath: "/socket", address: "::1" },
+    "Cannot connect: socketPath and address exclude each other",
+  ],
+  [
+    "there are three ways to connect",
+    { socketPath: "/socket", address: "::1", transport },
+    "Cannot connect: transport and socketPath and address exclude each other",
+  ],
+  [
+    "there are a transport and a source address",
+    { transport, source_address: ["::1", 0] },
+    "Cannot connect: transport and source_address exclude each other",
+  ],
+  [
+    "there are a unix socket and a source address",
+    { socketPath: "/socket", source_address: ["::1", 0] },
+    "Cannot connect: socketPath and source_address exclude each other",
+  ],
+  [
+    "there is a context without TLS",
+    { context: {} },
+    "Cannot connect: context is for an HTTPSConnection",
+    false,
+  ],
+  [
+    "there is a certificate without a key",
+    { context: { cert: CLIENT.cert } },
+    "Cannot use context: cert and key go together",
+  ],
+  [
+    "there is a key without a certificate",
+    { context: { key: CLIENT.key } },
+    "Cannot use context: cert and key go together",
+  ],
+  [
+    "a CA is no certificate in PEM",
+    { context: { caCerts: [CA, "no certificate"] } },
+    "Cannot use context: caCerts has an entry that is no certificate in PEM",
+  ],
+];
+
+for (const [title, options, message, tls = true] of REFUSED) {
+  Deno.test(`checkOptions() throws a TypeError when ${title}`, () => {
+    assertThrows(() => checkOptions(options as HTTPSConnectionOptions, tls), TypeError, message);
+  });
+}
+
+Deno.test("checkOptions() takes a connection without TLS and without a context", () => {
+  checkOptions({ timeout: 1 }, false);
+});
+
+Deno.test("limitsOf() is nothing without a timeout and deadlines", () => {
+  assertStrictEquals(limitsOf(null, undefined), NO_LIMITS);
+});
+
+Deno.test("limitsOf() has the timeout and the deadlines", () => {
+  assertEquals(limitsOf(5, undefined), { timeout: 5 });
+  assertEquals(limitsOf(null, { head: 1 }), { head: 1, timeout: null });
+  assertEquals(limitsOf(5, { total: 9 }), { total: 9, timeout: 5 });
+});
+
+Deno.test("settingsOf() is the default settings when no option is given", () => {
+  assertEquals(settingsOf({}), DEFAULT_SETTINGS);
+  assertEquals(settingsOf({ context: {} }), DEFAULT_SETTINGS);
+  assertEquals(settingsOf({}), {
+    head: { line: 65536, bytes: 1048576, count: 100 },
+    trailers: { line: 65536, bytes: 1048576, count: 100 },
+    extensions: 65536,
+    maxInterim: 100,
+    maxBodyBytes: Infinity,
+    suppressRaggedEofs: false,
+    onInterim: null,
+  });
+});
+
+Deno.test("settingsOf() has each limit in its place", () => {
+  assertEquals(
+    settingsOf({
+      maxLineBytes: 1,
+      maxHeaderBytes: 2,
+      max_response_headers: 3,
+      maxInterimResponses: 4,
+      maxTrailers: 5,
+      maxChunkExtensionBytes: 6,
+      maxBodyBytes: 7,
+      context: { suppress_ragged_eofs: true },
+    }),
+    {
+      head: { line: 1, bytes: 2, count: 3 },
+      trailers: { line: 1, bytes: 2, count: 5 },
+      extensions: 6,
+      maxInterim: 4,
+      maxBodyBytes: 7,
+      suppressRaggedEofs: true,
+      onInterim: null,
+    },
+  );
+});
+
+Deno.test("settingsOf() gives onInformational the status, the reason and the fields", () => {
+  const seen: unknown[] = [];
+  const { onInterim } = settingsOf({
+    onInformational: (status, reason, headers) => seen.push(status, reason, headers.get("link")),
+  });
+  const head = { status: 103, reason: "Early Hints", fields: ["Link", "a"], defects: [] };
+  onInterim!(head as unknown as Head);
+  assertEquals(seen, [103, "Early Hints", "a"]);
+});
