@@ -252,6 +252,8 @@ export class BufferedReader implements BufferedBytes {
     if (count === 0) return void this.#readAgain(direct);
     this.received += count;
     if (direct === null) this.end += count;
+    // Nobody waits for it any more: it comes first in what is read next.
+    else if (this.#waiting === null) this.unread(direct.subarray(0, count));
     this.#settle(this.#resolve, count);
   };
 
@@ -292,7 +294,7 @@ export class BufferedReader implements BufferedBytes {
     this.#blockStart = this.#blockEnd = 0;
   }
 
-  /** Moves or grows the buffer so that a read has at least a quarter of it. */
+  /** Makes room for a read: what is buffered is moved down, and only a full buffer grows. */
   #makeRoom(): void {
     this.#forgetBlock();
     if (this.start === this.end) {

@@ -36,7 +36,7 @@ export async function connect(route: Route, signal: AbortSignal): Promise<Transp
   const abort = () => socket.destroy();
   signal.addEventListener("abort", abort);
   try {
-    await once(socket, "connect");
+    await transport.during(once(socket, "connect"));
     return transport;
   } catch (error) {
     transport.close();
@@ -54,8 +54,9 @@ export async function secure(
   onbegun: (transport: Transport) => void,
 ): Promise<Transport> {
   const name = hostname.replace(/^\[|\]$/g, "");
+  const below = new Below(transport);
   const socket = tls.connect({
-    socket: transport instanceof NodeTransport ? transport.socket : duplexOver(transport),
+    socket: transport instanceof NodeTransport ? transport.socket : duplexOver(below),
     host: name,
     ...(net.isIP(name) === 0 ? { servername: name } : {}),
     ca: context.caCerts === undefined ? undefined : [...roots(), ...context.caCerts],
@@ -65,10 +66,10 @@ export async function secure(
     rejectUnauthorized: context.verify_mode !== "CERT_NONE",
     ...(context.check_hostname === false ? { checkServerIdentity: () => undefined } : {}),
   });
-  const secured = new NodeTransport(socket, transport);
+  const secured = new NodeTransport(socket, below);
   onbegun(secured);
   try {
-    await once(socket, "secureConnect");
+    await secured.during(once(socket, "secureConnect"));
     return secured;
   } catch (error) {
     secured.close();
@@ -130,7 +131,7 @@ const HOLD = 65536;
  */
 class NodeTransport implements Transport {
   readonly socket: net.Socket;
-  #below: Transport | null;
+  #below: Below | null;
   #ended = false;
   #error: unknown = null;
   #wake: (() => void) | null = null;
@@ -143,7 +144,7 @@ class NodeTransport implements Transport {
   #held: Uint8Array[] = [];
   #heldBytes = 0;
 
-  constructor(socket: net.Socket, below: Transport | null = null) {
+  constructor(socket: net.Socket, below: Below | null = null) {
     this.socket = socket;
     this.#below = below;
     const wake = () => this.#wake?.();
@@ -176,7 +177,7 @@ class NodeTransport implements Transport {
       }
       if (this.#error !== null) throw this.#error;
       if (this.#ended || this.socket.readableEnded) return null;
-      await this.#await(
+      await this.during(
         new Promise<void>((resolve) => {
           this.#wake = resolve;
           // An end that came before anyone listened is only told to who reads.
@@ -188,7 +189,7 @@ class NodeTransport implements Transport {
   }
 
   /** Keeps the process alive while something is pending. */
-  async #await<T>(operation: Promise<T>): Promise<T> {
+  async during<T>(operation: Promise<T>): Promise<T> {
     this.ref();
     try {
       return await operation;
@@ -201,14 +202,14 @@ class NodeTransport implements Transport {
   ref(): void {
     if (this.#pending++ > 0) return;
     this.socket.ref();
-    if (this.#below !== null) ref(this.#below);
+    this.#below?.ref();
   }
 
   /** The contrary. */
   unref(): void {
     if (--this.#pending > 0) return;
     this.socket.unref();
-    if (this.#below !== null) unref(this.#below);
+    this.#below?.unref();
   }
 
   /** Takes what the socket has, up to a buffer's size. */
@@ -224,7 +225,7 @@ class NodeTransport implements Transport {
   write(p: Uint8Array): Promise<number> {
     if (this.#error !== null) return Promise.reject(this.#error);
     const size = p.length;
-    return this.#await(
+    return this.during(
       new Promise<number>((resolve, reject) => {
         // The socket may hold the bytes after the call: they are copied, as the caller reuses its own.
         this.socket.write(p.slice(), (error) => {
@@ -236,14 +237,54 @@ class NodeTransport implements Transport {
   }
 
   closeWrite(): Promise<void> {
-    return new Promise<void>((resolve) => this.socket.end(resolve));
+    if (this.#error !== null) return Promise.reject(this.#error);
+    return this.during(
+      new Promise<void>((resolve, reject) => {
+        this.socket.end((error?: Error | null) => error ? reject(asDenoError(error)) : resolve());
+      }),
+    );
   }
 
   close(): void {
     this.#error ??= new Deno.errors.Interrupted("The transport was closed");
     this.socket.destroy();
-    if (this.#below !== null) closeQuietly(this.#below);
+    this.#below?.close();
     this.#wake?.();
+  }
+}
+
+/** What lies below TLS: it is closed by either end of the socket over it, and once. */
+class Below implements Transport {
+  readonly transport: Transport;
+  #closed = false;
+
+  constructor(transport: Transport) {
+    this.transport = transport;
+    if (transport.closeWrite !== undefined) this.closeWrite = () => transport.closeWrite!();
+  }
+
+  closeWrite?: () => Promise<void>;
+
+  read(p: Uint8Array): Promise<number | null> {
+    return this.transport.read(p);
+  }
+
+  write(p: Uint8Array): Promise<number> {
+    return this.transport.write(p);
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    closeQuietly(this.transport);
+  }
+
+  ref(): void {
+    ref(this.transport);
+  }
+
+  unref(): void {
+    unref(this.transport);
   }
 }
 
@@ -276,7 +317,7 @@ function duplexOver(transport: Transport): Duplex {
       }
     },
     destroy(error, done) {
-      closeQuietly(transport);
+      transport.close();
       done(error);
     },
   });

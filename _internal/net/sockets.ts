@@ -1,6 +1,6 @@
 /**
  * Sockets: TCP, TLS and unix sockets are Deno's own; what those cannot do (a source address, a client
- * certificate, TLS over anything but TCP) is done by `node:net` and `node:tls` in `node_transport.ts`,
+ * certificate, TLS over anything but TCP) is done by `node:net` and `node:tls` in `node_sockets.ts`,
  * loaded only then.
  *
  * @module
