@@ -208,7 +208,12 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     const isCurrent = answered !== null &&
       answered.exchange === this.#connections.current?.exchange;
     this.#move("close");
-    this.#head = this.#exchange = this.#carrier = this.#raw = this.#answered = null;
+    this.#head =
+      this.#exchange =
+      this.#carrier =
+      this.#raw =
+      this.#answered =
+        null;
     // An exchange that waits for its connection is not on one.
     if (exchange !== null && !exchange.delivered) exchange.close("connection");
     this.#connections.close();

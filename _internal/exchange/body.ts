@@ -387,7 +387,8 @@ export class Body {
     for (;;) {
       let line: Bytes;
       try {
-        line = this.lineNow(Infinity) ?? (this.state === "complete" ? EMPTY : await this.line(Infinity));
+        line = this.lineNow(Infinity) ??
+          (this.state === "complete" ? EMPTY : await this.line(Infinity));
       } catch (error) {
         if (lines.length > 0 && this.#endedEarly) return lines;
         throw this.#withPartial(error, lines);

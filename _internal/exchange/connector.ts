@@ -190,7 +190,12 @@ class Connector {
     }
     connection.opening = "tls";
     this.#tell({ type: "tlsStart", serverName });
-    const handshake = secure(opened, context, serverName, (transport) => connection.hold(transport));
+    const handshake = secure(
+      opened,
+      context,
+      serverName,
+      (transport) => connection.hold(transport),
+    );
     const secured = await this.#step(handshake, "tls", deadlines.tls);
     connection.attach(secured.transport, secured.kind);
     this.#exchange.timings.secured = performance.now();

@@ -9,11 +9,11 @@
 import type { ExchangeDetails, ExchangePhase, RetrySafe } from "../../errors.ts";
 import {
   next,
-  type Receiving,
   RECEIVING,
+  type Receiving,
   type ReceivingEvent,
-  type Sending,
   SENDING,
+  type Sending,
   type SendingEvent,
 } from "./states.ts";
 import { type ResponseTimings, startTimings, tell, type Trace, type Untimed } from "./trace.ts";

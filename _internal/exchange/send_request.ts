@@ -7,12 +7,7 @@
  *
  * @module
  */
-import {
-  chunkLine,
-  chunkParts,
-  CRLF,
-  lastChunk,
-} from "../wire/chunked_encoding.ts";
+import { chunkLine, chunkParts, CRLF, lastChunk } from "../wire/chunked_encoding.ts";
 import { fieldPairs, type HeaderFields, recycle, type Trailers } from "../wire/request_head.ts";
 import type { Connection } from "./connection.ts";
 import { checkSeconds } from "./deadlines.ts";
@@ -381,7 +376,9 @@ class Upload {
     const exchange = this.#exchange;
     if (exchange.trace === null || exchange.sent < this.#headSize) return;
     if (this.#headSize > 0) exchange.tell({ type: "requestHead", bytes: this.#headSize });
-    if (exchange.sent > this.#headSize) exchange.tell({ type: "requestBody", bytes: exchange.sent });
+    if (exchange.sent > this.#headSize) {
+      exchange.tell({ type: "requestBody", bytes: exchange.sent });
+    }
     this.#headSize = 0;
   };
 

@@ -1,364 +1,649 @@
 /**
- * The connections of one client over time: which request goes out on which of them, what an unread
- * response keeps, and that an answer is delivered to its request or to nobody, whoever closes, connects
- * or disposes meanwhile.
+ * The connections of one client: which one the next request goes out on, and what becomes of the others.
  *
  * @module
  */
-import { assert, assertEquals, assertRejects } from "@std/assert";
-import {
-  HTTPConnection,
-  type HTTPConnectionOptions,
-  type HTTPResponse,
-  ResponseNotReady,
-  type Transport,
-} from "../../mod.ts";
-import { getResponse, getText } from "../helpers/exchanges.ts";
-import {
-  answering,
-  connectionOver,
-  FakeTransport,
-  ok,
-  over,
-  TargetTransport,
-} from "../helpers/fake_transport.ts";
-import { microtasks, soon } from "../helpers/waiting.ts";
-import { latin1 } from "../servers/raw.ts";
+import { assertEquals, assertInstanceOf, assertRejects, assertStrictEquals } from "@std/assert";
+import { type Connection, DEFAULT_SETTINGS } from "../../_internal/exchange/connection.ts";
+import { Connections } from "../../_internal/exchange/connections.ts";
+import type { Plan } from "../../_internal/exchange/connector.ts";
+import { type Exchange, type ExchangeStart, Thrown } from "../../_internal/exchange/exchange.ts";
+import type { TraceEvent } from "../../_internal/exchange/trace.ts";
+import { tunnelTo } from "../../_internal/net/tunnel.ts";
+import { ProtocolError, type Transport, TunnelError } from "../../mod.ts";
+import { newExchange } from "../helpers/carriers.ts";
+import { assertUntouched, factsOf } from "../helpers/facts.ts";
+import { ManualTransport } from "../helpers/manual_transport.ts";
+import { dialler, planOver } from "../helpers/plans.ts";
+import { microtasks, never, soon, thrown, turns } from "../helpers/waiting.ts";
+import { bytes, latin1 } from "../servers/raw.ts";
 
-// close() while a connection is made
+const OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+const LONG = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok";
 
-/** A connection whose transports answer with the target, and what closes it while it is made. */
-interface Dialling {
-  name: string;
-  /** Makes the connection; `dial` makes a transport, and `once` calls what it is given once. */
-  make: (dial: () => Transport, once: (call: () => void) => void) => HTTPConnection;
-  /** Whether the test closes it some microtasks after the request began. */
-  closes: boolean;
+function made(count = 2): ManualTransport[] {
+  return Array.from({ length: count }, () => new ManualTransport({ accepting: true }));
 }
 
-class Slow extends HTTPConnection {
-  dial!: () => Transport;
-
-  override async connect(): Promise<void> {
-    await microtasks(10);
-    this.sock = this.dial();
-  }
-}
-
-/** As ports of Python code do. CPython forgets the request by that, too. */
-class ClosesFirst extends HTTPConnection {
-  override async connect(): Promise<void> {
-    this.close();
-    await super.connect();
-  }
-}
-
-const DIALLING: Dialling[] = [
-  {
-    name: "a subclass dials",
-    make: (dial) => Object.assign(new Slow("example.com"), { dial }),
-    closes: true,
-  },
-  {
-    name: "a subclass's connect() calls it first",
-    make: (dial) => new ClosesFirst("example.com", { transport: () => Promise.resolve(dial()) }),
-    closes: false,
-  },
-  {
-    name: "transport() is pending",
-    make: (dial) =>
-      new HTTPConnection("example.com", {
-        async transport() {
-          await microtasks(10);
-          return dial();
-        },
-      }),
-    closes: true,
-  },
-  {
-    name: "transport() calls it",
-    make(dial, once) {
-      const conn: HTTPConnection = new HTTPConnection("example.com", {
-        transport() {
-          once(() => conn.close());
-          return Promise.resolve(dial());
-        },
-      });
-      return conn;
-    },
-    closes: false,
-  },
-  ...(["connectStart", "connected", "requestStart"] as const).map((type): Dialling => ({
-    name: `trace calls it at ${type}`,
-    make(dial, once) {
-      const conn: HTTPConnection = new HTTPConnection("example.com", {
-        transport: () => Promise.resolve(dial()),
-        trace: (event) => {
-          if (event.type === type) once(() => conn.close());
-        },
-      });
-      return conn;
-    },
-    closes: false,
-  })),
-];
-
-for (const { name, make, closes } of DIALLING) {
-  for (const ticks of closes ? [0, 1, 2, 3, 5, 8, 12] : [0]) {
-    Deno.test(`close() leaves later requests their own answers when ${name}${closes ? ` (${ticks} microtasks)` : ""}`, async () => {
-      const transports: TargetTransport[] = [];
-      let called = false;
-      using conn = make(() => {
-        transports.push(new TargetTransport());
-        return transports.at(-1)!;
-      }, (call) => {
-        if (!called) [called] = [true, call()];
-      });
-      const first = conn.request("POST", "/first").then(() => "sent", (error) => error);
-      if (closes) {
-        await microtasks(ticks);
-        conn.close();
-      }
-      const how = await soon(first);
-      if (how === "sent") assertEquals(await answerOf(conn), "/first");
-      else assert(how instanceof Deno.errors.Interrupted, String(how));
-      for (const target of ["/second", "/third"]) {
-        assertEquals(await soon(getText(conn, target)), target);
-      }
-      if (how !== "sent") {
-        const sent = transports.map((transport) => transport.sent).join("");
-        assert(!sent.includes("/first"), "the request that was closed went out");
-      }
-      // What a subclass sets `sock` to, after the call was given up, is left to it once that is replaced.
-      if (!name.includes("subclass")) {
-        assertEquals(transports.slice(0, -1).every(({ closed }) => closed), true);
-      }
-    });
-  }
-}
-
-/** The answer to the request that is out, as text. */
-async function answerOf(conn: HTTPConnection): Promise<string> {
-  return await (await soon(conn.getresponse())).text();
-}
-
-// connect() behind an unread response
-
-/** What looks like a response of its own. */
-const INNER = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil";
-
-for (
-  const [state, come] of [["has come", INNER.length], ["is still coming", 20]] as const
+/** Connections over these transports. */
+function client(
+  transports: (Transport | Promise<Transport>)[],
+  plan: Partial<Plan> = {},
+  trace: ((event: TraceEvent) => void) | null = null,
 ) {
-  for (const sent of [false, true]) {
-    Deno.test(`connect() makes no head of a body that ${state}, ${sent ? "a request" : "nothing"} being out behind it`, async () => {
-      const whole = ok(INNER);
-      const first = answering(whole.slice(0, whole.length - INNER.length + come), ok("two"));
-      using conn = connectionOver(first, answering(ok("two")), answering(ok("two")));
-      const unread = await getResponse(conn, "/1");
-      if (sent) await conn.request("GET", "/2");
-      await conn.connect();
-      if (!sent) {
-        await assertRejects(() => conn.getresponse(), ResponseNotReady);
-        await conn.request("GET", "/2");
-      }
-      first.arrive(INNER.slice(come));
-      const body = latin1(await unread.read());
-      assertEquals(body, INNER);
-      const answer = await soon(conn.getresponse().then((r) => r.text(), (error) => error));
-      // What was out on the connection that connect() replaced is ended with it.
-      assert(answer === "two" || sent && answer instanceof Deno.errors.Interrupted, String(answer));
-    });
-  }
-}
-
-for (const unread of ["", "one"]) {
-  Deno.test(`connect() twice behind a response of ${unread.length} bytes closes what it replaces`, async () => {
-    const transports = [answering(ok(unread)), new FakeTransport(), answering(ok("two"))];
-    using conn = connectionOver(...transports);
-    const response = await getResponse(conn);
-    await conn.connect();
-    await conn.connect();
-    assertEquals(await response.text(), unread);
-    assertEquals(await getText(conn), "two");
-    assertEquals(transports.map(({ closes }) => closes), [1, 1, 0]);
+  const dialled = dialler(...transports);
+  const connections = new Connections({
+    settings: DEFAULT_SETTINGS,
+    trace,
+    plan: () => planOver(dialled.dial, plan),
   });
+  const exchange = (start: Partial<ExchangeStart> = {}) =>
+    newExchange({ method: "GET", owner: connections, ...start });
+  return { connections, dialled, exchange };
 }
 
-// Several responses that keep their connections
-
-const KEEPING: { name: string; answer: string; rest: string; most: number }[] = [
-  {
-    name: "that close",
-    answer: ok("abc", "Connection: close\r\n").slice(0, -1),
-    rest: "c",
-    most: 5,
-  },
-  { name: "until close", answer: "HTTP/1.1 200 OK\r\n\r\nab", rest: "c", most: 5 },
-  // There is one of these before the next request, and that has no answer until it is read.
-  { name: "with more to come", answer: ok("abc").slice(0, -1), rest: "c", most: 1 },
-  {
-    name: "in chunks with more to come",
-    answer: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nab",
-    rest: "c\r\n0\r\n\r\n",
-    most: 1,
-  },
-];
-
-for (const { name, answer, rest, most } of KEEPING) {
-  for (const count of new Set([1, Math.min(2, most), most])) {
-    Deno.test(`using closes the connections of ${count} unread responses ${name}, and that of the request behind`, async () => {
-      const transports = Array.from({ length: count + 1 }, () => answering(answer));
-      const responses: HTTPResponse[] = [];
-      {
-        using conn = connectionOver(...transports);
-        for (let i = 0; i < count; i++) responses.push(await getResponse(conn, `/${i}`));
-        await conn.request("GET", "/behind");
-      }
-      assertEquals(transports.map(({ closes }) => closes), Array(count + 1).fill(1));
-      for (const response of responses) {
-        await assertRejects(() => response.read(), Deno.errors.Interrupted);
-      }
-    });
-
-    Deno.test(`close() leaves ${count} unread responses ${name} readable, and ends the request behind`, async () => {
-      const transports = Array.from({ length: count + 1 }, () => answering(answer));
-      const behind = transports[count];
-      using conn = connectionOver(...transports);
-      const responses: HTTPResponse[] = [];
-      for (let i = 0; i < count; i++) responses.push(await getResponse(conn, `/${i}`));
-      await conn.request("GET", "/behind");
-      conn.close();
-      assertEquals([behind.closes, conn.sock], [1, null]);
-      for (const [i, response] of responses.entries()) {
-        assertEquals(latin1(await response.read(2)), "ab");
-        transports[i].arrive(rest);
-        transports[i].end();
-        assertEquals(await response.text(), "c");
-      }
-      assertEquals(transports.map(({ closes }) => closes), Array(count + 1).fill(1));
-    });
-  }
+/** Sends a request, and gets an answer. */
+async function answer(connection: Connection, exchange: Exchange, text: string) {
+  exchange.send("send");
+  await connection.send(exchange, bytes("GET / HTTP/1.1\r\n\r\n"));
+  exchange.send("finish");
+  const wait = connection.awaitAnswer(exchange, false);
+  (connection.transport as ManualTransport).give(text);
+  return await soon(wait);
 }
 
-Deno.test("using ends a read of a response that took its connection with it", async () => {
-  const old = answering("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab");
-  let read: Promise<unknown>;
-  {
-    using conn = connectionOver(old, answering(ok()));
-    const response = await getResponse(conn, "/1");
-    await conn.request("GET", "/2");
-    read = assertRejects(() => response.read(), Deno.errors.Interrupted);
-  }
-  await soon(read);
-  assertEquals(old.closes, 1);
+// Before anything is connected
+
+Deno.test("Connections has no connection before one is opened", () => {
+  const { connections, exchange } = client([]);
+  assertStrictEquals(connections.current, null);
+  assertStrictEquals(connections.sock, null);
+  assertStrictEquals(connections.lastFailure, null);
+  assertStrictEquals(connections.proxyHeaders, null);
+  assertEquals(connections.open, false);
+  assertStrictEquals(connections.claim(exchange()), null);
+  assertStrictEquals(connections.detach(true), null);
+  connections.close();
+  connections.dispose();
 });
 
-// A response that takes its bytes with it
+// Opening
 
-const READING: [name: string, call: (response: HTTPResponse) => Promise<Uint8Array | undefined>][] =
-  [
-    ["read()", (r) => r.read()],
-    ["read(60)", (r) => r.read(60)],
-    ["read1()", (r) => r.read1()],
-    ["readline()", (r) => r.readline()],
-    ["getReader()", async (r) => (await r.getReader().read()).value],
-    ["values()", async (r) => (await r.values().next()).value],
-  ];
+Deno.test("openFor() opens a connection, which carries the exchange", async () => {
+  const [transport] = made();
+  const { connections, dialled, exchange } = client([transport]);
+  const one = exchange();
+  const opening = connections.openFor(one);
+  assertEquals(connections.current!.availability, "opening");
+  assertEquals([connections.open, connections.sock], [true, null]);
+  const connection = await soon(opening);
+  assertStrictEquals(connections.current, connection);
+  assertEquals([connection.availability, dialled.count], ["busy", 1]);
+  assertStrictEquals(connection.exchange, one);
+  assertStrictEquals(one.carrier, connection);
+  assertStrictEquals(connections.sock, transport);
+});
 
-for (const [name, call] of READING) {
-  for (const connects of [false, true]) {
-    Deno.test(`${name} gives no bytes of another connection when its response is behind ${connects ? "connect()" : "a request"}`, async () => {
-      const body = `${INNER}\nT=/1;${INNER}\nT=/1;`;
-      const secret = "SECRET of B;".repeat(50);
-      /** Takes and gives back buffers of the pool. */
-      const another = async () => {
-        using conn = connectionOver(answering(ok(secret)));
-        assertEquals(await getText(conn, "/b"), secret);
-      };
-      for (let ticks = 0; ticks < 16; ticks++) {
-        for (const gap of [0, 1, 5]) {
-          for (let i = 0; i < 3; i++) await another();
-          using conn = connectionOver(answering(ok(body), ok("two")), answering(ok("two")));
-          const first = await getResponse(conn, "/1");
-          await conn.request("GET", "/2");
-          if (connects) await conn.connect();
-          const second = conn.getresponse().then((r) => r.close(), () => {});
-          await microtasks(ticks);
-          const reading = call(first).then((piece) => latin1(piece!), (error) => error);
-          const others = gap > 0 ? another() : null;
-          await microtasks(gap);
-          await soon(second);
-          const got = await soon(reading);
-          await others;
-          assert(typeof got === "string", String(got));
-          assertEquals(body.slice(0, got.length), got, `${ticks} microtasks, ${gap}`);
-          assert(got.length > 0);
-        }
-      }
-    });
-  }
-}
+Deno.test("openFor() fails the exchange and leaves nothing when the transport cannot be made", async () => {
+  const reason = new Error("refused");
+  const { connections, exchange } = client([Promise.reject(reason)]);
+  const one = exchange();
+  assertStrictEquals(await thrown(connections.openFor(one)), reason);
+  assertUntouched(reason);
+  assertStrictEquals(one.failure!.reason, reason);
+  assertStrictEquals(connections.current, null);
+  assertEquals(connections.lastFailure!.phase, "connect");
+});
 
-for (const [name, options] of [["plain", {}], ["with a timeout", { timeout: 60 }]] as const) {
-  Deno.test(`request() uses one connection for a hundred requests whose responses are read late, ${name}`, async () => {
-    const transport = new TargetTransport();
-    const given: HTTPConnectionOptions = { ...over(transport), ...options };
-    using conn = new HTTPConnection("example.com", given);
-    let last = await getResponse(conn, "/0");
-    for (let i = 1; i <= 100; i++) {
-      await conn.request("GET", `/${i}`);
-      assertEquals(await last.text(), `/${i - 1}`);
-      last = await conn.getresponse();
-    }
-    assertEquals(await last.text(), "/100");
-    assertEquals(transport.closed, false);
+Deno.test("openFor() closes what comes after an abort", async () => {
+  const [transport] = made();
+  const late = Promise.withResolvers<Transport>();
+  const { connections, exchange } = client([late.promise]);
+  const one = exchange();
+  const opening = connections.openFor(one);
+  await microtasks(4);
+  const reason = new Error("enough");
+  one.fail(new Thrown(reason));
+  assertStrictEquals(await thrown(opening), reason);
+  late.resolve(transport);
+  await microtasks(10);
+  assertEquals(transport.closes, 1);
+  assertStrictEquals(connections.current, null);
+});
+
+Deno.test("openFor() throws a ProtocolError when a server of Deno's own sockets has spoken first", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { connections, exchange } = client([], {
+    custom: async () => {
+      const conn = await Deno.connect({ hostname: "127.0.0.1", port: listener.addr.port });
+      const peer = await listener.accept();
+      await peer.write(bytes("220 ready"));
+      peer.close();
+      await turns(5);
+      return conn;
+    },
   });
-}
+  const one = exchange();
+  await assertRejects(
+    () => soon(connections.openFor(one)),
+    ProtocolError,
+    "Cannot send: the server spoke before the request",
+  );
+  one.fail(new Error("told"));
+  connections.dispose();
+});
+
+Deno.test("openFor() waits for the connection that connect() opens", async () => {
+  const [transport] = made();
+  const { connections, dialled, exchange } = client([transport]);
+  const connecting = connections.connect(exchange());
+  const one = exchange();
+  const connection = await soon(connections.openFor(one));
+  await connecting;
+  assertEquals(dialled.count, 1);
+  assertStrictEquals(connection.exchange, one);
+});
+
+Deno.test("openFor() opens another one when the connection that connect() opened is not silent", async () => {
+  const [first, second] = made();
+  const { connections, dialled, exchange } = client([first, second]);
+  connections.connect(exchange());
+  const one = exchange();
+  const opening = connections.openFor(one);
+  while (first.reads.length === 0) await microtasks(1);
+  first.end();
+  const connection = await soon(opening);
+  assertEquals([dialled.count, first.closes], [2, 1]);
+  assertStrictEquals(connection.transport, second);
+  assertStrictEquals(connection.exchange, one);
+});
+
+Deno.test("openFor() throws why the exchange failed while another one opens the connection", async () => {
+  const { connections, exchange } = client([never()]);
+  const connecting = connections.connect(exchange());
+  const one = exchange();
+  const opening = connections.openFor(one);
+  const reason = new Error("enough");
+  one.fail(new Thrown(reason));
+  assertStrictEquals(await thrown(opening), reason);
+  connections.close();
+  assertInstanceOf(await thrown(connecting), Deno.errors.Interrupted);
+});
+
+Deno.test("connect() opens a connection for the requests to come", async () => {
+  const [transport] = made();
+  const { connections, exchange } = client([transport]);
+  const attempt = exchange();
+  await soon(connections.connect(attempt));
+  assertEquals(connections.current!.availability, "fresh");
+  assertStrictEquals(connections.current!.exchange, null);
+  assertStrictEquals(attempt.carrier, null);
+  const one = exchange();
+  assertStrictEquals(connections.claim(one), connections.current);
+  assertStrictEquals(one.carrier, connections.current);
+});
+
+Deno.test("connect() joins the connect() before", async () => {
+  const [transport] = made();
+  const { connections, dialled, exchange } = client([transport]);
+  await soon(Promise.all([connections.connect(exchange()), connections.connect(exchange())]));
+  assertEquals(dialled.count, 1);
+});
+
+Deno.test("connect() opens a connection after one that has failed", async () => {
+  const [transport] = made();
+  const reason = new Error("refused");
+  const { connections, exchange } = client([Promise.reject(reason), transport]);
+  const attempt = exchange();
+  assertStrictEquals(await thrown(connections.connect(attempt)), reason);
+  assertStrictEquals(attempt.failure!.reason, reason);
+  await soon(connections.connect(exchange()));
+  assertStrictEquals(connections.sock, transport);
+});
+
+Deno.test("connect() closes the connection that is open", async () => {
+  const [first, second] = made();
+  const { connections, exchange } = client([first, second]);
+  await soon(connections.connect(exchange()));
+  await soon(connections.connect(exchange()));
+  assertEquals([first.closes, second.closes], [1, 0]);
+  assertStrictEquals(connections.sock, second);
+});
+
+Deno.test("connect() leaves the connection to the response that was not read", async () => {
+  const [first, second] = made();
+  const { connections, exchange } = client([first, second]);
+  const one = exchange();
+  const connection = await soon(connections.openFor(one));
+  const { body } = await answer(connection, one, LONG);
+  await soon(connections.connect(exchange()));
+  assertEquals([first.closes, connection.availability], [0, "last"]);
+  const read = body.gather(Infinity);
+  await microtasks(4);
+  first.give("1234567");
+  assertEquals(latin1(await soon(read)), "ok1234567");
+  assertEquals(first.closes, 1);
+});
+
+Deno.test("connect() tells the headers of the proxy, and fails when that refuses", async () => {
+  const [transport] = made();
+  const tunnel = tunnelTo({ host: "origin", port: 443 }, []);
+  const { connections, exchange } = client([transport], { tunnel });
+  const attempt = exchange();
+  const connecting = connections.connect(attempt);
+  while (transport.reads.length === 0) await microtasks(1);
+  transport.give("HTTP/1.1 407 Proxy Authentication Required\r\nProxy-A: b\r\n\r\n");
+  const error = await thrown(connecting);
+  assertInstanceOf(error, TunnelError);
+  assertEquals(connections.proxyHeaders!.get("proxy-a"), "b");
+  assertEquals([transport.closes, factsOf(error).phase], [1, "connect"]);
+});
+
+// Claiming
+
+Deno.test("claim() gives an idle connection", async () => {
+  const [transport] = made();
+  const { connections, exchange } = client([transport]);
+  const one = exchange();
+  const connection = await soon(connections.openFor(one));
+  await (await answer(connection, one, OK)).body.gather(Infinity);
+  const two = exchange();
+  assertStrictEquals(connections.claim(two), connection);
+  assertStrictEquals(connection.exchange, two);
+  assertEquals(transport.closes, 0);
+});
+
+Deno.test("claim() gives no connection that is still opened", () => {
+  const { connections, exchange } = client([never()]);
+  const opening = connections.openFor(exchange());
+  opening.catch(() => {});
+  const { current } = connections;
+  assertStrictEquals(connections.claim(exchange()), null);
+  assertStrictEquals(connections.current, current);
+  connections.close();
+});
+
+Deno.test("claim() frees the connection of a response that has come whole, which stays readable", async () => {
+  const [transport] = made();
+  const { connections, exchange } = client([transport]);
+  const one = exchange();
+  const connection = await soon(connections.openFor(one));
+  const { body } = await answer(connection, one, OK);
+  const two = exchange();
+  assertStrictEquals(connections.claim(two), connection);
+  assertStrictEquals(connection.exchange, two);
+  connections.close();
+  assertEquals(latin1(await body.gather(Infinity)), "ok");
+});
+
+Deno.test("dispose() ends a response that took its bytes with it", async () => {
+  const [transport] = made();
+  const { connections, exchange } = client([transport]);
+  const one = exchange();
+  const connection = await soon(connections.openFor(one));
+  const { body } = await answer(connection, one, OK);
+  connections.claim(exchange());
+  connections.dispose();
+  assertInstanceOf(await thrown(body.gather(Infinity)), Deno.errors.Interrupted);
+});
+
+Deno.test("claim() leaves the connection to a response that has not come whole", async () => {
+  const [transport] = made();
+  const { connections, exchange } = client([transport]);
+  const one = exchange();
+  const connection = await soon(connections.openFor(one));
+  await answer(connection, one, LONG);
+  const two = exchange();
+  assertStrictEquals(connections.claim(two), null);
+  assertStrictEquals(connections.current, null);
+  assertEquals([connection.availability, transport.closes], ["last", 0]);
+  assertStrictEquals(connection.exchange, one);
+  assertStrictEquals(two.carrier, null);
+  connections.dispose();
+  assertEquals(transport.closes, 1);
+  assertInstanceOf(one.failure!.reason, Deno.errors.Interrupted);
+});
+
+Deno.test("claim() closes a connection whose exchange has no response", async () => {
+  const [transport] = made();
+  const { connections, exchange } = client([transport]);
+  const one = exchange();
+  await soon(connections.openFor(one));
+  assertStrictEquals(connections.claim(exchange()), null);
+  assertEquals(transport.closes, 1);
+  assertInstanceOf(one.failure!.reason, Deno.errors.Interrupted);
+});
+
+Deno.test("claim() closes a connection that has switched protocols", async () => {
+  const [transport] = made();
+  const { connections, exchange } = client([transport]);
+  const one = exchange();
+  const connection = await soon(connections.openFor(one));
+  await answer(connection, one, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n");
+  assertEquals(connections.open, false);
+  assertStrictEquals(connections.claim(exchange()), null);
+  assertEquals(transport.closes, 1);
+});
+
+Deno.test("claim() forgets a connection that was closed", async () => {
+  const [transport] = made();
+  const { connections, exchange } = client([transport]);
+  await soon(connections.connect(exchange()));
+  connections.current!.close();
+  assertStrictEquals(connections.claim(exchange()), null);
+  assertStrictEquals(connections.current, null);
+  assertStrictEquals(connections.sock, null);
+});
+
+Deno.test("isUsable() is true for a connection that is silent", async () => {
+  const [transport] = made();
+  const { connections, exchange } = client([transport]);
+  await soon(connections.connect(exchange()));
+  const one = exchange();
+  const connection = connections.claim(one)!;
+  assertEquals(await soon(connections.isUsable(connection, one)), true);
+  assertStrictEquals(connection.exchange, one);
+});
+
+Deno.test("isUsable() gives up a connection that has ended or spoken, and leaves the exchange", async () => {
+  for (const how of ["end", "give"] as const) {
+    const [transport] = made();
+    const { connections, exchange } = client([transport]);
+    await soon(connections.connect(exchange()));
+    const one = exchange();
+    const connection = connections.claim(one)!;
+    const usable = connections.isUsable(connection, one);
+    transport[how]("unasked");
+    assertEquals(await soon(usable), false);
+    assertStrictEquals(connections.current, null);
+    assertEquals([transport.closes, one.failure, one.carrier], [1, null, null]);
+  }
+});
+
+Deno.test("isUsable() leaves the connection that has come in its place", async () => {
+  const [first, second] = made();
+  const { connections, exchange } = client([first]);
+  await soon(connections.connect(exchange()));
+  const one = exchange();
+  const connection = connections.claim(one)!;
+  const usable = connections.isUsable(connection, one);
+  connection.exchange = null;
+  connections.sock = second;
+  assertEquals(await soon(usable), false);
+  assertStrictEquals(connections.sock, second);
+  assertEquals(second.closes, 0);
+});
+
+Deno.test("isUsable() throws why the exchange failed meanwhile", async () => {
+  const [transport] = made();
+  const { connections, exchange } = client([transport]);
+  await soon(connections.connect(exchange()));
+  const one = exchange();
+  const usable = connections.isUsable(connections.claim(one)!, one);
+  const reason = new Error("enough");
+  one.fail(new Thrown(reason));
+  assertStrictEquals(await thrown(usable), reason);
+});
+
+Deno.test("isUsable() throws a ProtocolError when the proxy has answered for the origin", async () => {
+  const [transport] = made();
+  const tunnel = tunnelTo({ host: "origin", port: 80 }, []);
+  const { connections, exchange } = client([transport], { tunnel });
+  const connecting = connections.connect(exchange());
+  while (transport.reads.length === 0) await microtasks(1);
+  transport.give("HTTP/1.1 200 OK\r\n\r\n" + OK);
+  await soon(connecting);
+  const one = exchange();
+  await assertRejects(
+    () => soon(connections.isUsable(connections.claim(one)!, one)),
+    ProtocolError,
+    "the server spoke before the request",
+  );
+});
+
+Deno.test("checkUnspoken() asks nothing of a connection for bytes that are no request", async () => {
+  const [transport] = made();
+  const { connections, exchange } = client([transport]);
+  const raw = exchange({ method: "" });
+  connections.sock = transport;
+  const connection = connections.current!;
+  const fill = connection.reader.fill();
+  transport.give("220 ready");
+  await fill;
+  await soon(connections.checkUnspoken(connection, raw));
+  await assertRejects(
+    () => soon(connections.checkUnspoken(connection, exchange())),
+    ProtocolError,
+  );
+});
+
+Deno.test("checkUnspoken() throws why the exchange failed", async () => {
+  const [transport] = made();
+  const { connections, exchange } = client([transport]);
+  connections.sock = transport;
+  const one = exchange();
+  const check = connections.checkUnspoken(connections.current!, one);
+  const reason = new Error("enough");
+  one.fail(new Thrown(reason));
+  assertStrictEquals(await thrown(check), reason);
+});
 
 // sock
 
-Deno.test("sock leaves the transport before to its unread response, and to the caller otherwise", async () => {
-  const first = answering("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\no");
-  const second = new FakeTransport();
-  using conn = connectionOver(first);
-  const response = await getResponse(conn);
-  conn.sock = second;
-  conn.sock = answering(ok("third"));
-  first.arrive("ne");
-  assertEquals(await response.text(), "one");
-  assertEquals(await getText(conn), "third");
-  assertEquals([first.closes, second.closes], [1, 0]);
+Deno.test("sock makes a connection of a transport that is set", () => {
+  const [transport] = made();
+  const { connections, exchange } = client([]);
+  connections.sock = transport;
+  assertStrictEquals(connections.sock, transport);
+  assertEquals(connections.open, true);
+  assertStrictEquals(connections.claim(exchange()), connections.current);
+  connections.close();
+  assertEquals(transport.closes, 1);
+  assertStrictEquals(connections.sock, null);
 });
 
-Deno.test("sock ends the exchange that runs on the transport before", async () => {
-  const first = new FakeTransport();
-  using conn = connectionOver(first);
-  await conn.request("GET", "/1");
-  const lost = assertRejects(() => conn.getresponse(), Deno.errors.Interrupted);
-  conn.sock = answering(ok("two"));
-  await soon(lost);
-  assertEquals(await getText(conn, "/2"), "two");
+Deno.test("sock leaves the transport before to the user, and fails what runs over it", async () => {
+  const [first, second] = made();
+  const { connections, exchange } = client([first]);
+  const one = exchange();
+  await soon(connections.openFor(one));
+  connections.sock = second;
+  assertEquals([first.closes, first.refs], [0, ["ref"]]);
+  assertInstanceOf(one.failure!.reason, Deno.errors.Interrupted);
+  assertStrictEquals(connections.sock, second);
+});
+
+Deno.test("sock leaves the transport before to the response that was not read", async () => {
+  const [first, second] = made();
+  const { connections, exchange } = client([first]);
+  const one = exchange();
+  const connection = await soon(connections.openFor(one));
+  const { body } = await answer(connection, one, LONG);
+  connections.sock = second;
+  assertStrictEquals(one.failure, null);
+  assertEquals(connection.availability, "last");
+  const read = body.gather(Infinity);
+  await microtasks(4);
+  first.give("1234567");
+  assertEquals(latin1(await soon(read)), "ok1234567");
+});
+
+Deno.test("sock fails a response that was not read while its request still goes out", async () => {
+  const [first, second] = made();
+  const { connections, exchange } = client([first]);
+  const one = exchange();
+  const connection = await soon(connections.openFor(one));
+  one.beginSend();
+  await answer(connection, one, LONG);
+  connections.sock = second;
+  assertInstanceOf(one.failure!.reason, Deno.errors.Interrupted);
   assertEquals(first.closes, 0);
 });
 
-Deno.test("close() closes what sock was set to, and the next request connects to the host", async () => {
-  const given = answering(ok("given"));
-  using conn = connectionOver(answering(ok("dialled")));
-  conn.sock = given;
-  assertEquals(await getText(conn), "given");
-  conn.close();
-  assertEquals([given.closes, conn.sock], [1, null]);
-  assertEquals(await getText(conn), "dialled");
+Deno.test("sock closes the connection that is still opened", async () => {
+  const [late, second] = made();
+  const opening = Promise.withResolvers<Transport>();
+  const { connections, exchange } = client([opening.promise]);
+  const one = exchange();
+  const wait = connections.openFor(one);
+  await microtasks(4);
+  connections.sock = second;
+  assertInstanceOf(await thrown(wait), Deno.errors.Interrupted);
+  opening.resolve(late);
+  await microtasks(10);
+  assertEquals([late.closes, second.closes], [1, 0]);
+  assertStrictEquals(connections.sock, second);
 });
 
-Deno.test("sock is the user's to read and write while the connection is idle", async () => {
-  const transport = answering(ok());
-  using conn = connectionOver(transport);
-  assertEquals(await getText(conn), "ok");
-  const sock = conn.sock!;
-  transport.arrive("raw");
-  const p = new Uint8Array(10);
-  assertEquals(await soon(sock.read(p)), 3);
-  assertEquals(latin1(p.subarray(0, 3)), "raw");
+Deno.test("sock leaves no connection when it is set to null", async () => {
+  const [transport] = made();
+  const { connections, exchange } = client([transport]);
+  await soon(connections.connect(exchange()));
+  connections.sock = null;
+  assertStrictEquals(connections.current, null);
+  assertStrictEquals(connections.sock, null);
+  assertEquals(transport.closes, 0);
+});
+
+Deno.test("sock is what the next connection runs over when that is opened anew", async () => {
+  const [first, second] = made();
+  const { connections, exchange } = client([second]);
+  connections.sock = first;
+  connections.current!.close();
+  await soon(connections.connect(exchange()));
+  assertStrictEquals(connections.sock, second);
+});
+
+// Lending, closing, handing over
+
+Deno.test("lend() leaves the connection to the response of its exchange", async () => {
+  const [transport] = made();
+  const { connections, exchange } = client([transport]);
+  const one = exchange();
+  const connection = await soon(connections.openFor(one));
+  await answer(connection, one, LONG);
+  connections.lend(one);
+  assertStrictEquals(connections.current, null);
+  assertStrictEquals(connections.sock, null);
+  connections.close();
+  assertEquals([transport.closes, connection.availability], [0, "last"]);
+  connections.dispose();
+  assertEquals(transport.closes, 1);
+});
+
+Deno.test("lend() changes nothing for an exchange that the connection does not carry", async () => {
+  const [transport] = made();
+  const { connections, exchange } = client([transport]);
+  const connection = await soon(connections.openFor(exchange()));
+  connections.lend(exchange());
+  assertStrictEquals(connections.current, connection);
+  assertEquals(connection.availability, "busy");
+});
+
+Deno.test("lend() keeps a connection that has switched protocols", async () => {
+  const [transport] = made();
+  const { connections, exchange } = client([transport]);
+  const one = exchange();
+  const connection = await soon(connections.openFor(one));
+  await answer(connection, one, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n");
+  connections.lend(one);
+  assertStrictEquals(connections.current, connection);
+});
+
+Deno.test("close() ends the connection that is opened", async () => {
+  const [transport] = made();
+  const opening = Promise.withResolvers<Transport>();
+  const { connections, exchange } = client([opening.promise]);
+  const one = exchange();
+  const wait = connections.openFor(one);
+  await microtasks(4);
+  connections.close();
+  const error = await thrown(wait);
+  assertInstanceOf(error, Deno.errors.Interrupted);
+  assertEquals(error.message, "Cannot connect: the connection was closed");
+  opening.resolve(transport);
+  await microtasks(10);
+  assertEquals(transport.closes, 1);
+  assertStrictEquals(connections.lastFailure, null);
+});
+
+Deno.test("dispose() ends the current connection, too", async () => {
+  const [transport] = made();
+  const { connections, exchange } = client([transport]);
+  await soon(connections.connect(exchange()));
+  connections.dispose();
+  assertEquals(transport.closes, 1);
+  assertStrictEquals(connections.current, null);
+});
+
+Deno.test("lastFailure has the facts of the exchange that failed last", async () => {
+  const [first, second] = made();
+  const { connections, exchange } = client([first, second]);
+  const one = exchange();
+  await soon(connections.openFor(one));
+  one.fail(new Error("reset"));
+  const facts = connections.lastFailure!;
+  assertEquals(facts, one.facts());
+  const two = exchange();
+  const connection = await soon(connections.openFor(two));
+  assertStrictEquals(connections.lastFailure, facts);
+  await connection.send(two, bytes("GET"));
+  two.fail(new Error("reset"));
+  assertEquals(connections.lastFailure!.requestBytesSent, 3);
+});
+
+Deno.test("detach() hands over a connection that has switched protocols", async () => {
+  const [transport] = made();
+  const { connections, exchange } = client([transport]);
+  const one = exchange();
+  const connection = await soon(connections.openFor(one));
+  await answer(connection, one, "HTTP/1.1 101 Switching Protocols\r\n\r\nearly");
+  const detached = connections.detach(false)!;
+  assertStrictEquals(detached.transport, transport);
+  assertEquals(latin1(detached.buffered), "early");
+  assertStrictEquals(connections.current, null);
+  assertStrictEquals(connections.sock, null);
+  connections.dispose();
+  assertEquals(transport.closes, 0);
+});
+
+Deno.test("detach() hands over a fresh connection only when that is asked for", async () => {
+  const [transport] = made();
+  const { connections, exchange } = client([transport]);
+  await soon(connections.connect(exchange()));
+  assertStrictEquals(connections.detach(false), null);
+  assertStrictEquals(connections.sock, transport);
+  assertStrictEquals(connections.detach(true)!.transport, transport);
+});
+
+Deno.test("detach() hands over no connection that is busy", async () => {
+  const [transport] = made();
+  const { connections, exchange } = client([transport]);
+  await soon(connections.openFor(exchange()));
+  assertStrictEquals(connections.detach(true), null);
+  assertStrictEquals(connections.sock, transport);
+});
+
+Deno.test("detach() hands over nothing while the request still goes out", async () => {
+  const [transport] = made();
+  const { connections, exchange } = client([transport]);
+  const one = exchange();
+  const connection = await soon(connections.openFor(one));
+  one.beginSend();
+  await answer(connection, one, "HTTP/1.1 101 Switching Protocols\r\n\r\n");
+  assertStrictEquals(connections.detach(false), null);
+  assertStrictEquals(connections.current, connection);
+});
+
+Deno.test("the trace of a client is told when a connection is closed", async () => {
+  const [transport] = made();
+  const events: string[] = [];
+  const trace = ({ type }: TraceEvent) => void events.push(type);
+  const { connections, exchange } = client([transport], {}, trace);
+  await soon(connections.connect(exchange()));
+  connections.close();
+  assertEquals(events, ["close"]);
+  connections.sock = made(1)[0];
+  connections.close();
+  assertEquals(events, ["close", "close"]);
 });

@@ -1,4 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
+import { README, withDiagrams } from "./states_diagram.ts";
 import {
   BODY,
   call,
@@ -133,4 +134,9 @@ Deno.test("call() returns to Idle after each exchange", () => {
     "over",
   ];
   assertEquals(events.reduce(call, "Idle"), "Idle");
+});
+
+Deno.test("_internal/README.md shows the diagrams of the tables", () => {
+  const text = Deno.readTextFileSync(README);
+  assertEquals(text, withDiagrams(text));
 });

@@ -504,7 +504,9 @@ class ReadingCell implements ReadingContext {
     if (!this.#mustSettle() && response !== null && !response.isclosed()) response.close();
     if (this.#request !== null) await this.#serveSecond();
     // What a peer does to an idle connection shows after a turn of the event loop, which is made after a rest.
-    if (this.#stage.isRemote && (this.#end.by === "fin" || this.#end.by === "reset")) await pause(15);
+    if (this.#stage.isRemote && (this.#end.by === "fin" || this.#end.by === "reset")) {
+      await pause(15);
+    }
     const between = () => this.first.fillLate();
     await expectNext(conn, this.problems, between, this.#end.by === "deadline");
     const own = this.#end.name === "conn.sock = null" ? this.first : null;

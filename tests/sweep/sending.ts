@@ -414,7 +414,9 @@ class SendingCell implements SendingContext {
     if (this.#call.connects) return;
     const failed = this.#calls.some(({ state }) => state === "rejected");
     // The other request was taken as this one had failed by then: the next answer is its own.
-    if (this.#other?.state === "resolved" && this.#getting === null) return await this.#serveOther();
+    if (this.#other?.state === "resolved" && this.#getting === null) {
+      return await this.#serveOther();
+    }
     // Who has heard of the failure may go straight on to the next request, unless an answer is there.
     const early = this.#answered > 0;
     if (failed && this.#getting === null && !early) return;
