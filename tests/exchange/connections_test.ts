@@ -360,20 +360,6 @@ Deno.test("isUsable() gives up a connection that has ended or spoken, and leaves
   }
 });
 
-Deno.test("isUsable() leaves the connection that has come in its place", async () => {
-  const [first, second] = made();
-  const { connections, exchange } = client([first]);
-  await soon(connections.connect(exchange()));
-  const one = exchange();
-  const connection = connections.claim(one)!;
-  const usable = connections.isUsable(connection, one);
-  connection.exchange = null;
-  connections.sock = second;
-  assertEquals(await soon(usable), false);
-  assertStrictEquals(connections.sock, second);
-  assertEquals(second.closes, 0);
-});
-
 Deno.test("isUsable() throws why the exchange failed meanwhile", async () => {
   const [transport] = made();
   const { connections, exchange } = client([transport]);
