@@ -638,6 +638,15 @@ Deno.test("interrupt() leaves the read that is out to the next fill()", async ()
   assertEquals([await next, source.targets.length, buffered(reader)], [2, 1, "ab"]);
 });
 
+Deno.test("interrupt() has the read into a caller's memory come first in what is read next", async () => {
+  const { source, reader } = byHand();
+  const filled = thrown(reader.fillInto(new Uint8Array(4)));
+  reader.interrupt("mine");
+  await filled;
+  await source.give("ab");
+  assertEquals([buffered(reader), reader.received], ["ab", 2]);
+});
+
 Deno.test("interrupt() does nothing when nobody waits", async () => {
   const { source, reader } = await holding("a");
   reader.interrupt("mine");

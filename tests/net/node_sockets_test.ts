@@ -54,6 +54,17 @@ class MemorySocket extends Duplex {
   pending: ((error?: Error) => void)[] | null = null;
   readonly chunks: Uint8Array[] = [];
 
+  constructor() {
+    super();
+    let asked = 0;
+    // A read that spins would let no time limit pass.
+    const get = () => {
+      if (++asked > 10_000) throw new Error("The socket is asked again and again");
+      return Reflect.get(Duplex.prototype, "readableLength", this);
+    };
+    Object.defineProperty(this, "readableLength", { get });
+  }
+
   override _read(): void {}
 
   override _write(chunk: Uint8Array, _encoding: string, done: (error?: Error) => void): void {
@@ -82,7 +93,10 @@ class MemorySocket extends Duplex {
 
   /** What this socket was told about the process, since this was asked last. */
   takeRefs(): string[] {
-    return this.calls.splice(0).filter((call) => call.endsWith("ref"));
+    const refs = this.calls.filter((call) => call.endsWith("ref"));
+    const others = this.calls.filter((call) => !call.endsWith("ref"));
+    this.calls.splice(0, this.calls.length, ...others);
+    return refs;
   }
 }
 
@@ -114,7 +128,7 @@ async function inMemory(route = ROUTE) {
     socket,
     () => connect(route, SIGNAL),
   );
-  return { socket, transport, asked };
+  return { socket, transport, asked, refs: socket.takeRefs() };
 }
 
 /** Does the handshake over a transport, with a socket in memory for TLS. */
@@ -130,7 +144,7 @@ async function securedInMemory(
     socket,
     () => secure(below, context, hostname, () => {}),
   );
-  return { socket, transport, asked };
+  return { socket, transport, asked, refs: socket.takeRefs() };
 }
 
 /** Reads once, with room for so many bytes. */
@@ -214,25 +228,6 @@ for (const [address, host] of [["127.0.0.5", "127.0.0.5:0"], ["::1", "[::1]:0"]]
   });
 }
 
-Deno.test("connect() comes from the source address", async () => {
-  await using server = await startRaw(echo);
-  const transport = await connectTo(server, { source: ["127.0.0.5", 0] });
-  assertEquals((await server.peer(0)).remote?.hostname, "127.0.0.5");
-  transport.close();
-});
-
-Deno.test({
-  name: "connect() reaches an IPv6 address in brackets",
-  ignore: !hasIPv6,
-  fn: async () => {
-    await using server = await startRaw(echo, { hostname: "::1" });
-    const transport = await connect(routeTo({ hostname: "[::1]", port: server.port }), SIGNAL);
-    await transport.write(bytes("a"));
-    assertEquals(await readOnce(transport), "a");
-    transport.close();
-  },
-});
-
 /** The codes of Node's errors, with Deno's classes for them. */
 const CODES: [code: string, constructor: new (message: string) => Error][] = [
   ["ECONNREFUSED", Deno.errors.ConnectionRefused],
@@ -274,16 +269,6 @@ for (const reason of [nodeError("EOTHER"), new Error("mine"), { code: "EPIPE" }]
   });
 }
 
-Deno.test("connect() throws ConnectionRefused when nobody listens", async () => {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = listener.addr;
-  listener.close();
-  await assertRejects(
-    () => connect(routeTo({ hostname: "127.0.0.1", port }), SIGNAL),
-    Deno.errors.ConnectionRefused,
-  );
-});
-
 Deno.test("connect() throws Interrupted when the socket is closed by somebody else", async () => {
   const socket = new MemorySocket();
   setImmediate(() => socket.destroy());
@@ -308,16 +293,6 @@ Deno.test("connect() throws the signal's reason and closes the socket when it ab
   controller.abort(reason);
   assertStrictEquals((await connecting).result, reason);
   assertEquals(socket.destroyed, true);
-});
-
-Deno.test("connect() leaves the open socket alone when the signal aborts later", async () => {
-  const controller = new AbortController();
-  await using server = await startRaw(echo);
-  const transport = await connect(routeTo(server), controller.signal);
-  controller.abort();
-  await transport.write(bytes("a"));
-  assertEquals(await readOnce(transport), "a");
-  transport.close();
 });
 
 Deno.test("connect() leaves no listeners but the transport's", async () => {
@@ -433,26 +408,14 @@ Deno.test("read() leaves what is over 64 KiB to the socket until there is room",
   assertEquals(rest, ["y", "z", "!"]);
 });
 
-Deno.test("read() throws ConnectionReset when the server resets the connection", async () => {
-  const script = async (peer: Peer) => {
-    await peer.read();
-    peer.reset();
-  };
-  await using server = await startRaw(script, { resettable: true });
-  const transport = await connectTo(server);
-  await transport.write(bytes("a"));
-  await assertRejects(() => readOnce(transport), Deno.errors.ConnectionReset);
-  transport.close();
-});
-
-Deno.test("read() gives all of 1 MB that a server sends, then null", async () => {
-  await using server = await startRaw((peer) => peer.send(new Uint8Array(1_000_000)));
-  const transport = await connectTo(server);
-  let total = 0;
-  const target = new Uint8Array(30_000);
-  for (let count; (count = await transport.read(target)) !== null;) total += count;
-  assertEquals(total, 1_000_000);
-  transport.close();
+Deno.test("read() takes what was left to the socket when there is room for it", async () => {
+  const { socket, transport } = await inMemory();
+  socket.push(bytes("x".repeat(HOLD)));
+  await ticks();
+  socket.push(bytes("z"));
+  await ticks();
+  assertEquals((await readOnce(transport, HOLD))?.length, HOLD);
+  assertEquals(await readOnce(transport), "z");
 });
 
 // write(), closeWrite()
@@ -508,18 +471,6 @@ Deno.test("write() throws what the socket failed with first", async () => {
   await writing;
 });
 
-Deno.test("closeWrite() ends the sending side only", async () => {
-  await using server = await startRaw(async (peer) => {
-    assertEquals(latin1(await peer.eof()), "hello");
-    await peer.send("late");
-  });
-  const transport = await connectTo(server);
-  await transport.write(bytes("hello"));
-  await transport.closeWrite!();
-  assertEquals([await readOnce(transport), await readOnce(transport)], ["late", null]);
-  transport.close();
-});
-
 Deno.test("closeWrite() waits until the socket has ended", async () => {
   const { socket, transport } = await inMemory();
   socket.pending = [];
@@ -531,6 +482,26 @@ Deno.test("closeWrite() waits until the socket has ended", async () => {
   socket.pending[0]();
   await Promise.all([writing, closing]);
   assert(socket.calls.includes("end"));
+});
+
+Deno.test("closeWrite() throws Interrupted when the transport was closed", async () => {
+  const { transport } = await inMemory();
+  transport.close();
+  await assertRejects(() => transport.closeWrite!(), Deno.errors.Interrupted);
+});
+
+Deno.test("closeWrite() throws what the socket fails with, in Deno's class", async () => {
+  const { socket, transport } = await inMemory();
+  socket._final = (done: (error?: Error) => void) => done(nodeError("EPIPE"));
+  await assertRejects(() => transport.closeWrite!(), Deno.errors.BrokenPipe);
+});
+
+Deno.test("closeWrite() holds the process until it settles", async () => {
+  const { socket, transport } = await inMemory();
+  const closing = transport.closeWrite!();
+  assertEquals(socket.takeRefs(), ["ref"]);
+  await closing;
+  assertEquals(socket.takeRefs(), ["unref"]);
 });
 
 // close()
@@ -561,31 +532,21 @@ Deno.test("close() keeps what the socket had failed with", async () => {
   await assertRejects(() => readOnce(transport), Deno.errors.ConnectionReset);
 });
 
-Deno.test("close() ends a read and a write that are pending on a real socket", async () => {
-  await using server = await startRaw((peer) => peer.readUntil("never").then(() => {}));
-  const transport = await connectTo(server);
-  const reading = assertRejects(() => readOnce(transport), Deno.errors.Interrupted);
-  await ticks();
-  transport.close();
-  await reading;
-});
-
-Deno.test("close() ends a write that the server does not take", async () => {
-  const release = Promise.withResolvers<void>();
-  await using server = await startRaw(() => release.promise);
-  const transport = await connectTo(server);
-  const writing = assertRejects(
-    () => transport.write(new Uint8Array(50_000_000)),
-    Deno.errors.Interrupted,
-  );
-  await ticks();
-  transport.close();
-  await writing;
-  release.resolve();
-  await server.idle();
-});
-
 // What holds the process
+
+Deno.test("connect() does not hold the process when nothing follows", async () => {
+  assertEquals((await inMemory()).refs, ["ref", "unref"]);
+});
+
+Deno.test("secure() does not hold the process when nothing follows", async () => {
+  const seen: string[] = [];
+  const below = Object.assign(new FakeTransport(), {
+    ref: () => void seen.push("ref"),
+    unref: () => void seen.push("unref"),
+  });
+  const { refs } = await securedInMemory(below);
+  assertEquals([refs, seen], [["ref", "unref"], ["ref", "unref"]]);
+});
 
 Deno.test("read() holds the process until it settles", async () => {
   const { socket, transport } = await inMemory();
@@ -627,33 +588,6 @@ Deno.test("ref() holds the process beyond the operations, until unref()", async 
   assertEquals(socket.takeRefs(), ["ref"]);
   holder.unref();
   assertEquals(socket.takeRefs(), ["unref"]);
-});
-
-/** Runs a program that uses a connection to this server; gives what it prints until it ends by itself. */
-async function runWith(server: RawServer, program: string): Promise<string> {
-  const path = new URL("../../_internal/net/node_sockets.ts", import.meta.url).href;
-  const route = JSON.stringify(routeTo(server));
-  const { stdout } = await new Deno.Command(Deno.execPath(), {
-    args: [
-      "eval",
-      "--no-check",
-      "--ext=ts",
-      `import { connect } from ${JSON.stringify(path)};
-      const transport = await connect(${route}, new AbortController().signal);
-      const late = setTimeout(() => { console.log("held"); Deno.exit(1); }, 5000);
-      Deno.unrefTimer(late);
-      const p = new Uint8Array(10);
-      ${program}`,
-    ],
-  }).output();
-  return new TextDecoder().decode(stdout);
-}
-
-Deno.test("connect() gives a transport that does not hold the process while nobody reads", async () => {
-  await using server = await startRaw(echo);
-  const program = `await transport.write(p);
-    console.log(await transport.read(p));`;
-  assertEquals(await runWith(server, program), "10\n");
 });
 
 // TLS
@@ -770,12 +704,249 @@ Deno.test("read() holds the process by what TLS runs over, too", async () => {
     unref: () => void refs.push("unref"),
   });
   const { socket, transport } = await securedInMemory(below);
+  refs.splice(0);
   const read = readOnce(transport);
   await ticks();
   assertEquals(refs, ["ref"]);
   socket.push(bytes("a"));
   await read;
   assertEquals(refs, ["ref", "unref"]);
+});
+
+// A transport as a stream of Node's
+
+/** The stream that TLS is given over a transport. */
+async function duplexOver(below: Transport): Promise<Duplex> {
+  const { asked } = await securedInMemory(below);
+  return asked.socket as Duplex;
+}
+
+/** Waits for an event. */
+function event(stream: Duplex, name: string): Promise<unknown> {
+  return new Promise((resolve) => stream.once(name, resolve));
+}
+
+Deno.test("secure() reads a transport in pieces of up to 64 KiB, to its end", async () => {
+  const sizes: number[] = [];
+  const below = new FakeTransport(["one", "two"], { ended: true });
+  const read = below.read.bind(below);
+  below.read = (p) => {
+    if (sizes.push(p.length) > 100) throw new Error("The transport is read again and again");
+    return read(p);
+  };
+  const duplex = await duplexOver(below);
+  const pieces: Uint8Array[] = [];
+  duplex.on("data", (piece) => pieces.push(piece));
+  await event(duplex, "end");
+  assertEquals(pieces.map(latin1), ["one", "two"]);
+  assertEquals(sizes[0], 65536);
+  duplex.destroy();
+});
+
+Deno.test("secure() passes on what a transport's read() fails with", async () => {
+  const reason = new RangeError("mine");
+  const below = new FakeTransport();
+  below.read = () => Promise.reject(reason);
+  const duplex = await duplexOver(below);
+  const failed = event(duplex, "error");
+  duplex.resume();
+  assertStrictEquals(await failed, reason);
+  assertEquals(below.closes, 1);
+});
+
+Deno.test("secure() writes all to a transport that takes a few bytes at a time", async () => {
+  const below = new FakeTransport([], { most: 2 });
+  below.onWrite = () => {
+    if (below.writes.length > 100) throw new Error("The transport is written again and again");
+  };
+  const duplex = await duplexOver(below);
+  await new Promise<void>((resolve) => duplex.write(bytes("abcde"), () => resolve()));
+  assertEquals(below.writes, ["ab", "cd", "e"]);
+  duplex.destroy();
+});
+
+Deno.test("secure() passes on what a transport's write() fails with", async () => {
+  const reason = new RangeError("mine");
+  const below = new FakeTransport();
+  below.write = () => Promise.reject(reason);
+  const duplex = await duplexOver(below);
+  const failed = event(duplex, "error");
+  duplex.write(bytes("a"));
+  assertStrictEquals(await failed, reason);
+});
+
+Deno.test("secure() ends the sending side of a transport that can", async () => {
+  let halfCloses = 0;
+  const below = Object.assign(new FakeTransport(), {
+    closeWrite() {
+      halfCloses++;
+      return Promise.resolve();
+    },
+  });
+  const duplex = await duplexOver(below);
+  await new Promise<void>((resolve) => duplex.end(() => resolve()));
+  assertEquals([halfCloses, below.closes], [1, 0]);
+  duplex.destroy();
+});
+
+for (
+  const [what, closeWrite] of [
+    ["cannot", undefined],
+    ["fails to", () => Promise.reject(new Error("mine"))],
+  ] as const
+) {
+  Deno.test(`secure() bears a transport that ${what} end its sending side`, async () => {
+    const below = Object.assign(new FakeTransport(), { closeWrite });
+    const duplex = await duplexOver(below);
+    let failed = false;
+    duplex.on("error", () => failed = true);
+    await new Promise<void>((resolve) => duplex.end(() => resolve()));
+    assertEquals(failed, false);
+    duplex.destroy();
+  });
+}
+
+Deno.test("secure() closes a transport, quietly, when its stream is destroyed", async () => {
+  const below = new FakeTransport();
+  const close = below.close.bind(below);
+  below.close = () => {
+    close();
+    throw new Error("mine");
+  };
+  const duplex = await duplexOver(below);
+  const failed = event(duplex, "error");
+  const closed = event(duplex, "close");
+  const reason = new RangeError("theirs");
+  duplex.destroy(reason);
+  assertStrictEquals(await failed, reason);
+  await closed;
+  assertEquals(below.closes, 1);
+});
+
+// On loopback
+
+Deno.test("connect() comes from the source address", async () => {
+  await using server = await startRaw(echo);
+  const transport = await connectTo(server, { source: ["127.0.0.5", 0] });
+  assertEquals((await server.peer(0)).remote?.hostname, "127.0.0.5");
+  transport.close();
+});
+
+Deno.test({
+  name: "connect() reaches an IPv6 address in brackets",
+  ignore: !hasIPv6,
+  fn: async () => {
+    await using server = await startRaw(echo, { hostname: "::1" });
+    const transport = await connect(routeTo({ hostname: "[::1]", port: server.port }), SIGNAL);
+    await transport.write(bytes("a"));
+    assertEquals(await readOnce(transport), "a");
+    transport.close();
+  },
+});
+
+Deno.test("connect() throws ConnectionRefused when nobody listens", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr;
+  listener.close();
+  await assertRejects(
+    () => connect(routeTo({ hostname: "127.0.0.1", port }), SIGNAL),
+    Deno.errors.ConnectionRefused,
+  );
+});
+
+Deno.test("connect() leaves the open socket alone when the signal aborts later", async () => {
+  const controller = new AbortController();
+  await using server = await startRaw(echo);
+  const transport = await connect(routeTo(server), controller.signal);
+  controller.abort();
+  await transport.write(bytes("a"));
+  assertEquals(await readOnce(transport), "a");
+  transport.close();
+});
+
+Deno.test("read() throws ConnectionReset when the server resets the connection", async () => {
+  const script = async (peer: Peer) => {
+    await peer.read();
+    peer.reset();
+  };
+  await using server = await startRaw(script, { resettable: true });
+  const transport = await connectTo(server);
+  await transport.write(bytes("a"));
+  await assertRejects(() => readOnce(transport), Deno.errors.ConnectionReset);
+  transport.close();
+});
+
+Deno.test("read() gives all of 1 MB that a server sends, then null", async () => {
+  await using server = await startRaw((peer) => peer.send(new Uint8Array(1_000_000)));
+  const transport = await connectTo(server);
+  let total = 0;
+  const target = new Uint8Array(30_000);
+  for (let count; (count = await transport.read(target)) !== null;) total += count;
+  assertEquals(total, 1_000_000);
+  transport.close();
+});
+
+Deno.test("closeWrite() ends the sending side only", async () => {
+  await using server = await startRaw(async (peer) => {
+    assertEquals(latin1(await peer.eof()), "hello");
+    await peer.send("late");
+  });
+  const transport = await connectTo(server);
+  await transport.write(bytes("hello"));
+  await transport.closeWrite!();
+  assertEquals([await readOnce(transport), await readOnce(transport)], ["late", null]);
+  transport.close();
+});
+
+Deno.test("close() ends a read and a write that are pending on a real socket", async () => {
+  await using server = await startRaw((peer) => peer.readUntil("never").then(() => {}));
+  const transport = await connectTo(server);
+  const reading = assertRejects(() => readOnce(transport), Deno.errors.Interrupted);
+  await ticks();
+  transport.close();
+  await reading;
+});
+
+Deno.test("close() ends a write that the server does not take", async () => {
+  const release = Promise.withResolvers<void>();
+  await using server = await startRaw(() => release.promise);
+  const transport = await connectTo(server);
+  const writing = assertRejects(
+    () => transport.write(new Uint8Array(50_000_000)),
+    Deno.errors.Interrupted,
+  );
+  await ticks();
+  transport.close();
+  await writing;
+  release.resolve();
+  await server.idle();
+});
+
+/** Runs a program that uses a connection to this server; gives what it prints until it ends by itself. */
+async function runWith(server: RawServer, program: string): Promise<string> {
+  const path = new URL("../../_internal/net/node_sockets.ts", import.meta.url).href;
+  const route = JSON.stringify(routeTo(server));
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      "eval",
+      "--no-check",
+      "--ext=ts",
+      `import { connect } from ${JSON.stringify(path)};
+      const transport = await connect(${route}, new AbortController().signal);
+      const late = setTimeout(() => { console.log("held"); Deno.exit(1); }, 5000);
+      Deno.unrefTimer(late);
+      const p = new Uint8Array(10);
+      ${program}`,
+    ],
+  }).output();
+  return new TextDecoder().decode(stdout);
+}
+
+Deno.test("connect() gives a transport that does not hold the process while nobody reads", async () => {
+  await using server = await startRaw(echo);
+  const program = `await transport.write(p);
+    console.log(await transport.read(p));`;
+  assertEquals(await runWith(server, program), "10\n");
 });
 
 /** Each way from TCP to TLS. */
@@ -852,109 +1023,21 @@ Deno.test("secure() shows the client's certificate", async () => {
   await new Promise<void>((resolve) => server.close(() => resolve()));
 });
 
-// A transport as a stream of Node's
-
-/** The stream that TLS is given over a transport. */
-async function duplexOver(below: Transport): Promise<Duplex> {
-  const { asked } = await securedInMemory(below);
-  return asked.socket as Duplex;
-}
-
-/** Waits for an event. */
-function event(stream: Duplex, name: string): Promise<unknown> {
-  return new Promise((resolve) => stream.once(name, resolve));
-}
-
-Deno.test("secure() reads a transport in pieces of up to 64 KiB, to its end", async () => {
-  const sizes: number[] = [];
-  const below = new FakeTransport(["one", "two"], { ended: true });
-  const read = below.read.bind(below);
-  below.read = (p) => {
-    sizes.push(p.length);
-    return read(p);
-  };
-  const duplex = await duplexOver(below);
-  const pieces: Uint8Array[] = [];
-  duplex.on("data", (piece) => pieces.push(piece));
-  await event(duplex, "end");
-  assertEquals(pieces.map(latin1), ["one", "two"]);
-  assertEquals(sizes[0], 65536);
-  duplex.destroy();
-});
-
-Deno.test("secure() passes on what a transport's read() fails with", async () => {
-  const reason = new RangeError("mine");
-  const below = new FakeTransport();
-  below.read = () => Promise.reject(reason);
-  const duplex = await duplexOver(below);
-  const failed = event(duplex, "error");
-  duplex.resume();
-  assertStrictEquals(await failed, reason);
-  assertEquals(below.closes, 1);
-});
-
-Deno.test("secure() writes all to a transport that takes a few bytes at a time", async () => {
-  const below = new FakeTransport([], { most: 2 });
-  const duplex = await duplexOver(below);
-  await new Promise<void>((resolve) => duplex.write(bytes("abcde"), () => resolve()));
-  assertEquals(below.writes, ["ab", "cd", "e"]);
-  duplex.destroy();
-});
-
-Deno.test("secure() passes on what a transport's write() fails with", async () => {
-  const reason = new RangeError("mine");
-  const below = new FakeTransport();
-  below.write = () => Promise.reject(reason);
-  const duplex = await duplexOver(below);
-  const failed = event(duplex, "error");
-  duplex.write(bytes("a"));
-  assertStrictEquals(await failed, reason);
-});
-
-Deno.test("secure() ends the sending side of a transport that can", async () => {
-  let halfCloses = 0;
-  const below = Object.assign(new FakeTransport(), {
-    closeWrite() {
-      halfCloses++;
-      return Promise.resolve();
+Deno.test("close() closes a transport under TLS once", async () => {
+  await using server = await startRawTls(echo);
+  const conn = await Deno.connect({ hostname: server.hostname, port: server.port });
+  let closes = 0;
+  const below: Transport = {
+    read: (p) => conn.read(p),
+    write: (p) => conn.write(p),
+    close() {
+      closes++;
+      if (closes === 1) conn.close();
     },
-  });
-  const duplex = await duplexOver(below);
-  await new Promise<void>((resolve) => duplex.end(() => resolve()));
-  assertEquals([halfCloses, below.closes], [1, 0]);
-  duplex.destroy();
-});
-
-for (
-  const [what, closeWrite] of [
-    ["cannot", undefined],
-    ["fails to", () => Promise.reject(new Error("mine"))],
-  ] as const
-) {
-  Deno.test(`secure() bears a transport that ${what} end its sending side`, async () => {
-    const below = Object.assign(new FakeTransport(), { closeWrite });
-    const duplex = await duplexOver(below);
-    let failed = false;
-    duplex.on("error", () => failed = true);
-    await new Promise<void>((resolve) => duplex.end(() => resolve()));
-    assertEquals(failed, false);
-    duplex.destroy();
-  });
-}
-
-Deno.test("secure() closes a transport, quietly, when its stream is destroyed", async () => {
-  const below = new FakeTransport();
-  const close = below.close.bind(below);
-  below.close = () => {
-    close();
-    throw new Error("mine");
   };
-  const duplex = await duplexOver(below);
-  const failed = event(duplex, "error");
-  const closed = event(duplex, "close");
-  const reason = new RangeError("theirs");
-  duplex.destroy(reason);
-  assertStrictEquals(await failed, reason);
-  await closed;
-  assertEquals(below.closes, 1);
+  const transport = await secure(below, TRUST, "localhost", () => {});
+  transport.close();
+  await server.idle();
+  await ticks();
+  assertEquals(closes, 1);
 });
