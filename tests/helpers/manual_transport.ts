@@ -72,10 +72,10 @@ export class ManualTransport implements Transport {
   }
 
   /** Gives bytes to the read that waits. */
-  give(text: string): void {
+  give(data: string | Uint8Array): void {
     const { target, resolve } = this.#next();
-    target.set(bytes(text));
-    resolve(text.length);
+    target.set(typeof data === "string" ? bytes(data) : data);
+    resolve(data.length);
   }
 
   /** The read that waits finds the end. */
