@@ -340,6 +340,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     try {
       exchange.listen(options.signal);
       await exchange.whenSent();
+      exchange.check();
       const connection = this.#carrier!;
       const response = this.#makeResponse(connection, exchange);
       await response.begin();

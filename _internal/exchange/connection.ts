@@ -93,8 +93,6 @@ export class Connection implements Transport, Carrier, BodySource {
   served = 0;
   /** Whether a failed write means that nothing of it was accepted. */
   exact = false;
-  /** Told when it ends, or is handed over. */
-  onend: (() => void) | null = null;
   readonly #trace: Trace | null;
   /** What waits for it to be opened, and for a write. */
   #waiting = new Set<(reason: unknown) => void>();
@@ -107,8 +105,12 @@ export class Connection implements Transport, Carrier, BodySource {
   #restingSince = 0;
   /** The final answer to the exchange, once its head is waited for. */
   #answer: Promise<Answer> | null = null;
-  /** How many calls wait for it. */
+  /** How many calls wait for it, where there are deadlines. */
   #headWaits = 0;
+  /** Whether a call has asked for it. */
+  #isAwaited = false;
+  /** Whether the transport lets the process end. */
+  #isUnreferenced = false;
   /** Whether the exchange has deadlines. */
   #timed = false;
   /** Whether nobody else reads on from its reader. */
@@ -213,6 +215,7 @@ export class Connection implements Transport, Carrier, BodySource {
     this.#move("begin");
     this.exchange = exchange;
     this.#answer = null;
+    this.#isAwaited = false;
     exchange.begin(this);
     this.#limit(exchange);
   }
@@ -295,6 +298,7 @@ export class Connection implements Transport, Carrier, BodySource {
   #release(): void {
     const { exchange, reader } = this;
     this.exchange = null;
+    this.#reference();
     this.served++;
     this.deadlines.end(this.kind === "deno");
     // A read that is out would be pending on an idle connection.
@@ -316,8 +320,7 @@ export class Connection implements Transport, Carrier, BodySource {
     this.deadlines.end(false);
     const buffered = reader.take(reader.available);
     reader.release();
-    ref(transport);
-    this.onend?.();
+    this.#handBack();
     return { transport, buffered };
   }
 
@@ -327,8 +330,13 @@ export class Connection implements Transport, Carrier, BodySource {
     this.#move("detach");
     exchange?.close("connection");
     this.#stop(interrupted("send", "connection"));
-    ref(this.transport);
-    this.onend?.();
+    this.#handBack();
+  }
+
+  /** The transport is the user's: it keeps the process alive as any other does. */
+  #handBack(): void {
+    if (this.kind === "node") ref(this.transport);
+    else this.#reference();
   }
 
   /** Ends it, and the exchange that it carries. */
@@ -342,7 +350,6 @@ export class Connection implements Transport, Carrier, BodySource {
     this.#move("close");
     this.#stop(reason);
     closeQuietly(this.transport);
-    this.onend?.();
     if (this.#trace !== null && this.transport !== UNOPENED) tellClose(this.#trace);
   }
 
@@ -511,6 +518,8 @@ export class Connection implements Transport, Carrier, BodySource {
   awaitAnswer(exchange: Exchange, debug: boolean): Promise<Answer> {
     if (exchange.failure !== null) return Promise.reject(exchange.failure.reason);
     const answer = this.receive(exchange, debug);
+    this.#isAwaited = true;
+    this.#reference();
     return this.#timed ? this.#withinHeadLimits(exchange, answer) : answer;
   }
 
@@ -639,13 +648,16 @@ export class Connection implements Transport, Carrier, BodySource {
     return p.length;
   }
 
-  /** An operation that is pending for nobody does not keep the process alive. */
-  unref(): void {
+  /** The request is out: a head that nobody waits for yet does not keep the process alive. */
+  endSending(): void {
+    if (this.#answer === null || this.#isAwaited) return;
+    this.#isUnreferenced = true;
     unref(this.transport);
   }
 
-  /** The contrary. */
-  ref(): void {
+  #reference(): void {
+    if (!this.#isUnreferenced) return;
+    this.#isUnreferenced = false;
     ref(this.transport);
   }
 }

@@ -136,6 +136,7 @@ export async function sendRequest(
       exchange.send("finish");
       connection.limitHead(exchange);
     }
+    connection.endSending();
   } catch (error) {
     if (exchange.failure === null && error === STOPPED) return endCut(exchange);
     throw exchange.fail(error);
