@@ -17,4 +17,162 @@ export interface Equivalent {
 }
 
 /** All of them, by module. */
-export const EQUIVALENT: Equivalent[] = [];
+export const EQUIVALENT: Equivalent[] = [
+  {
+    module: "_internal/net/buffered_reader.ts",
+    text: "ended = false;",
+    mutation: "boolean: false -> true",
+    reason: "The constructor sets it.",
+  },
+  {
+    module: "_internal/net/buffered_reader.ts",
+    text: "#blockStart = 0;",
+    mutation: "number: 0 -> 1",
+    reason: "Without a block it is not looked at: an empty one counts as lost.",
+  },
+  {
+    module: "_internal/net/buffered_reader.ts",
+    text: "#blockEnd = 0;",
+    mutation: "number: 0 -> 1",
+    reason: "Without a block it only decides whether an empty one is forgotten.",
+  },
+  {
+    module: "_internal/net/buffered_reader.ts",
+    text: "if (buffer.length !== BUFFER_SIZE || pool.length >= POOL_LIMIT) return;",
+    mutation: "comparison: pool.length >= POOL_LIMIT -> pool.length > POOL_LIMIT",
+    reason: "One more buffer in the pool: the limit only tunes how much memory is kept.",
+  },
+  {
+    module: "_internal/net/buffered_reader.ts",
+    text: "if (this.#discarded) return;",
+    mutation: "return: return; -> (nothing)",
+    reason:
+      "A second call finds nobody waiting, a reason that is kept, and no buffer to give back.",
+  },
+  {
+    module: "_internal/net/buffered_reader.ts",
+    text: "if (count <= 32) { for (let i = 0; i < count; i++) piece[i] = bytes[start + i]; }",
+    mutation: "comparison: count <= 32 -> count < 32",
+    reason: "Both ways of copying give the same bytes; one is faster for a few.",
+  },
+  {
+    module: "_internal/net/buffered_reader.ts",
+    text: "if (count <= 32) { for (let i = 0; i < count; i++) piece[i] = bytes[start + i]; }",
+    mutation: "condition: count <= 32 -> !(count <= 32)",
+    reason: "Both ways of copying give the same bytes; one is faster for a few.",
+  },
+  {
+    module: "_internal/net/buffered_reader.ts",
+    text: "if (count <= 32) { for (let i = 0; i < count; i++) piece[i] = bytes[start + i]; }",
+    mutation: "number: 32 -> 0",
+    reason: "Both ways of copying give the same bytes; one is faster for a few.",
+  },
+  {
+    module: "_internal/net/buffered_reader.ts",
+    text: "if (count <= 32) { for (let i = 0; i < count; i++) piece[i] = bytes[start + i]; }",
+    mutation: "number: 32 -> 64",
+    reason: "Both ways of copying give the same bytes; one is faster for a few.",
+  },
+  {
+    module: "_internal/net/buffered_reader.ts",
+    text: "if (count <= 32) { for (let i = 0; i < count; i++) piece[i] = bytes[start + i]; }",
+    mutation: "comparison: i < count -> i <= count",
+    reason: "A write behind the end of a typed array does nothing.",
+  },
+  {
+    module: "_internal/net/buffered_reader.ts",
+    text: "if (this.#waiting === null) return;",
+    mutation: "return: return; -> (nothing)",
+    reason: "Whoever waited last was told: settling a promise again does nothing.",
+  },
+  {
+    module: "_internal/net/buffered_reader.ts",
+    text: "if (this.#blockEnd === 0) return;",
+    mutation: "return: return; -> (nothing)",
+    reason: "It only saves forgetting nothing.",
+  },
+  {
+    module: "_internal/net/buffered_reader.ts",
+    text: "this.#block = EMPTY;",
+    mutation: "statement: this.#block = EMPTY; -> (nothing)",
+    reason: "The block's place is forgotten, so that no line lies within it.",
+  },
+  {
+    module: "_internal/net/buffered_reader.ts",
+    text: "this.#blockStart = this.#blockEnd = 0;",
+    mutation: "statement: this.#blockStart = this.#blockEnd = 0; -> (nothing)",
+    reason: "The block itself is forgotten: an empty one counts as lost.",
+  },
+  {
+    module: "_internal/net/buffered_reader.ts",
+    text: "this.#blockStart = this.#blockEnd = 0;",
+    mutation: "number: 0 -> 1",
+    reason: "The block itself is forgotten: an empty one counts as lost.",
+  },
+  {
+    module: "_internal/net/buffered_reader.ts",
+    text: "if (this.start > 0) {",
+    mutation: "comparison: this.start > 0 -> this.start >= 0",
+    reason: "Bytes that are moved by nothing stay where they are.",
+  },
+  {
+    module: "_internal/net/stream_reader.ts",
+    text: "if (stream.locked) throw error;",
+    mutation: "throw: throw error; -> (nothing)",
+    reason: "getReader() throws the same kind of error for a locked stream.",
+  },
+  {
+    module: "_internal/net/transport_streams.ts",
+    text: "rest = new Uint8Array(0);",
+    mutation: "statement: rest = new Uint8Array(0); -> (nothing)",
+    reason: "enqueue() of a byte stream has transferred the memory: it has no length any more.",
+  },
+  {
+    module: "_internal/net/platform.ts",
+    text: "if (immediately === undefined) setTimeout(resolve, 0);",
+    mutation: "number: 0 -> 1",
+    reason: "How long a turn takes where there are timers only.",
+  },
+  {
+    module: "_internal/net/buffered_reader.ts",
+    text: "return;",
+    mutation: "return: return; -> (nothing)",
+    reason: "A new buffer has room, and nothing in front that could be moved.",
+  },
+  {
+    module: "_internal/net/node_sockets.ts",
+    text: "this.#wake = null;",
+    mutation: "statement: this.#wake = null; -> (nothing)",
+    reason: "To settle the promise of an earlier wait again does nothing.",
+  },
+  {
+    module: "_internal/net/node_sockets.ts",
+    text: "while (this.#heldBytes < HOLD && this.socket.readableLength > 0) {",
+    mutation: "comparison: this.socket.readableLength > 0 -> this.socket.readableLength >= 0",
+    reason: "An empty socket gives null, which ends the loop as well.",
+  },
+  {
+    module: "_internal/net/node_sockets.ts",
+    text: "if (chunk === null) return;",
+    mutation: "return: return; -> (nothing)",
+    reason: "It is there for the type: a socket that holds bytes gives them.",
+  },
+  {
+    module: "_internal/net/platform.ts",
+    text: "const PARK_AT_MOST_MS = 100;",
+    mutation: "number: 100 -> 200",
+    reason: "How long it waits for an answer that does not come.",
+  },
+  {
+    module: "_internal/net/platform.ts",
+    text: "const PARK_WITHOUT_MS = 1;",
+    mutation: "number: 1 -> 2",
+    reason: "How long it waits where the thread cannot be parked.",
+  },
+  {
+    module: "_internal/net/platform.ts",
+    text: "const PARK_WITHOUT_MS = 1;",
+    mutation: "number: 1 -> 0",
+    reason: "How long it waits where the thread cannot be parked.",
+  },
+];
