@@ -30,6 +30,7 @@ import { CLOSE_ENDS_READS, type TransportKind } from "../../_internal/net/platfo
 import { BadStatusLine, ProtocolError, RemoteDisconnected } from "../../mod.ts";
 import { newExchange } from "../helpers/carriers.ts";
 import { assertUntouched, factsOf } from "../helpers/facts.ts";
+import { FakeClock } from "../helpers/fake_clock.ts";
 import { ManualTransport } from "../helpers/manual_transport.ts";
 import { microtasks, soon, thrown, turns } from "../helpers/waiting.ts";
 import { bytes, latin1 } from "../servers/raw.ts";
@@ -1012,6 +1013,86 @@ Deno.test("write() throws why the connection has ended", async () => {
   connection.end(reason);
   assertStrictEquals(await thrown(connection.write(bytes("abc"))), reason);
   assertEquals(transport.writes.length, 0);
+});
+
+/** What waits for the transport, and comes to its end. */
+const WAITS: [title: string, run: (all: ReturnType<typeof begun>) => Promise<unknown>][] = [
+  ["send()", ({ connection, exchange }) => connection.send(exchange, bytes("abc"))],
+  ["fill()", ({ connection, exchange, transport }) => {
+    const fill = connection.fill(exchange);
+    transport.give("abc");
+    return fill;
+  }],
+  ["fillInto()", ({ connection, exchange, transport }) => {
+    const fill = connection.fillInto(exchange, new Uint8Array(9));
+    transport.give("abc");
+    return fill;
+  }],
+  ["awaitAnswer()", async ({ connection, exchange, transport }) => {
+    await sendWhole(connection, exchange);
+    const wait = connection.awaitAnswer(exchange, false);
+    transport.give(OK);
+    return await wait;
+  }],
+];
+
+for (const [title, run] of WAITS) {
+  Deno.test(`${title} leaves no timer that holds the process, nor a deadline that passes later`, async () => {
+    using clock = new FakeClock();
+    const all = begun({ limits: { timeout: 1, head: 2, bodyIdle: 2, total: 9 } });
+    await run(all);
+    assertEquals(clock.pending, [false]);
+    clock.advance(20_000);
+    assertStrictEquals(all.exchange.failure, null);
+    assertEquals(clock.pending, []);
+  });
+
+  Deno.test(`${title} makes no timer when there are no limits`, async () => {
+    using clock = new FakeClock();
+    await run(begun());
+    assertEquals(clock.waits, []);
+  });
+}
+
+Deno.test("what comes of a head moves the timeout on", async () => {
+  using clock = new FakeClock();
+  const { connection, exchange, transport } = begun({ limits: { timeout: 1 } });
+  await sendWhole(connection, exchange);
+  const wait = connection.awaitAnswer(exchange, false);
+  for (const piece of ["HTTP/1.1 200 O", "K\r\nContent-", "Length: 0\r\n", "\r\n"]) {
+    clock.advance(900);
+    transport.give(piece);
+    await microtasks(10);
+  }
+  assertEquals((await wait).head.status, 200);
+});
+
+Deno.test("what is written moves the timeout of a head that is waited for on", async () => {
+  using clock = new FakeClock();
+  const { connection, exchange, transport } = begun({ limits: { timeout: 1 } });
+  connection.awaitAnswer(exchange, false).catch(() => {});
+  for (let i = 0; i < 3; i++) {
+    clock.advance(900);
+    await connection.send(exchange, bytes("abc"));
+  }
+  assertStrictEquals(exchange.failure, null);
+  transport.accepting = false;
+  clock.advance(1000);
+  assertInstanceOf(exchange.failure!.reason, Deno.errors.TimedOut);
+});
+
+Deno.test("each write has the whole timeout", async () => {
+  using clock = new FakeClock();
+  const { connection, exchange, transport } = begun({ limits: { timeout: 1 } });
+  transport.accepting = false;
+  const sending = connection.send(exchange, bytes("abc"));
+  for (let i = 0; i < 3; i++) {
+    clock.advance(900);
+    transport.writes[i].accept(1);
+    await microtasks(10);
+  }
+  await sending;
+  assertStrictEquals(exchange.failure, null);
 });
 
 // What keeps the process alive

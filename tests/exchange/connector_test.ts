@@ -18,6 +18,7 @@ import { tunnelTo } from "../../_internal/net/tunnel.ts";
 import { type HTTPMessage, ProtocolError, type Transport, TunnelError } from "../../mod.ts";
 import { newExchange } from "../helpers/carriers.ts";
 import { assertUntouched } from "../helpers/facts.ts";
+import { FakeClock } from "../helpers/fake_clock.ts";
 import { ManualTransport } from "../helpers/manual_transport.ts";
 import { dialler, planOver } from "../helpers/plans.ts";
 import { microtasks, never, soon, thrown } from "../helpers/waiting.ts";
@@ -194,6 +195,15 @@ Deno.test("openConnection() waits within the deadlines of a step only", async ()
   late.resolve(new ManualTransport());
   await soon(opened);
   connection.close();
+});
+
+Deno.test("openConnection() leaves no call that waits", async () => {
+  using clock = new FakeClock();
+  const { exchange, opened } = over(new ManualTransport(), {}, { limits: { total: 1 } });
+  await opened;
+  assertEquals(clock.pending, [false]);
+  clock.advance(2000);
+  assertStrictEquals(exchange.failure, null);
 });
 
 // The trace
@@ -411,4 +421,120 @@ Deno.test("openConnection() throws the error of a socket that is refused", async
   const { connection, opened } = opening(planOver(null, { hostname: "127.0.0.1", port }));
   assertInstanceOf(await thrown(opened), Deno.errors.ConnectionRefused);
   assertEquals(connection.availability, "closed");
+});
+
+// Platforms that forbid plain connections to port 443
+
+/** A TLS connection that was made in one step. */
+class OneStep extends ManualTransport {
+  handshake(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+/** Runs with other functions of Deno's to connect. */
+async function withDeno(
+  functions: { connect: unknown; connectTls?: unknown },
+  run: () => Promise<void>,
+): Promise<void> {
+  const { connect, connectTls } = Deno;
+  Object.assign(Deno, functions);
+  try {
+    await run();
+  } finally {
+    Object.assign(Deno, { connect, connectTls });
+  }
+}
+
+/** Runs where `Deno.connect` fails with an error; tells what `Deno.connectTls` was called with. */
+async function whereForbidden(
+  error: Error,
+  run: (calls: unknown[]) => Promise<void>,
+): Promise<void> {
+  const calls: unknown[] = [];
+  const connectTls = (options: unknown) => {
+    calls.push(options);
+    return Promise.resolve(new OneStep());
+  };
+  await withDeno({ connect: () => Promise.reject(error), connectTls }, () => run(calls));
+}
+
+const SECURE = { port: 443, context: { caCerts: [CA] } };
+
+Deno.test("openConnection() does TCP and TLS in one step when the platform forbids plain connections", async () => {
+  for (const error of [new Deno.errors.NotSupported(), new Deno.errors.PermissionDenied()]) {
+    await whereForbidden(error, async (calls) => {
+      const { events, trace } = recorder();
+      const { connection, exchange, opened } = opening(planOver(null, { ...SECURE, trace }));
+      await soon(opened);
+      assertEquals(calls.length, 1);
+      assertEquals([connection.kind, connection.exact], ["deno", false]);
+      assertEquals(exchange.timings.secured, exchange.timings.connected);
+      assert(exchange.timings.secured !== null);
+      assertEquals(events.map(([type]) => type), ["connectStart", "connected"]);
+    });
+  }
+});
+
+for (
+  const [title, plan] of [
+    ["there is no TLS", { ...SECURE, context: null }],
+    ["the port is another one", { ...SECURE, port: 444 }],
+    ["there is a tunnel", { ...SECURE, tunnel: TUNNEL }],
+  ] as const
+) {
+  Deno.test(`openConnection() throws what the platform says when ${title}`, async () => {
+    const error = new Deno.errors.PermissionDenied();
+    await whereForbidden(error, async (calls) => {
+      assertStrictEquals(await thrown(opening(planOver(null, plan)).opened), error);
+      assertEquals(calls.length, 0);
+    });
+  });
+}
+
+Deno.test("openConnection() throws another error of the platform as it is", async () => {
+  const error = new Deno.errors.ConnectionRefused();
+  await whereForbidden(error, async (calls) => {
+    assertStrictEquals(await thrown(opening(planOver(null, SECURE)).opened), error);
+    assertEquals(calls.length, 0);
+  });
+});
+
+Deno.test("openConnection() ends by deadlines.connect when Deno.connect does not settle, and aborts it", async () => {
+  const signals: AbortSignal[] = [];
+  const connect = ({ signal }: { signal: AbortSignal }) => {
+    signals.push(signal);
+    return never();
+  };
+  await withDeno({ connect }, async () => {
+    const { opened } = opening(planOver(null, { deadlines: { connect: 0.01, tls: 50 } }));
+    await assertRejects(() => soon(opened), Deno.errors.TimedOut, "the connect deadline of 0.01 s");
+    assertEquals(signals.map(({ aborted }) => aborted), [true]);
+  });
+});
+
+Deno.test("openConnection() ends by deadlines.connect when TLS in one step does not settle", async () => {
+  const connect = () => Promise.reject(new Deno.errors.NotSupported());
+  await withDeno({ connect, connectTls: () => never() }, async () => {
+    const { opened } = opening(
+      planOver(null, { ...SECURE, deadlines: { connect: 0.01, tls: 50 } }),
+    );
+    await assertRejects(() => soon(opened), Deno.errors.TimedOut, "the connect deadline of 0.01 s");
+  });
+});
+
+Deno.test("openConnection() takes no reason of an abort for what the platform says", async () => {
+  let calls = 0;
+  const connectTls = () => {
+    calls++;
+    return Promise.resolve(new OneStep());
+  };
+  await withDeno({ connect: () => never(), connectTls }, async () => {
+    const { exchange, opened } = opening(planOver(null, SECURE));
+    await microtasks(4);
+    const reason = new TypeError("enough");
+    exchange.fail(new Thrown(reason));
+    assertStrictEquals(await thrown(opened), reason);
+    assertEquals(calls, 0);
+  });
 });
