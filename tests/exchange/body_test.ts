@@ -579,6 +579,11 @@ Deno.test("chunkNow() gives what is buffered, and null where that is nothing", a
   assertEquals(body.state, "open");
 });
 
+Deno.test("chunkNow() gives a single byte", async () => {
+  const { body } = await opened("length", "a", { length: 3 });
+  assertEquals(latin1(body.chunkNow()!), "a");
+});
+
 Deno.test("chunkNow() gives null at the end, and for a body that was cut short", async () => {
   const ended = await opened("chunked", LAST);
   assertStrictEquals(ended.body.chunkNow(), null);
@@ -1225,6 +1230,21 @@ Deno.test("the trace tells of no piece of no bytes", async () => {
   transport.give("ab\r\n0\r\n\r\n");
   await soon(read);
   assertEquals(events, [["responseBody", 2, 2], ["responseEnd", 2]]);
+});
+
+Deno.test("the trace tells of no piece of no bytes when chunks are small and much is wanted", async () => {
+  const { events, trace } = recorder();
+  const { body, transport } = await opened("chunked", chunk("abc"), { trace });
+  await body.readinto(new Uint8Array(3));
+  const read = body.readinto(new Uint8Array(5000));
+  await microtasks(4);
+  transport.give(chunk("de") + LAST);
+  assertEquals(await soon(read), 2);
+  assertEquals(events, [
+    ["responseBody", 3, 3],
+    ["responseBody", 2, 5],
+    ["responseEnd", 5],
+  ]);
 });
 
 Deno.test("the exchange is over though the trace throws at the end of the body", async () => {
