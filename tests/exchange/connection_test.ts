@@ -265,6 +265,19 @@ Deno.test("release() ends the deadlines of the exchange", async () => {
   connection.close();
 });
 
+Deno.test("release() keeps the timer of a socket of Deno's own for the next exchange, and no other", async () => {
+  for (const kind of ["deno", "other"] as const) {
+    using clock = new FakeClock();
+    const { connection, transport, exchange } = begun({ limits: { timeout: 1 } }, { kind });
+    await sendWhole(connection, exchange);
+    const wait = connection.awaitAnswer(exchange, false);
+    transport.give(OK);
+    await (await wait).body.gather(Infinity);
+    assertEquals(connection.availability, "idle");
+    assertEquals(clock.pending, kind === "deno" ? [false] : []);
+  }
+});
+
 /** What stands against another request, though the response was read. */
 const CLOSING: [
   title: string,
@@ -453,6 +466,34 @@ Deno.test("isSilent() sees what a transport of the user's tells after a turn of 
   const silent = rested(transport).isSilent();
   const { setImmediate } = await import("node:timers");
   setImmediate(() => transport.give("late"));
+  assertEquals(await soon(silent), false);
+});
+
+/** A transport whose read brings something after so many microtasks. */
+class Late extends ManualTransport {
+  readonly #ticks: number;
+
+  constructor(ticks: number) {
+    super();
+    this.#ticks = ticks;
+  }
+
+  override async read(): Promise<number> {
+    for (let i = 0; i < this.#ticks; i++) await null;
+    return 1;
+  }
+}
+
+Deno.test("isSilent() and hasSpoken() see what a socket of Deno's own tells within three microtasks", async () => {
+  assertEquals(await soon(rested(new Late(2), "deno").isSilent()), false);
+  assertEquals(await soon(rested(new Late(2), "deno").hasSpoken()), true);
+});
+
+Deno.test("isSilent() sees what a transport that wraps another tells within three turns", async () => {
+  const { setImmediate } = await import("node:timers");
+  const transport = new ManualTransport();
+  const silent = rested(transport).isSilent();
+  setImmediate(() => setImmediate(() => setImmediate(() => transport.give("late"))));
   assertEquals(await soon(silent), false);
 });
 
@@ -742,12 +783,12 @@ Deno.test("send() writes until all of it was accepted", async () => {
   transport.accepting = false;
   let told = 0;
   const sending = connection.send(exchange, bytes("abcdef"), undefined, () => told++);
-  transport.writes[0].accept(2);
+  transport.writes[0].accept(1);
   await microtasks(8);
-  assertEquals([transport.writes[1].text, told, exchange.sent], ["cdef", 1, 2]);
-  transport.writes[1].accept(1);
+  assertEquals([transport.writes[1].text, told, exchange.sent], ["bcdef", 1, 1]);
+  transport.writes[1].accept(2);
   await microtasks(8);
-  assertEquals(transport.writes[2].text, "def");
+  assertEquals([transport.writes[2].text, told, exchange.sent], ["def", 2, 3]);
   transport.writes[2].accept();
   await soon(sending);
   assertEquals([transport.writes.length, told, exchange.sent], [3, 3, 6]);
