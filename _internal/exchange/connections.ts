@@ -117,7 +117,7 @@ export class Connections implements ExchangeOwner {
 
   /** Gives up a connection that turned out to be dead, or has spoken unasked. */
   #retire(connection: Connection): void {
-    if (this.#current === connection) this.#current = this.#sock = null;
+    this.#current = this.#sock = null;
     connection.retire();
   }
 

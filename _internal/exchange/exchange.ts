@@ -257,7 +257,6 @@ export class Exchange {
 
   /** The connection turned out to be dead, or was handed over: it is carried by none. */
   leave(): void {
-    if (this.carrier === null) return;
     this.#received = this.received;
     this.carrier = null;
   }
@@ -386,9 +385,7 @@ export class Exchange {
 
   /** A write begins; `wrote` or a failure follows. */
   beginWrite(): void {
-    this.#writing = true;
-    if (this.#tried) return;
-    this.#tried = true;
+    this.#tried = this.#writing = true;
     this.#onsent?.resolve();
   }
 
@@ -440,12 +437,6 @@ export class Exchange {
   bodyEnded(): void {
     this.receive("end");
     this.timings.end = performance.now();
-  }
-
-  /** No more of the request will come: it is over once its response is. */
-  abandonSending(): void {
-    this.send("cut");
-    this.settle();
   }
 
   /** It is over, if both halves are. */

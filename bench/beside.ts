@@ -1,0 +1,86 @@
+/**
+ * This tree beside another one, and beside a copy of that one (the control, whose ratio is noise), in one
+ * run: what each row of the benchmark costs, process CPU first.
+ *
+ * `deno run -A bench/beside.ts FOLDER [rounds] [ids]`, FOLDER being another checkout.
+ *
+ * @module
+ */
+import { bodies } from "./bodies.ts";
+import type { Task } from "./clients/jobs.ts";
+import { runArgs } from "./contestants.ts";
+import { placed } from "./cores.ts";
+import { openField } from "./field.ts";
+import { LineChild } from "./line_child.ts";
+import { requests } from "./requests.ts";
+import { shuffled } from "./statistics.ts";
+import type { Workload } from "./workload.ts";
+
+/** How long a task runs before it is measured, in milliseconds. */
+const WARM_UP = 400;
+
+interface Tree {
+  name: "this" | "other" | "control";
+  child: LineChild;
+}
+
+async function start(name: Tree["name"], folder: string, told: string): Promise<Tree> {
+  const args = [...await runArgs(), `${folder}/bench/clients/worker.mjs`, "http_client.ts", told];
+  const child = new LineChild(name, ...await placed("client", Deno.execPath(), args));
+  await child.line();
+  return { name, child };
+}
+
+async function run({ child }: Tree, task: Task): Promise<{ wall: number; cpu: number }> {
+  const answer = JSON.parse(await child.ask(JSON.stringify(task)));
+  if (answer.error) throw new Error(answer.error);
+  return answer;
+}
+
+function median(numbers: number[]): number {
+  return numbers.toSorted((a, b) => a - b)[numbers.length >> 1];
+}
+
+/** The tasks of this library, each once. */
+function tasksOf({ id, title, lines }: Workload): [name: string, task: Task][] {
+  return lines.filter((line) => line.tasks.ours !== undefined).map((line) => [
+    `${id} ${title}${line.way === "" ? "" : `, ${line.way}`}`,
+    line.tasks.ours!,
+  ]);
+}
+
+const [folder, rounds = "15", ids = ""] = Deno.args;
+if (folder === undefined) throw new Error("Give the folder of another checkout");
+await using field = await openField(false);
+const told = JSON.stringify(field.config);
+const here = new URL("..", import.meta.url).pathname;
+const extent = { rounds: null, short: false };
+const workloads = [...requests(extent), ...bodies(extent)]
+  .filter(({ id }) => ids === "" || ids.includes(id));
+console.log("| row | CPU, control | CPU, this | wall, control | wall, this |");
+console.log("| --- | --- | --- | --- | --- |");
+for (const [name, task] of workloads.flatMap(tasksOf)) {
+  const trees = [
+    await start("this", here, told),
+    await start("other", folder, told),
+    await start("control", folder, told),
+  ];
+  const taken: Record<string, { wall: number[]; cpu: number[] }> = {};
+  for (const tree of trees) {
+    for (let spent = 0; spent < WARM_UP;) spent += (await run(tree, task)).wall;
+    taken[tree.name] = { wall: [], cpu: [] };
+  }
+  for (let round = 0; round < Number(rounds); round++) {
+    for (const tree of shuffled(trees)) {
+      const { wall, cpu } = await run(tree, task);
+      taken[tree.name].wall.push(wall);
+      taken[tree.name].cpu.push(cpu);
+    }
+  }
+  for (const { child } of trees) await child[Symbol.asyncDispose]();
+  const ratio = (which: "wall" | "cpu", name: string) =>
+    median(taken[name][which].map((value, i) => value / taken.other[which][i])).toFixed(2);
+  const cells = (["cpu", "wall"] as const)
+    .flatMap((which) => [ratio(which, "control"), ratio(which, "this")]);
+  console.log(`| ${name} | ${cells.join(" | ")} |`);
+}
