@@ -372,6 +372,16 @@ for (const name of COUNTED) {
   });
 }
 
+for (const name of COUNTED) {
+  Deno.test(`${name} throws when a limit is passed behind some bytes, which are kept`, async () => {
+    const all = await opened("chunked", chunk("ab") + `1;${"x".repeat(110)}\r\n`);
+    const error = await thrown(CALLS[name](all.body));
+    assertInstanceOf(error, HTTPException);
+    assertEquals(error instanceof IncompleteRead, false);
+    assertEquals(latin1(all.body.partial!), "ab");
+  });
+}
+
 Deno.test("readinto() gives what came before the end when the buffer was empty, and settles nothing", async () => {
   const { body } = await opened("length", "ab", { length: 5 });
   assertEquals(await body.readinto(new Uint8Array(2)), 2);
@@ -960,6 +970,14 @@ Deno.test("line() gives at most so many bytes", async () => {
   assertEquals(latin1(await body.line(2)), "c\n");
   assertEquals(latin1(await body.line(3)), "def");
   assertEquals(body.state, "complete");
+});
+
+Deno.test("line() gives at most so many bytes of a line that comes in pieces", async () => {
+  const { body, transport } = await opened("length", "ab", { length: 9 });
+  const read = body.line(4);
+  await microtasks(4);
+  transport.give("cdef");
+  assertEquals(latin1(await soon(read)), "abcd");
 });
 
 Deno.test("line() of nothing gives nothing, and ends only a body of no length", async () => {

@@ -725,7 +725,11 @@ Deno.test("abandon() fails the exchange, and leaves the transport open", async (
   connection.abandon();
   const reason = exchange.failure!.reason;
   assertInstanceOf(reason, Deno.errors.Interrupted);
-  assertInstanceOf(await thrown(write), Deno.errors.Interrupted);
+  await assertRejects(
+    () => soon(write),
+    Deno.errors.Interrupted,
+    "Cannot send request: the connection was closed",
+  );
   assertEquals(transport.closes, 0);
   assertEquals(connection.availability, "detached");
 });

@@ -152,6 +152,12 @@ function send(
   return { transport, connection, exchange, out: whole, sent };
 }
 
+/** An answer that refuses the body has come. */
+function answer(exchange: Exchange): void {
+  if (exchange.receiving === "nothing") exchange.receive("await");
+  exchange.answered({ status: 413, willClose: false, body: new Watcher() });
+}
+
 /** The writes, each as text. */
 function writesOf(transport: ManualTransport): string[] {
   return transport.writes.map(({ text }) => text);
@@ -159,7 +165,7 @@ function writesOf(transport: ManualTransport): string[] {
 
 /** The sizes of the writes. */
 function sizesOf(transport: ManualTransport): number[] {
-  return transport.writes.map(({ text }) => text.length);
+  return transport.writes.map(({ size }) => size);
 }
 
 // What is to be sent
@@ -488,6 +494,28 @@ Deno.test("sendRequest() sends what is staged when a later piece takes its time"
   assertEquals(transport.writes.length, 3);
 });
 
+Deno.test("sendRequest() puts pieces together that take some microtasks behind a write", async () => {
+  const large = new Uint8Array(STAGE / 2);
+  const source = new Source([now(large), now(large), after(2, "a"), after(4, "b")]);
+  const { transport, sent } = send({ content: source.content });
+  await soon(sent);
+  assertEquals(sizesOf(transport), [HEAD.length + STAGE / 2, STAGE / 2, 2]);
+});
+
+Deno.test("sendRequest() begins no write while another one is out", async () => {
+  const step = Promise.withResolvers<IteratorResult<unknown>>();
+  const source = new Source([() => step.promise]);
+  const { transport, sent } = send({ content: source.content }, { accepting: false });
+  while (transport.writes.length === 0) await turns(1);
+  step.resolve({ done: false, value: bytes("late") });
+  await microtasks(50);
+  assertEquals(transport.writes.length, 1);
+  transport.accepting = true;
+  transport.writes[0].accept();
+  await soon(sent);
+  assertEquals(writesOf(transport), [HEAD, "late"]);
+});
+
 Deno.test("sendRequest() stages a piece again when there was no room for it and it is small", async () => {
   const source = sourceOf("x".repeat(300_000), "y".repeat(250_000), "z");
   const { transport, sent } = send({ content: source.content });
@@ -782,6 +810,27 @@ Deno.test("sendRequest() writes no more when the answer came while the source wa
   assertEquals(source.calls.at(-1), "return");
 });
 
+Deno.test("sendRequest() begins no write after the answer, at whichever microtask that comes", async () => {
+  const data = new Uint8Array(STAGE);
+  for (let ticks = 0; ticks < 16; ticks++) {
+    for (
+      const out of [
+        { content: inMemory(data) },
+        { content: sourceOf(data).content, last: chunksEnd },
+      ]
+    ) {
+      const { transport, exchange, sent } = send(out, { accepting: false });
+      await microtasks(4);
+      transport.writes[0].accept();
+      await microtasks(ticks);
+      const { length } = transport.writes;
+      answer(exchange);
+      await soon(sent);
+      assertEquals(transport.writes.length, length, `after ${ticks} microtasks`);
+    }
+  }
+});
+
 Deno.test("sendRequest() does not make trailers when the answer has refused the body", async () => {
   let made = 0;
   const step = Promise.withResolvers<IteratorResult<unknown>>();
@@ -953,7 +1002,7 @@ async function withQuickTimers(run: () => Promise<void>): Promise<number[]> {
   const waits: number[] = [];
   globalThis.setTimeout = ((callback: () => void, ms = 0) => {
     // The watchdog of `soon()` is not meant.
-    if (ms >= 10_000) return setTimeout(callback, ms);
+    if (ms === 10_000) return setTimeout(callback, ms);
     waits.push(ms);
     return setTimeout(callback, 0);
   }) as typeof setTimeout;
@@ -1139,4 +1188,62 @@ Deno.test("the trace tells of the head that waits for a 100, and then of the bod
     ["requestHead", SIZE],
     ["requestBody", SIZE + 4],
   ]);
+});
+
+Deno.test("sendRequest() waits for a 100 for so many seconds, and at most as long as a timer can", async () => {
+  const waits = await withQuickTimers(async () => {
+    await soon(send({ content: inMemory("body"), expect: 3 }).sent);
+    await soon(send({ content: inMemory("body"), expect: 1e9 }).sent);
+  });
+  assertEquals(waits, [3000, 0x7fffffff]);
+});
+
+// Debugging
+
+/** What sending prints. */
+async function printed(out: Partial<Outgoing>): Promise<string[]> {
+  const { log } = console;
+  const lines: string[] = [];
+  console.log = (...parts: unknown[]) => void lines.push(parts.join(" "));
+  try {
+    await soon(send({ ...out, debug: true }).sent);
+  } finally {
+    console.log = log;
+  }
+  return lines;
+}
+
+const SENT_HEAD = "send: b'POST / HTTP/1.1\\r\\n\\r\\n'";
+
+Deno.test("sendRequest() prints the head, and bytes of a body", async () => {
+  assertEquals(await printed({}), [SENT_HEAD]);
+  assertEquals(await printed({ content: inMemory("body") }), [SENT_HEAD, "send: b'body'"]);
+  assertEquals(await printed({ head: new Uint8Array(), content: inMemory("body") }), [
+    "send: b'body'",
+  ]);
+});
+
+Deno.test("sendRequest() prints each chunk, the empty ones that it leaves out, and the last", async () => {
+  const source = sourceOf("ab", "");
+  assertEquals(await printed({ content: source.content, last: chunksEnd }), [
+    SENT_HEAD,
+    "send: b'2\\r\\nab\\r\\n'",
+    "Zero length chunk ignored",
+    "send: b'0\\r\\n\\r\\n'",
+  ]);
+});
+
+Deno.test("sendRequest() prints that it reads what is read from", async () => {
+  const { content } = sourceOf("ab");
+  const readable = { ...content, readable: true } as Content;
+  assertEquals(await printed({ content: readable }), [
+    SENT_HEAD,
+    "reading a readable",
+    "send: b'ab'",
+  ]);
+});
+
+Deno.test("sendRequest() prints the head that waits for a 100 once", async () => {
+  const lines = await printed({ content: inMemory("body"), expect: 0.01 });
+  assertEquals(lines, [SENT_HEAD, "send: b'body'"]);
 });

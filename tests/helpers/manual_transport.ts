@@ -16,6 +16,8 @@ export interface PendingRead {
 
 /** A write that was begun. */
 export interface PendingWrite {
+  /** How many bytes were to be written. */
+  readonly size: number;
   /** What was to be written, one character for each byte. */
   readonly text: string;
   /** Accepts all of it, or so many bytes. */
@@ -54,7 +56,15 @@ export class ManualTransport implements Transport {
   write(data: Uint8Array): Promise<number> {
     const { promise, resolve, reject } = Promise.withResolvers<number>();
     const { length } = data;
-    this.writes.push({ text: latin1(data), accept: (count = length) => resolve(count), reject });
+    const copy = data.slice();
+    this.writes.push({
+      size: length,
+      get text() {
+        return latin1(copy);
+      },
+      accept: (count = length) => resolve(count),
+      reject,
+    });
     if (this.accepting) resolve(length);
     return promise;
   }
