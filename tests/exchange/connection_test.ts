@@ -910,7 +910,7 @@ Deno.test("send() throws why the exchange failed when a write is done after that
 Deno.test("send() throws a ProtocolError when the server spoke before the request", async () => {
   const { connection, transport, exchange } = begun();
   const fill = connection.fill(exchange);
-  transport.give("HTTP");
+  transport.give("H");
   await fill;
   await assertRejects(
     () => soon(connection.send(exchange, bytes("GET"))),
@@ -946,22 +946,6 @@ Deno.test("send() is rejected with the reason when the connection has ended", as
   connection.end(reason);
   assertStrictEquals(await thrown(connection.send(exchange, bytes("x"))), reason);
   assertEquals(transport.writes.length, 0);
-});
-
-Deno.test("end() after a write leaves the next exchange's writes alone", async () => {
-  const { connection, transport, exchange } = begun();
-  await connection.send(exchange, bytes("x"));
-  const unhandled: unknown[] = [];
-  const listen = (event: PromiseRejectionEvent) => {
-    event.preventDefault();
-    unhandled.push(event.reason);
-  };
-  addEventListener("unhandledrejection", listen);
-  connection.end(new Error("given up"));
-  await turns(1);
-  removeEventListener("unhandledrejection", listen);
-  assertEquals(unhandled, []);
-  assertEquals(transport.closes, 1);
 });
 
 Deno.test("send() lets the write deadline run for each write, and no longer", async () => {
@@ -1157,6 +1141,7 @@ Deno.test("endSending() lets the process end while a head is read that nobody wa
   assertEquals(transport.refs, ["unref"]);
   const wait = connection.awaitAnswer(exchange, false);
   assertEquals(transport.refs, ["unref", "ref"]);
+  connection.awaitAnswer(exchange, false);
   transport.give(OK);
   await soon(wait);
   assertEquals(transport.refs, ["unref", "ref"]);

@@ -175,4 +175,47 @@ export const EQUIVALENT: Equivalent[] = [
     mutation: "number: 1 -> 0",
     reason: "How long it waits where the thread cannot be parked.",
   },
+  {
+    module: "_internal/exchange/exchange.ts",
+    text: "#writing = false;",
+    mutation: "boolean: false -> true",
+    reason: "It is read only once a write was begun, and that sets it.",
+  },
+  {
+    module: "_internal/exchange/exchange.ts",
+    text: "#receivedBefore = 0;",
+    mutation: "number: 0 -> 1",
+    reason: "It is read only once begin() was called, and that sets it.",
+  },
+  {
+    module: "_internal/exchange/exchange.ts",
+    text: "const rejected = this.#tried && !this.#writing && (this.carrier?.exact ?? false);",
+    mutation: "logic: this.carrier?.exact ?? false -> (this.carrier?.exact)",
+    reason: "It is there for the type: undefined is no more than false where it is asked.",
+  },
+  {
+    module: "_internal/exchange/exchange.ts",
+    text: "this.#signals = NO_SIGNALS;",
+    mutation: "statement: this.#signals = NO_SIGNALS; -> (nothing)",
+    reason: "It frees memory: nobody asks for the signals of an exchange that is over.",
+  },
+  {
+    module: "_internal/exchange/connection.ts",
+    text: "#isAwaited = false;",
+    mutation: "boolean: false -> true",
+    reason: "begin() sets it, and before that no head is read.",
+  },
+  {
+    module: "_internal/exchange/connection.ts",
+    text: "this.#rejectWrite = null;",
+    mutation: "statement: this.#rejectWrite = null; -> (nothing)",
+    reason: "To reject the promise of a write that is settled does nothing.",
+  },
+  {
+    module: "_internal/exchange/connector.ts",
+    text:
+      'const asking = new Exchange({ method: "CONNECT", target: "", url: "", limits: seconds });',
+    mutation: 'string: "" -> "b"',
+    reason: "Nobody asks for the target and the URL of this exchange.",
+  },
 ];
