@@ -6,19 +6,27 @@
  *     deno run -A examples/compare.ts           prints the table
  *     deno run -A examples/compare.ts --write   and puts it into the pages that show it
  *     deno run -A examples/compare.ts --check   fails if they say otherwise of this library
+ *     deno run -A examples/compare.ts --ours    runs this library alone, and needs no package
  *
  * @module
  */
 import { gzipSync } from "node:zlib";
 import { type Peer, type RawServer, type Script, startRaw } from "../tests/servers/raw.ts";
-import { type Answer, type Ask, type Client, CLIENTS, NotPossible } from "./compare_clients.ts";
+import {
+  type Answer,
+  type Ask,
+  type Client,
+  CLIENTS,
+  NotPossible,
+  OURS,
+} from "./compare_clients.ts";
 
 /** How long a client may take for a scenario, in milliseconds. */
 const LIMIT = 2000;
 
 /** What the server and the one who asks know of each other. */
 interface Stage {
-  /** The client is done, or was given up. */
+  /** The client is done, or was too late. */
   readonly done: Promise<void>;
   /** Something has happened that the one who asks waits for. */
   readonly cue: PromiseWithResolvers<void>;
@@ -139,7 +147,7 @@ const SCENARIOS: Scenario[] = [
     },
   },
   {
-    need: "A `100 Continue` that nobody asked for is skipped",
+    need: "An unsolicited `100 Continue` is skipped",
     script: answers(`HTTP/1.1 100 Continue\r\n\r\n${OK}`),
     run: async (client) => same((await client.ask({})).status, 200, "it is the answer"),
   },
@@ -265,7 +273,7 @@ const SCENARIOS: Scenario[] = [
     },
   },
   {
-    need: "A response that nobody asked for, on an idle connection, is nobody's",
+    need: "An unsolicited response on an idle connection is no answer",
     async script(peer) {
       if (peer.index > 0) return await serve(peer);
       await peer.readRequest();
@@ -534,7 +542,7 @@ async function cell(scenario: Scenario, open: (typeof CLIENTS)[string]): Promise
   const stage = { done: over.promise, cue: Promise.withResolvers<void>() };
   const script = (peer: Peer) => scenario.script(peer, stage);
   await using server = await startRaw(script, { unix: scenario.unix });
-  const client = open(server);
+  const client = await open(server);
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<string>((resolve) => {
     timer = setTimeout(resolve, LIMIT, `no: no end within ${LIMIT / 1000} s`);
@@ -590,20 +598,25 @@ function writePages(text: string): void {
 }
 
 if (import.meta.main) {
-  // A client that is given up may still fail, with nobody there to hear of it.
+  // A client that was too late may still fail, and nobody waits for it any more.
   for (const type of ["unhandledrejection", "error"]) {
     globalThis.addEventListener(type, (event) => event.preventDefault());
   }
-  const rows = [["", ...Object.keys(CLIENTS)]];
+  const [write, check, alone] = ["--write", "--check", "--ours"].map((option) =>
+    Deno.args.includes(option)
+  );
+  if (write && alone) throw new TypeError("Cannot write the table: it needs all clients");
+  const names = alone ? [OURS] : Object.keys(CLIENTS);
+  const rows = [["", ...names]];
   for (const scenario of SCENARIOS) {
     const cells = [];
-    for (const open of Object.values(CLIENTS)) cells.push(await cell(scenario, open));
+    for (const name of names) cells.push(await cell(scenario, CLIENTS[name]));
     rows.push([scenario.need, ...cells]);
   }
   const text = table(rows);
   console.log(text);
-  if (Deno.args.includes("--write")) writePages(text);
-  const same = !Deno.args.includes("--check") || checkPages(text);
+  if (write) writePages(text);
+  const same = !check || checkPages(text);
   // A client that hangs may keep the process alive.
   Deno.exit(same ? 0 : 1);
 }

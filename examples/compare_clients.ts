@@ -10,7 +10,6 @@ import http from "node:http";
 import type { Duplex } from "node:stream";
 import { Readable } from "node:stream";
 import { HTTPConnection, type HTTPMessage, type HTTPResponse } from "@denoports/http-client";
-import * as undici from "npm:undici@7";
 import { concat, latin1, type RawServer } from "../tests/servers/raw.ts";
 
 /** Field lines. */
@@ -64,9 +63,12 @@ export class NotPossible extends Error {}
 
 type Where = Pick<RawServer, "hostname" | "port" | "path">;
 
-/** The clients, by the names of their columns. */
-export const CLIENTS: Record<string, (where: Where) => Client> = {
-  "this library": ours,
+/** The name of this library's column. */
+export const OURS = "this library";
+
+/** The clients, by the names of their columns; what one needs of npm is loaded when it is opened. */
+export const CLIENTS: Record<string, (where: Where) => Client | Promise<Client>> = {
+  [OURS]: ours,
   "Deno's `fetch`": fetching,
   "`npm:undici`": undicis,
   "`node:http` on Deno": nodes,
@@ -173,7 +175,8 @@ function fetching(where: Where): Client {
   };
 }
 
-function undicis(where: Where): Client {
+async function undicis(where: Where): Promise<Client> {
+  const undici = await import("npm:undici@7");
   const client = new undici.Client(`http://${where.hostname}:${where.port || 80}`, {
     ...(where.path === "" ? {} : { socketPath: where.path }),
   });

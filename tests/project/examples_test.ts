@@ -1,6 +1,6 @@
 /**
  * Every program in `examples/` runs to its end, and so holds what it asserts. Those that need packages of
- * npm, and the comparison, run where `CI` is set.
+ * npm run where `CI` is set; this library's column of the comparison is checked everywhere.
  *
  * @module
  */
@@ -25,11 +25,15 @@ const examples = projectFiles().filter((path) =>
 function needsNpm(path: string): boolean {
   const text = readText(path);
   const local = [...text.matchAll(/ from "\.\/(.+)"/g)].map(([, name]) => `examples/${name}`);
-  return / from "npm:/.test(text) || local.some(needsNpm);
+  return /( from |import\()"npm:/.test(text) || local.some(needsNpm);
 }
 
 /** Runs a program; its output is told only if it fails. */
-async function run(path: string): Promise<void> {
+async function run(
+  path: string,
+  args: string[] = ARGUMENTS[path] ?? [],
+  flags: string[] = [],
+): Promise<void> {
   const source = await stdFrom();
   const map = new URL("tests/std_offline/import_map.json", ROOT);
   const end = new AbortController();
@@ -40,8 +44,9 @@ async function run(path: string): Promise<void> {
       "--quiet",
       "--allow-all",
       ...(source === "stand_ins" ? [`--import-map=${map}`] : []),
+      ...flags,
       new URL(path, ROOT).href,
-      ...ARGUMENTS[path] ?? [],
+      ...args,
     ],
     env: { STD_FROM: source, NO_COLOR: "1" },
     stdin: "null",
@@ -60,3 +65,6 @@ for (const path of examples) {
     fn: () => run(path),
   });
 }
+
+Deno.test("the comparison says of this library what the pages show, and needs no package of npm", () =>
+  run("examples/compare.ts", ["--ours", "--check"], ["--no-npm"]));
