@@ -331,7 +331,6 @@ export class Body {
 
   /** What `line` gives where the whole line is buffered. */
   lineNow(limit: number): Bytes | null {
-    if (limit === 0 || this.decoder.broken !== null) return null;
     const run = this.#ready();
     if (run <= 0) return null;
     const reader = this.#reader;
@@ -539,7 +538,6 @@ export class Body {
 
   /** The source has ended. */
   #eof(): void {
-    if (this.state !== "open") return;
     const ragged = this.#reader.ragged && !this.#source.settings.suppressRaggedEofs;
     if ((ragged && this.endsWithConnection) || !this.decoder.eof(this.#reader)) {
       this.#break(undefined);
@@ -624,7 +622,11 @@ export class Body {
       // CPython: to read nothing of a chunked body consumes the framing before the next data.
       if (at === to && this.#ready() !== NEED_MORE) break;
       at = this.#moveTo(target, at, to);
-      if ((at === to && to > 0) || decoder.ended || this.#brokenFraming()) break;
+      if ((at === to && to > 0) || decoder.ended) break;
+      if (decoder.broken !== null) {
+        this.#refuse(decoder.broken);
+        break;
+      }
       const reader = this.#reader;
       if (!this.#straightInto(reader, to - at)) {
         await this.#more();
@@ -647,14 +649,6 @@ export class Body {
   #straightInto(reader: BufferedReader, size: number): boolean {
     return size >= DIRECT && reader.dry && this.decoder.ahead() >= DIRECT &&
       this.#source.closeEndsReads;
-  }
-
-  /** Whether `pull()` came upon broken framing, or a limit. */
-  #brokenFraming(): boolean {
-    const { broken } = this.decoder;
-    if (broken === null) return false;
-    this.#refuse(broken);
-    return true;
   }
 }
 

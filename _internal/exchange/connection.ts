@@ -97,7 +97,7 @@ export class Connection implements Transport, Carrier, BodySource {
   /** What waits for it to be opened, and for a write. */
   #waiting = new Set<(reason: unknown) => void>();
   #resolveWrite: (count: number) => void = ignore;
-  #rejectWrite: ((reason: unknown) => void) | null = null;
+  #rejectWrite: (reason: unknown) => void = ignore;
   /** Whose write is out, and of how many bytes. */
   #writer: Exchange | null = null;
   #writeSize = 0;
@@ -360,7 +360,7 @@ export class Connection implements Transport, Carrier, BodySource {
     this.deadlines.end(false);
     if (this.#ownsReader) this.reader.discard(reason);
     else this.reader.interrupt(reason);
-    this.#rejectWrite?.(reason);
+    this.#rejectWrite(reason);
     for (const reject of this.#waiting) reject(reason);
     this.#waiting.clear();
   }
@@ -461,7 +461,6 @@ export class Connection implements Transport, Carrier, BodySource {
         new Deno.errors.WriteZero("Cannot send: the transport took nothing"),
       );
     }
-    this.#rejectWrite = null;
     this.#writer!.wrote(count);
     this.#resolveWrite(count);
   };
@@ -471,12 +470,10 @@ export class Connection implements Transport, Carrier, BodySource {
   };
 
   #failWrite(error: unknown): void {
-    const reject = this.#rejectWrite;
-    this.#rejectWrite = null;
     const writer = this.#writer!;
     writer.wrote(0);
     writer.writeError ??= { reason: error };
-    reject?.(error);
+    this.#rejectWrite(error);
   }
 
   #issue(piece: Uint8Array): Promise<number> {

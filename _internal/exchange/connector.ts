@@ -93,7 +93,6 @@ class Connector {
       if (context !== null) await this.#startTls(opened, context);
     }
     connection.exact = connection.kind === "deno" && context === null && this.#plan.custom === null;
-    this.#exchange.check();
     connection.opened();
   }
 

@@ -135,8 +135,8 @@ export async function sendRequest(
     if (exchange.complete) {
       exchange.send("finish");
       connection.limitHead(exchange);
+      connection.endSending();
     }
-    connection.endSending();
   } catch (error) {
     if (exchange.failure === null && error === STOPPED) return endCut(exchange);
     throw exchange.fail(error);
