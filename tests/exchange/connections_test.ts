@@ -491,6 +491,21 @@ Deno.test("sock leaves no connection when it is set to null", async () => {
   assertEquals(transport.closes, 0);
 });
 
+Deno.test("sock leaves the connection to the response that was not read when it is set to null", async () => {
+  const [transport] = made();
+  const { connections, exchange } = client([transport]);
+  const one = exchange();
+  const connection = await soon(connections.openFor(one));
+  await answer(connection, one, LONG);
+  connections.sock = null;
+  assertStrictEquals(connections.current, null);
+  assertStrictEquals(connections.sock, null);
+  connections.close();
+  assertEquals([transport.closes, one.failure], [0, null]);
+  connections.dispose();
+  assertEquals(transport.closes, 1);
+});
+
 Deno.test("sock is what the next connection runs over when that is opened anew", async () => {
   const [first, second] = made();
   const { connections, exchange } = client([second]);

@@ -276,6 +276,29 @@ Deno.test("openConnection() asks a proxy for a tunnel, and is open when that is 
   assertEquals([exchange.sent, exchange.isUnsent], [0, true]);
 });
 
+for (const debug of [false, true]) {
+  Deno.test(`openConnection() prints ${debug ? "" : "nothing of "}what is said to a proxy when debug is ${debug}`, async () => {
+    const { log } = console;
+    const lines: string[] = [];
+    console.log = (...parts: unknown[]) => void lines.push(parts.join(" "));
+    try {
+      const transport = new ManualTransport({ accepting: true });
+      const { opened } = over(transport, { tunnel: TUNNEL, debug });
+      await whenRead(transport);
+      transport.give("HTTP/1.1 200 OK\r\nA: b\r\n\r\n");
+      await soon(opened);
+    } finally {
+      console.log = log;
+    }
+    const expected = [
+      "send: b'CONNECT origin:443 HTTP/1.1\\r\\nA: b\\r\\nHost: origin:443\\r\\n\\r\\n'",
+      "reply: 'HTTP/1.1 200 OK\\r\\n'",
+      "header: A: b",
+    ];
+    assertEquals(lines, debug ? expected : []);
+  });
+}
+
 Deno.test("openConnection() leaves what comes behind the proxy's answer in the buffer", async () => {
   const transport = new ManualTransport({ accepting: true });
   const { connection, opened } = over(transport, { tunnel: TUNNEL });
