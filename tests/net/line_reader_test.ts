@@ -53,6 +53,33 @@ Deno.test("readinto() takes nothing and does not wait when the buffer has no roo
   assertEquals(await new LineReader(never).readinto(new Uint8Array(0)), 0);
 });
 
+Deno.test("readinto() does not wait for more when the buffer is full", async () => {
+  const inner = new SegmentTransport([bytes("abc")]);
+  let reads = 0;
+  const reader = new LineReader({
+    read: (p) => ++reads === 1 ? inner.read(p) : Promise.reject(new Error("read")),
+  });
+  const buffer = new Uint8Array(3);
+  assertEquals([await reader.readinto(buffer), latin1(buffer)], [3, "abc"]);
+});
+
+for (const target of [new ArrayBuffer(3), [0, 0, 0], "abc", null] as unknown[]) {
+  Deno.test(`readinto() throws a TypeError when it is given ${Object.prototype.toString.call(target)}`, async () => {
+    const reader = reading(TEXT);
+    await assertRejects(() => reader.readinto(target as Uint8Array), TypeError, "Uint8Array");
+    assertEquals(latin1(await reader.read()), TEXT);
+  });
+}
+
+Deno.test("peek() reads the source when it is asked for a single byte", async () => {
+  assertEquals(latin1(await reading("ab").peek(1)), "a");
+});
+
+Deno.test("peek(0) does not read the source", async () => {
+  const never: Reader = { read: () => Promise.reject(new Error("read")) };
+  assertEquals((await new LineReader(never).peek(0)).length, 0);
+});
+
 Deno.test("peek() shows what is buffered and consumes nothing", async () => {
   const reader = reading(TEXT);
   assertEquals(latin1(await reader.peek()), TEXT);
