@@ -49,6 +49,8 @@ export class BufferedReader implements BufferedBytes {
   #reading = false;
   /** The caller's memory that this read fills, in place of the buffer. */
   #direct: Uint8Array | null = null;
+  /** Whether that caller was interrupted. */
+  #isOrphaned = false;
   /** Who waits for it: all share one promise. */
   #waiting: Promise<number> | null = null;
   #resolve: (count: number) => void = () => {};
@@ -140,6 +142,7 @@ export class BufferedReader implements BufferedBytes {
 
   /** Whoever waits gets `reason`; the read that is out is left to the next `fill()`. */
   interrupt(reason: unknown): void {
+    this.#isOrphaned = this.#direct !== null;
     this.#settle(this.#reject, reason);
   }
 
@@ -252,8 +255,9 @@ export class BufferedReader implements BufferedBytes {
     if (count === 0) return void this.#readAgain(direct);
     this.received += count;
     if (direct === null) this.end += count;
-    // Nobody waits for it any more: it comes first in what is read next.
-    else if (this.#waiting === null) this.unread(direct.subarray(0, count));
+    // Whoever gave the memory waits no more: the bytes come first in what is read next.
+    else if (this.#isOrphaned) this.unread(direct.subarray(0, count));
+    this.#isOrphaned = false;
     this.#settle(this.#resolve, count);
   };
 
