@@ -190,6 +190,21 @@ Deno.test("connect() joins the connect() before", async () => {
   assertEquals(dialled.count, 1);
 });
 
+Deno.test("connect() waits for the connect() before, and fails with it", async () => {
+  const opening = Promise.withResolvers<Transport>();
+  const { connections, exchange } = client([opening.promise]);
+  const first = connections.connect(exchange());
+  const second = connections.connect(exchange());
+  let settled = false;
+  second.catch(() => settled = true).then(() => settled = true);
+  await microtasks(20);
+  assertEquals(settled, false);
+  const reason = new Error("refused");
+  opening.reject(reason);
+  assertStrictEquals(await thrown(first), reason);
+  assertStrictEquals(await thrown(second), reason);
+});
+
 Deno.test("connect() opens a connection after one that has failed", async () => {
   const [transport] = made();
   const reason = new Error("refused");
@@ -377,7 +392,7 @@ Deno.test("isUsable() throws a ProtocolError when the proxy has answered for the
   const { connections, exchange } = client([transport], { tunnel });
   const connecting = connections.connect(exchange());
   while (transport.reads.length === 0) await microtasks(1);
-  transport.give("HTTP/1.1 200 OK\r\n\r\n" + OK);
+  transport.give("HTTP/1.1 200 OK\r\n\r\nH");
   await soon(connecting);
   const one = exchange();
   await assertRejects(
