@@ -415,7 +415,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
       throw new CannotSendRequest("Cannot send request: the body of the one before still goes out");
     }
     const head = new RequestHead(method, url || "/");
-    if (!skip_host) head.field("Host", authorityOf(head.target) ?? this.#hostField());
+    if (!skip_host) head.field("Host", authorityOf(method, head.target) ?? this.#hostField());
     if (!skip_accept_encoding) head.field("Accept-Encoding", "identity");
     this.#state = next;
     this.#head = head;

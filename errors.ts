@@ -17,8 +17,10 @@ export type ExchangePhase = "connect" | "tls" | "send" | "head" | "body";
 export type RetrySafe = "yes" | "idempotent-only" | "no";
 
 /**
- * What is known of an exchange when an error comes out of it. These fields stand on every such error,
- * the socket's own (`Deno.errors.*`) included.
+ * What is known of an exchange when an error comes out of it. These fields stand on the errors of
+ * this library and of Deno's sockets (`Deno.errors.*`). Objects of the user's are never written to: for a
+ * signal's reason, and what a body's source, a callback or a transport of one's own throws, they are in
+ * `HTTPConnection.lastFailure`.
  */
 export interface ExchangeDetails {
   /** The part of the exchange in which the error arose. */

@@ -163,9 +163,9 @@ export class Connections implements ExchangeOwner {
   /** Opens a connection for the requests to come, or waits for the one that is opened. */
   async connect(attempt: Exchange): Promise<void> {
     const { current } = this;
-    if (current?.opening) return await this.#opening!;
-    if (current !== null) this.#giveUp(current);
+    if (current !== null && !current.opening) this.#giveUp(current);
     try {
+      if (current?.opening) return await this.#opening!;
       (await this.#open(attempt)).endOpening();
     } catch (error) {
       throw attempt.fail(error);

@@ -14,13 +14,16 @@ import type { TLSContext } from "../net/tls.ts";
 import type { Trace } from "./trace.ts";
 import type { Transport } from "../net/transport.ts";
 
-/** Deadlines in seconds, by the clock on the wall: what a server drips does not extend them. */
+/** Deadlines in seconds: bytes that a server sends one at a time do not extend them. */
 export interface Deadlines {
   /** To connect, name resolution included. */
   connect?: number;
   /** For the TLS handshake. */
   tls?: number;
-  /** From the end of the request to the end of the response's head, interim responses included. */
+  /**
+   * From the last byte of the request that was sent, or the first `getresponse()`, to the end of the
+   * response's head, interim responses included.
+   */
   head?: number;
   /** Between two pieces of the body. */
   bodyIdle?: number;
@@ -77,8 +80,8 @@ export interface Limits {
 /** Options of `HTTPConnection`. */
 export interface HTTPConnectionOptions extends Limits {
   /**
-   * Seconds that a blocking operation may take: to connect, to shake hands, each read, each write.
-   * No limit by default.
+   * Seconds that a blocking operation may take: to connect, to shake hands, each read, each write. Time
+   * that is spent on a body's source does not count. No limit by default.
    *
    * @default {null}
    */

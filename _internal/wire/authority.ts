@@ -71,9 +71,11 @@ export function hostField({ host, port }: HostPort, defaultPort: number): string
 
 /**
  * The `Host` for a target in absolute-form: its authority, without the userinfo, which must not be
- * generated (RFC 9110, Section 4.2.4). `null` for the other forms.
+ * generated (RFC 9110, Section 4.2.4); for that of a CONNECT the target itself (Section 7.2). `null` for
+ * the other forms.
  */
-export function authorityOf(target: string): string | null {
+export function authorityOf(method: string, target: string): string | null {
+  if (method === "CONNECT" && /^[^/?#@]+:[0-9]+$/.test(target)) return target;
   if (!target.startsWith("http")) return null;
   const match = /^[a-z][a-z0-9+.-]*:\/\/([^/?#]*)/i.exec(target);
   if (match === null || match[1] === "") return null;
