@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { setImmediate } from "node:timers";
 import {
   assert,
   assertEquals,
@@ -28,6 +29,7 @@ import type { TransportKind } from "../../_internal/net/platform.ts";
 import { RequestHead } from "../../_internal/wire/request_head.ts";
 import { newExchange, Watcher } from "../helpers/carriers.ts";
 import { assertUntouched, factsOf } from "../helpers/facts.ts";
+import { FakeClock } from "../helpers/fake_clock.ts";
 import { ManualTransport } from "../helpers/manual_transport.ts";
 import { microtasks, never, soon, thrown, turns } from "../helpers/waiting.ts";
 import { bytes, latin1 } from "../servers/raw.ts";
@@ -461,24 +463,44 @@ Deno.test("sendRequest() sends pieces that take some microtasks in one write", a
   assertEquals(transport.reads.length, 0);
 });
 
+/** Lets the event loop turn so often, whatever the clock says. */
+async function loops(count: number): Promise<void> {
+  for (let i = 0; i < count; i++) await new Promise<void>((resolve) => setImmediate(resolve));
+}
+
 Deno.test("sendRequest() waits a moment for the first pieces, which share the head's write", async () => {
-  const source = new Source([slow("one"), slow("two")]);
-  const { transport, sent } = send({ content: source.content });
-  await soon(sent);
+  using clock = new FakeClock();
+  const steps = ["one", "two"].map((value) => async () => {
+    await loops(2);
+    clock.advance(4);
+    return { done: false, value: bytes(value) };
+  });
+  const { transport, sent } = send({ content: new Source(steps).content });
+  await sent;
   assertEquals(writesOf(transport), [HEAD + "onetwo"]);
+  assertEquals(clock.pending, []);
 });
 
-Deno.test("sendRequest() sends the head when the first piece takes its time", async () => {
+Deno.test("sendRequest() sends the head when the first pieces have taken 10 ms together", async () => {
+  using clock = new FakeClock();
   const step = Promise.withResolvers<IteratorResult<unknown>>();
-  const source = new Source([() => step.promise]);
-  const { transport, sent } = send({ content: source.content });
+  const first = async () => {
+    await loops(2);
+    clock.advance(6);
+    return { done: false, value: bytes("one") };
+  };
+  const { transport, sent } = send({ content: new Source([first, () => step.promise]).content });
+  await loops(5);
+  clock.advance(3);
+  await loops(2);
   assertEquals(transport.writes.length, 0);
-  while (transport.writes.length === 0) await turns(1);
-  assertEquals(writesOf(transport), [HEAD]);
+  clock.advance(1);
+  await loops(2);
+  assertEquals(writesOf(transport), [HEAD + "one"]);
   assertEquals(transport.reads.length, 1);
   step.resolve({ done: false, value: bytes("late") });
-  await soon(sent);
-  assertEquals(writesOf(transport), [HEAD, "late"]);
+  await sent;
+  assertEquals(writesOf(transport), [HEAD + "one", "late"]);
 });
 
 Deno.test("sendRequest() sends what is staged when a later piece takes its time", async () => {
