@@ -655,7 +655,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     };
   }
 
-  /** Sends a request, on the connection that is there if it is silent and open, else on a new one. */
+  /** Sends a request, on the connection that is there if it may be used, else on a new one. */
   async #dispatch(exchange: Exchange, out: Outgoing, closes: boolean): Promise<void> {
     try {
       let connection = this.#connections.claim(exchange);

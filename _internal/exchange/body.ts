@@ -21,7 +21,7 @@ const LF = 10;
 const NOT_OPEN = -2;
 const MIB = 1048576;
 /**
- * From this size on, bytes are read straight from the socket into the user's memory.
+ * From this size on, bytes are read directly from the socket into the user's memory.
  *
  * @tuning
  */
@@ -51,11 +51,11 @@ type Bytes = Uint8Array<ArrayBuffer>;
 export interface BodySource {
   readonly reader: BufferedReader;
   readonly settings: { readonly maxBodyBytes: number; readonly suppressRaggedEofs: boolean };
-  /** Whether a read straight into the caller's memory ends when the source is closed. */
+  /** Whether a read directly into the caller's memory ends when the source is closed. */
   readonly closeEndsReads: boolean;
   /** Waits for bytes, on behalf of a call; 0 when the source has ended. */
   fill(exchange: Exchange): Promise<number>;
-  /** The same straight into `target`. */
+  /** The same directly into `target`. */
   fillInto(exchange: Exchange, target: Uint8Array): Promise<number>;
 }
 
@@ -79,8 +79,8 @@ export class Body {
   /** Whether a limit was passed, or a callback threw: what came with it is not delivered. */
   #refused = false;
   #total = 0;
-  /** The size of the next piece that is read straight from the socket; 0 for none. */
-  #straight = 0;
+  /** The size of the next piece that is read directly from the socket; 0 for none. */
+  #largeSize = 0;
 
   constructor(
     source: BodySource,
@@ -189,7 +189,7 @@ export class Body {
     try {
       if (exchange.trace !== null) this.#tellEnd();
     } finally {
-      exchange.settle();
+      exchange.endIfOver();
     }
   }
 
@@ -235,7 +235,7 @@ export class Body {
     if (this.#mustThrow(count, false) && target.length > 0) {
       throw this.reason(target.slice(0, count));
     }
-    this.#settle(count, target.length);
+    this.#endIfOver(count, target.length);
     return count;
   }
 
@@ -245,7 +245,7 @@ export class Body {
     const known = this.decoder.length;
     if (known === null || known > this.#reader.available || known > limit) return null;
     const piece = this.#take(known);
-    this.#settle(known, limit);
+    this.#endIfOver(known, limit);
     return piece;
   }
 
@@ -256,7 +256,7 @@ export class Body {
       ? await this.#gatherParts(limit)
       : await this.#gatherKnown(Math.min(known, limit));
     if (this.#mustThrow(whole.length, limit === Infinity) && limit > 0) throw this.reason(whole);
-    this.#settle(whole.length, limit);
+    this.#endIfOver(whole.length, limit);
     return whole;
   }
 
@@ -304,7 +304,7 @@ export class Body {
       }
       const count = run === ENDED ? 0 : Math.min(run, n);
       const piece = this.#take(count);
-      this.#settle(count, run === ENDED ? 1 : count);
+      this.#endIfOver(count, run === ENDED ? 1 : count);
       return piece;
     }
   }
@@ -346,7 +346,7 @@ export class Body {
     const line = reader.takeLine(count, run);
     this.decoder.took(count);
     this.#count(count);
-    if (this.decoder.ended) this.#settle(count, count);
+    if (this.decoder.ended) this.#endIfOver(count, count);
     return line;
   }
 
@@ -372,7 +372,7 @@ export class Body {
     }
     const line = concat(parts, size);
     if (this.#mustThrow(size, false)) throw this.reason(line);
-    this.#settle(size, size === 0 ? 1 : size);
+    this.#endIfOver(size, size === 0 ? 1 : size);
     return line;
   }
 
@@ -438,7 +438,7 @@ export class Body {
   /** The piece of which `run` bytes are there. */
   piece(run: number): Bytes {
     if (!this.#chunked) {
-      if (run === BUFFER_SIZE) this.#straight = 2 * BUFFER_SIZE;
+      if (run === BUFFER_SIZE) this.#largeSize = 2 * BUFFER_SIZE;
       const piece = this.#take(run);
       if (this.decoder.length === 0) this.#finish();
       return piece;
@@ -454,37 +454,37 @@ export class Body {
   }
 
   /**
-   * Whether the next piece is to be read straight from the socket: the last ones have come as fast as
+   * Whether the next piece is to be read directly from the socket: the last ones have come as fast as
    * they could be read.
    */
-  get straightNext(): boolean {
-    const size = this.#straight;
+  get readsLargeNext(): boolean {
+    const size = this.#largeSize;
     return size > 0 && this.state === "open" && this.#reader.dry && this.decoder.ahead() >= size;
   }
 
   /**
-   * A larger piece, read straight from the socket; empty at its end. {@linkcode passed} or
+   * A larger piece, read directly from the socket; empty at its end. {@linkcode passed} or
    * {@linkcode unread} must follow at once. Fewer pieces are fewer writes: a file is written in half the
    * time.
    */
-  async straight(take: (piece: Bytes) => void): Promise<void> {
-    const size = this.#straight;
+  async readLarge(take: (piece: Bytes) => void): Promise<void> {
+    const size = this.#largeSize;
     const target = new Uint8Array(size);
     const count = await this.#guarded(this.#source.fillInto(this.#exchange, target));
     if (this.state !== "open") throw this.reason(EMPTY);
-    if (count === size) this.#straight = Math.min(2 * size, MOST);
-    else if (count < size / 2) this.#straight = size > 2 * BUFFER_SIZE ? size / 2 : 0;
+    if (count === size) this.#largeSize = Math.min(2 * size, MOST);
+    else if (count < size / 2) this.#largeSize = size > 2 * BUFFER_SIZE ? size / 2 : 0;
     take(target.subarray(0, count));
   }
 
-  /** Accounts for what {@linkcode straight} gave. */
+  /** Accounts for what {@linkcode readLarge} gave. */
   passed(piece: Uint8Array): void {
     this.decoder.took(piece.length);
     this.#count(piece.length);
     if (this.decoder.length === 0) this.#finish();
   }
 
-  /** Puts what {@linkcode straight} gave in front of what comes next. */
+  /** Puts what {@linkcode readLarge} gave in front of what comes next. */
   unread(piece: Uint8Array): void {
     this.#reader.unread(piece);
   }
@@ -558,7 +558,7 @@ export class Body {
    * by length is over with its last byte, a chunked one when its end was read, one until close when a
    * read got nothing.
    */
-  #settle(count: number, asked: number): void {
+  #endIfOver(count: number, asked: number): void {
     if (this.state !== "open") return;
     const { decoder } = this;
     const over = decoder.length === 0 || (this.#chunked && decoder.ended) ||
@@ -581,7 +581,7 @@ export class Body {
   }
 
   #nothing(): Bytes {
-    this.#settle(0, 0);
+    this.#endIfOver(0, 0);
     return EMPTY;
   }
 
@@ -628,7 +628,7 @@ export class Body {
         break;
       }
       const reader = this.#reader;
-      if (!this.#straightInto(reader, to - at)) {
+      if (!this.#fillsDirectly(reader, to - at)) {
         await this.#more();
         continue;
       }
@@ -646,7 +646,7 @@ export class Body {
   }
 
   /** Whether the socket may read into the caller's memory: only one whose `close()` ends the read. */
-  #straightInto(reader: BufferedReader, size: number): boolean {
+  #fillsDirectly(reader: BufferedReader, size: number): boolean {
     return size >= DIRECT && reader.dry && this.decoder.ahead() >= DIRECT &&
       this.#source.closeEndsReads;
   }

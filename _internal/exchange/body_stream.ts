@@ -78,7 +78,7 @@ export class BodyIterator implements AsyncIterableIterator<Piece> {
 /** The stream of a body: what each `pull` of it does. */
 export class BodyStream {
   /** Whether a BYOB reader let go while its read was out: its view is still the first to be answered. */
-  #letGo = false;
+  #hasStaleView = false;
 
   /**
    * Gives the stream that asks a piece, once there is one. Nothing is awaited after that, as who waited
@@ -91,26 +91,26 @@ export class BodyStream {
     controller: ReadableByteStreamController,
     give: () => boolean,
   ): Promise<void> {
-    if (body.straightNext && !controller.byobRequest) {
+    if (body.readsLargeNext && !controller.byobRequest) {
       let some = false;
-      await body.straight((piece) => {
+      await body.readLarge((piece) => {
         some = piece.length > 0;
-        if (some) this.#giveStraight(body, controller, piece, give());
+        if (some) this.#giveLarge(body, controller, piece, give());
       });
       if (some) return;
     }
     await body.whenReady((run) => this.#give(body, controller, run, give()));
   }
 
-  /** Gives a piece that was read straight from the socket. */
-  #giveStraight(
+  /** Gives a piece that was read directly from the socket. */
+  #giveLarge(
     body: Body,
     controller: ReadableByteStreamController,
     piece: Piece,
     locked: boolean,
   ): void {
     if (!locked) {
-      this.#letGo = controller.byobRequest !== null;
+      this.#hasStaleView = controller.byobRequest !== null;
       return body.unread(piece);
     }
     body.passed(piece);
@@ -126,7 +126,7 @@ export class BodyStream {
   ): void {
     // The reader that asked has let go: the bytes stay in the buffer for whoever reads next.
     if (!locked) {
-      this.#letGo = controller.byobRequest !== null;
+      this.#hasStaleView = controller.byobRequest !== null;
       return;
     }
     if (run === ENDED) {
@@ -137,8 +137,8 @@ export class BodyStream {
     }
     const view = controller.byobRequest?.view as Uint8Array | null | undefined;
     // The view of a reader that has let go is not to be answered, or what comes is stuck in it.
-    if (view && !this.#letGo) controller.byobRequest!.respond(body.pull(view));
+    if (view && !this.#hasStaleView) controller.byobRequest!.respond(body.pull(view));
     else controller.enqueue(body.piece(run));
-    this.#letGo = false;
+    this.#hasStaleView = false;
   }
 }

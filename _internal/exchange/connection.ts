@@ -63,7 +63,7 @@ export const DEFAULT_SETTINGS: ResponseSettings = {
 };
 
 /** After so many milliseconds of rest, the system is asked anew what has come. */
-const LONG_REST_MS = 3;
+const LONG_IDLE_MS = 3;
 /** A socket of Deno's own tells within so many microtasks what has come (`bench/idle_guard.ts`). */
 const PROMPT_MICROTASKS = 3;
 /** A transport that wraps another tells within so many turns. */
@@ -102,7 +102,7 @@ export class Connection implements Transport, Carrier, BodySource {
   #writer: Exchange | null = null;
   #writeSize = 0;
   #endReason: unknown = undefined;
-  #restingSince = 0;
+  #idleSince = 0;
   /** The final answer to the exchange, once its head is waited for. */
   #answer: Promise<Answer> | null = null;
   /** How many calls wait for it, where there are deadlines. */
@@ -165,7 +165,7 @@ export class Connection implements Transport, Carrier, BodySource {
   opened(): void {
     this.opening = null;
     this.#move("open");
-    this.#restingSince = Date.now();
+    this.#idleSince = Date.now();
   }
 
   /**
@@ -248,20 +248,20 @@ export class Connection implements Transport, Carrier, BodySource {
   }
 
   /**
-   * Looks whether a connection that has rested is still open and silent: a read is issued, and shows what
+   * Looks whether an idle connection is still open, and the server has said nothing on it: a read is issued, and shows what
    * has reached the process. The next `fill()` waits for it, so that nothing is lost. CVE-2026-6733:
    * bytes that nobody asked for are nobody's answer.
    */
-  async isSilent(): Promise<boolean> {
+  async isIntact(): Promise<boolean> {
     const { reader } = this;
-    const rested = Math.abs(Date.now() - this.#restingSince) > LONG_REST_MS;
+    const isLongIdle = Math.abs(Date.now() - this.#idleSince) > LONG_IDLE_MS;
     reader.prefetch();
     for (let i = 0; i < PROMPT_MICROTASKS && this.#quiet; i++) await null;
     if (this.kind !== "deno") {
       for (let i = 0; i < PROMPT_TURNS && this.#quiet; i++) await turn();
     }
     // Who was busy for long may have been so without the event loop: then nothing shows.
-    if (rested && this.#quiet) await park();
+    if (isLongIdle && this.#quiet) await park();
     return this.#quiet;
   }
 
@@ -307,7 +307,7 @@ export class Connection implements Transport, Carrier, BodySource {
     }
     if (this.availability === "last") return this.close();
     this.#move("release");
-    this.#restingSince = Date.now();
+    this.#idleSince = Date.now();
     reader.release();
   }
 
@@ -316,11 +316,11 @@ export class Connection implements Transport, Carrier, BodySource {
     const { transport, reader, exchange } = this;
     this.#move("detach");
     this.exchange = null;
-    exchange?.handOver();
+    exchange?.detach();
     this.deadlines.end(false);
     const buffered = reader.take(reader.available);
     reader.release();
-    this.#handBack();
+    this.#restoreReference();
     return { transport, buffered };
   }
 
@@ -330,11 +330,11 @@ export class Connection implements Transport, Carrier, BodySource {
     this.#move("detach");
     exchange?.close("connection");
     this.#stop(interrupted("send", "connection"));
-    this.#handBack();
+    this.#restoreReference();
   }
 
   /** The transport is the user's: it keeps the process alive as any other does. */
-  #handBack(): void {
+  #restoreReference(): void {
     if (this.kind === "node") ref(this.transport);
     else this.#reference();
   }
@@ -412,7 +412,7 @@ export class Connection implements Transport, Carrier, BodySource {
     ontaken?: () => void,
   ): Promise<void> {
     const timed = this.#timed;
-    if (timed) this.deadlines.wait();
+    if (timed) this.deadlines.beginWait();
     try {
       for (let at = 0; at < size;) {
         if (bytes.length !== size) {
@@ -427,7 +427,7 @@ export class Connection implements Transport, Carrier, BodySource {
     } finally {
       if (timed) {
         this.deadlines.clear("write");
-        this.deadlines.rest();
+        this.deadlines.endWait();
       }
     }
   }
@@ -491,7 +491,7 @@ export class Connection implements Transport, Carrier, BodySource {
     return this.#timed ? this.#within(exchange, () => this.reader.fill()) : this.reader.fill();
   }
 
-  /** The same straight into the caller's memory. */
+  /** The same directly into the caller's memory. */
   fillInto(exchange: Exchange, target: Uint8Array): Promise<number> {
     const read = () => this.reader.fillInto(target);
     return this.#timed ? this.#within(exchange, read) : read();
@@ -501,13 +501,13 @@ export class Connection implements Transport, Carrier, BodySource {
     const { deadlines } = this;
     deadlines.set("read", exchange.limits.timeout);
     deadlines.set("bodyIdle", exchange.limits.bodyIdle);
-    deadlines.wait();
+    deadlines.beginWait();
     try {
       return await read();
     } finally {
       deadlines.clear("read");
       deadlines.clear("bodyIdle");
-      deadlines.rest();
+      deadlines.endWait();
     }
   }
 
@@ -535,7 +535,7 @@ export class Connection implements Transport, Carrier, BodySource {
     this.#headWaits++;
     this.limitHead(exchange);
     this.deadlines.set("read", exchange.limits.timeout);
-    this.deadlines.wait();
+    this.deadlines.beginWait();
   }
 
   /** It waits no more. */
@@ -545,7 +545,7 @@ export class Connection implements Transport, Carrier, BodySource {
       this.deadlines.clear("read");
       this.deadlines.clear("head");
     }
-    this.deadlines.rest();
+    this.deadlines.endWait();
   }
 
   /** The head's deadline begins, once. */
@@ -611,7 +611,7 @@ export class Connection implements Transport, Carrier, BodySource {
 
   /**
    * While the body of a request goes out behind its answer, a server that goes away is to be noticed
-   * though the body's source is silent and nobody reads: the buffer is filled, but not grown.
+   * though the body's source gives nothing and nobody reads: the buffer is filled, but not grown.
    */
   async #watch(exchange: Exchange, body: Body): Promise<void> {
     const { reader } = this;

@@ -142,10 +142,10 @@ export class Connections implements ExchangeOwner {
   async isUsable(connection: Connection, exchange: Exchange): Promise<boolean> {
     // What came with the answer of a proxy was read by then: no new connection would be better.
     if (!connection.reused && connection.unconsumed > 0) throw spokeFirst();
-    const silent = await connection.isSilent();
+    const intact = await connection.isIntact();
     exchange.check();
-    if (!silent) this.#retire(connection);
-    return silent;
+    if (!intact) this.#retire(connection);
+    return intact;
   }
 
   /**

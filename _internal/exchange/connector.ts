@@ -112,13 +112,13 @@ class Connector {
     const { deadlines } = this.#connection;
     deadlines.set(kind, seconds);
     deadlines.set("open", this.#plan.timeout);
-    deadlines.wait();
+    deadlines.beginWait();
     try {
       return await this.#connection.during(step, ({ transport }) => closeQuietly(transport));
     } finally {
       deadlines.clear(kind);
       deadlines.clear("open");
-      deadlines.rest();
+      deadlines.endWait();
     }
   }
 

@@ -88,7 +88,7 @@ export class Deadlines {
   }
 
   /** A call begins to wait. */
-  wait(): void {
+  beginWait(): void {
     this.#waits++;
     if (this.#ends === null) return;
     const first = this.#first();
@@ -96,7 +96,7 @@ export class Deadlines {
   }
 
   /** It waits no more. */
-  rest(): void {
+  endWait(): void {
     if (--this.#waits === 0) this.#reference(false);
   }
 

@@ -262,7 +262,7 @@ export class Exchange {
   }
 
   /** Its connection was handed over to the user: it is over. */
-  handOver(): void {
+  detach(): void {
     this.leave();
     this.#end();
   }
@@ -360,7 +360,7 @@ export class Exchange {
   /** It has ended. */
   endSend(): void {
     this.#pendingSends--;
-    this.settle();
+    this.endIfOver();
   }
 
   /**
@@ -433,14 +433,14 @@ export class Exchange {
     if (this.sending === "waiting" || (this.sending === "going" && refused)) this.send("cut");
   }
 
-  /** The body was read to its end; `settle` must follow. */
+  /** The body was read to its end; `endIfOver` must follow. */
   bodyEnded(): void {
     this.receive("end");
     this.timings.end = performance.now();
   }
 
   /** It is over, if both halves are. */
-  settle(): void {
+  endIfOver(): void {
     if (this.#over || this.#pendingSends > 0) return;
     if (this.receiving !== "whole" && this.receiving !== "cut") return;
     // What the caller sends step by step may still be completed, unless the server has said `close`.

@@ -40,7 +40,7 @@ const GRACE_MS = 10;
  */
 const PROMPT = 8;
 /** How long an answer is waited for after a write failed: it is there already, or it never comes. */
-const SALVAGE_MS = 1000;
+const REFUSAL_WAIT_MS = 1000;
 /** The last chunk without trailers: a 0, and two line ends. */
 const LAST_CHUNK_SIZE = 5;
 
@@ -195,7 +195,7 @@ class Upload {
       if (this.#connection.kind === "deno") recycle(head);
     } catch (error) {
       if (error === STOPPED || this.#exchange.failure !== null) throw error;
-      if (this.#exchange.writeError !== null) await this.#salvage(error);
+      if (this.#exchange.writeError !== null) await this.#awaitRefusal(error);
       throw error;
     }
   }
@@ -404,11 +404,11 @@ class Upload {
     await this.#flush(true);
     this.#watch();
     const { deadlines } = this.#connection;
-    deadlines.wait();
+    deadlines.beginWait();
     try {
       if (!(await this.#exchange.until(piece))) throw STOPPED;
     } finally {
-      deadlines.rest();
+      deadlines.endWait();
     }
   }
 
@@ -470,14 +470,14 @@ class Upload {
    * After a write failed: a server that refuses a body answers and resets the connection, and the answer
    * can still be read.
    */
-  async #salvage(error: unknown): Promise<never> {
+  async #awaitRefusal(error: unknown): Promise<never> {
     const exchange = this.#exchange;
     const reset = error instanceof Thrown ? error.reason : error;
     if (exchange.body === null && !isReset(reset)) throw error;
     if (exchange.body === null) {
       let timer: ReturnType<typeof setTimeout> | undefined;
       const late = new Promise<void>((resolve) => {
-        timer = setTimeout(resolve, SALVAGE_MS);
+        timer = setTimeout(resolve, REFUSAL_WAIT_MS);
       });
       const answer = this.#connection.receive(exchange, this.#out.debug);
       await Promise.race([answer.catch(() => {}), late]);

@@ -108,7 +108,7 @@ export class BufferedReader implements BufferedBytes {
     return waiting;
   }
 
-  /** Reads straight into `target`, only while `dry`. Resolves as `fill()` does. */
+  /** Reads directly into `target`, only while `dry`. Resolves as `fill()` does. */
   fillInto(target: Uint8Array): Promise<number> {
     const waiting = this.#wait();
     this.#direct = target;
@@ -134,7 +134,7 @@ export class BufferedReader implements BufferedBytes {
     if (this.#discarded) return;
     this.#discarded = true;
     this.#failure ??= { reason };
-    this.#settle(this.#reject, this.#failure.reason);
+    this.#answer(this.#reject, this.#failure.reason);
     // A read that is out owns the buffer, or the caller's memory, until it settles.
     if (!this.#reading) this.#dropBuffer();
     else this.start = this.end;
@@ -143,7 +143,7 @@ export class BufferedReader implements BufferedBytes {
   /** Whoever waits gets `reason`; the read that is out is left to the next `fill()`. */
   interrupt(reason: unknown): void {
     this.#isOrphaned = this.#direct !== null;
-    this.#settle(this.#reject, reason);
+    this.#answer(this.#reject, reason);
   }
 
   /** Gives the buffer back while nothing is in it: memory is for connections that read. */
@@ -216,10 +216,10 @@ export class BufferedReader implements BufferedBytes {
     this.#reject = reject;
   };
 
-  #settle<T>(settle: (value: T) => void, value: T): void {
+  #answer<T>(respond: (value: T) => void, value: T): void {
     if (this.#waiting === null) return;
     this.#waiting = null;
-    settle(value);
+    respond(value);
   }
 
   #read(): void {
@@ -244,7 +244,7 @@ export class BufferedReader implements BufferedBytes {
     if (this.#discarded) return this.#dropBuffer();
     if (count === null) {
       this.ended = true;
-      return this.#settle(this.#resolve, 0);
+      return this.#answer(this.#resolve, 0);
     }
     const room = direct === null ? this.bytes.length - this.end : direct.length;
     if (!(Number.isInteger(count) && count >= 0 && count <= room)) {
@@ -258,7 +258,7 @@ export class BufferedReader implements BufferedBytes {
     // Whoever gave the memory waits no more: the bytes come first in what is read next.
     else if (this.#isOrphaned) this.unread(direct.subarray(0, count));
     this.#isOrphaned = false;
-    this.#settle(this.#resolve, count);
+    this.#answer(this.#resolve, count);
   };
 
   /** A source that gives nothing, again and again, must not starve the event loop. */
@@ -278,10 +278,10 @@ export class BufferedReader implements BufferedBytes {
     // Deno: TLS that ends without close_notify. RFC 9112, Section 9.8: whoever reads decides.
     if (reason instanceof Error && reason.name === "UnexpectedEof") {
       this.ended = this.ragged = true;
-      return this.#settle(this.#resolve, 0);
+      return this.#answer(this.#resolve, 0);
     }
     this.#failure = { reason };
-    this.#settle(this.#reject, reason);
+    this.#answer(this.#reject, reason);
   };
 
   #dropBuffer(): void {

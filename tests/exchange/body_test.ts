@@ -407,7 +407,7 @@ Deno.test("reason() keeps the bytes of a failed read only when there are some", 
 
 Deno.test("reason() is an Interrupted with facts when the exchange was handed over", async () => {
   const { body, exchange } = await opened("length", "ab", { length: 5 });
-  exchange.handOver();
+  exchange.detach();
   body.close();
   const error = assertThrows(() => body.readable, Deno.errors.Interrupted);
   assertEquals(error.message, "Cannot read response: the response was closed");
@@ -1095,52 +1095,52 @@ Deno.test("pull() moves what is buffered, and ends a body by length with the las
 /** A body of which the last piece has filled the buffer. */
 async function fast(length: number): Promise<Opened> {
   const all = await opened("length", "x".repeat(BUFFER), { length: BUFFER + length });
-  assertEquals(all.body.straightNext, false);
+  assertEquals(all.body.readsLargeNext, false);
   assertEquals((await all.body.chunk())!.length, BUFFER);
   return all;
 }
 
-Deno.test("straightNext is true once a piece has filled the buffer and enough is left", async () => {
-  assertEquals((await fast(2 * BUFFER)).body.straightNext, true);
-  assertEquals((await fast(2 * BUFFER - 1)).body.straightNext, false);
+Deno.test("readsLargeNext is true once a piece has filled the buffer and enough is left", async () => {
+  assertEquals((await fast(2 * BUFFER)).body.readsLargeNext, true);
+  assertEquals((await fast(2 * BUFFER - 1)).body.readsLargeNext, false);
 });
 
-Deno.test("straightNext is false when the last piece has not filled the buffer", async () => {
+Deno.test("readsLargeNext is false when the last piece has not filled the buffer", async () => {
   const { body } = await opened("length", "x".repeat(BUFFER - 1), { length: 10 * BUFFER });
   await body.chunk();
-  assertEquals(body.straightNext, false);
+  assertEquals(body.readsLargeNext, false);
 });
 
-Deno.test("straightNext is false when something is buffered, and when the body is not open", async () => {
+Deno.test("readsLargeNext is false when something is buffered, and when the body is not open", async () => {
   const buffered = await fast(4 * BUFFER);
   await arrive(buffered, "y");
-  assertEquals(buffered.body.straightNext, false);
+  assertEquals(buffered.body.readsLargeNext, false);
   const cut = await fast(4 * BUFFER);
   cut.exchange.fail(new Error("reset"));
-  assertEquals(cut.body.straightNext, false);
+  assertEquals(cut.body.readsLargeNext, false);
 });
 
 /** The sizes that are asked for when each read brings so much. */
 async function sizes(...counts: number[]): Promise<number[]> {
   const { body, source, transport } = await fast(100 * BUFFER);
   for (const count of counts) {
-    if (!body.straightNext) return [...source.directs, 0];
-    const reading = body.straight((piece) => {
+    if (!body.readsLargeNext) return [...source.directs, 0];
+    const reading = body.readLarge((piece) => {
       assertEquals(piece.length, count);
       body.passed(piece);
     });
     transport.give(new Uint8Array(count));
     await soon(reading);
   }
-  return body.straightNext ? source.directs : [...source.directs, 0];
+  return body.readsLargeNext ? source.directs : [...source.directs, 0];
 }
 
-Deno.test("straight() asks for more when it gets all of it, up to 512 KiB", async () => {
+Deno.test("readLarge() asks for more when it gets all of it, up to 512 KiB", async () => {
   const [k128, k256, k512] = [2, 4, 8].map((times) => times * BUFFER);
   assertEquals(await sizes(k128, k256, k512, k512), [k128, k256, k512, k512]);
 });
 
-Deno.test("straight() asks for less when it gets less than half, and for none at last", async () => {
+Deno.test("readLarge() asks for less when it gets less than half, and for none at last", async () => {
   const [k128, k256] = [2, 4].map((times) => times * BUFFER);
   assertEquals(await sizes(k128, 1000, 1000), [k128, k256, k128, 0]);
   assertEquals(await sizes(k128, k128, 1000), [k128, k256, k256]);
@@ -1148,7 +1148,7 @@ Deno.test("straight() asks for less when it gets less than half, and for none at
 
 Deno.test("passed() accounts for a piece, and ends the body with the last one", async () => {
   const { body, transport } = await fast(2 * BUFFER);
-  const reading = body.straight((piece) => body.passed(piece));
+  const reading = body.readLarge((piece) => body.passed(piece));
   transport.give("y".repeat(2 * BUFFER));
   await soon(reading);
   assertEquals([body.decoder.length, body.state], [0, "complete"]);
@@ -1160,38 +1160,38 @@ Deno.test("passed() counts for the limit", async () => {
     maxBodyBytes: BUFFER + 1,
   });
   await body.chunk();
-  const reading = body.straight((piece) => body.passed(piece));
+  const reading = body.readLarge((piece) => body.passed(piece));
   transport.give("yy");
   assertInstanceOf(await thrown(reading), HTTPException);
 });
 
 Deno.test("unread() puts a piece in front of what comes next", async () => {
   const { body, transport } = await fast(2 * BUFFER);
-  const reading = body.straight((piece) => body.unread(piece));
+  const reading = body.readLarge((piece) => body.unread(piece));
   transport.give("abc");
   await soon(reading);
   assertEquals(latin1((await body.chunk())!), "abc");
   assertEquals(body.decoder.length, 2 * BUFFER - 3);
 });
 
-Deno.test("straight() gives nothing at the end of the source, and the next call finds that", async () => {
+Deno.test("readLarge() gives nothing at the end of the source, and the next call finds that", async () => {
   const { body, transport } = await fast(2 * BUFFER);
   let given: number | null = null;
-  const reading = body.straight((piece) => given = piece.length);
+  const reading = body.readLarge((piece) => given = piece.length);
   transport.end();
   await soon(reading);
   assertEquals(given, 0);
   assertInstanceOf(await thrown(body.chunk()), IncompleteRead);
 });
 
-Deno.test("straight() throws when the read fails, or the body is not open any longer", async () => {
+Deno.test("readLarge() throws when the read fails, or the body is not open any longer", async () => {
   const failed = await fast(2 * BUFFER);
-  const reading = failed.body.straight(() => assert(false));
+  const reading = failed.body.readLarge(() => assert(false));
   const reason = new Deno.errors.ConnectionReset();
   failed.transport.fail(reason);
   assertStrictEquals(await thrown(reading), reason);
   const closed = await fast(2 * BUFFER);
-  const other = closed.body.straight(() => assert(false));
+  const other = closed.body.readLarge(() => assert(false));
   closed.body.close();
   assertInstanceOf(await thrown(other), Deno.errors.Interrupted);
 });

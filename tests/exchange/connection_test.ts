@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { clearImmediate, setImmediate } from "node:timers";
 import {
   assert,
   assertEquals,
@@ -410,61 +411,68 @@ function rested(
   return connection;
 }
 
+/** Runs with a clock that can be moved on. */
+async function withClock<T>(run: (move: (ms: number) => void) => Promise<T>): Promise<T> {
+  const { now } = Date;
+  let moved = 0;
+  Date.now = () => 1e12 + moved;
+  try {
+    return await run((ms) => moved += ms);
+  } finally {
+    Date.now = now;
+  }
+}
+
 for (const kind of ["deno", "node", "other"] as const) {
-  Deno.test(`isSilent() is true when a transport of kind ${kind} has nothing`, async () => {
+  Deno.test(`isIntact() is true when a transport of kind ${kind} has nothing`, async () => {
     const transport = new ManualTransport();
-    assertEquals(await soon(rested(transport, kind).isSilent()), true);
+    assertEquals(await soon(rested(transport, kind).isIntact()), true);
     assertEquals(transport.reads.length, 1);
   });
 
-  Deno.test(`isSilent() is false when a transport of kind ${kind} has bytes`, async () => {
+  Deno.test(`isIntact() is false when a transport of kind ${kind} has bytes`, async () => {
     const transport = new ManualTransport();
-    const silent = rested(transport, kind).isSilent();
+    const silent = rested(transport, kind).isIntact();
     transport.give("HTTP");
     assertEquals(await soon(silent), false);
   });
 
-  Deno.test(`isSilent() is false when a transport of kind ${kind} has ended`, async () => {
+  Deno.test(`isIntact() is false when a transport of kind ${kind} has ended`, async () => {
     const transport = new ManualTransport();
-    const silent = rested(transport, kind).isSilent();
+    const silent = rested(transport, kind).isIntact();
     transport.end();
     assertEquals(await soon(silent), false);
   });
 
-  Deno.test(`isSilent() is false when a transport of kind ${kind} was reset`, async () => {
+  Deno.test(`isIntact() is false when a transport of kind ${kind} was reset`, async () => {
     const transport = new ManualTransport();
-    const silent = rested(transport, kind).isSilent();
+    const silent = rested(transport, kind).isIntact();
     transport.fail(new Deno.errors.ConnectionReset());
     assertEquals(await soon(silent), false);
   });
 
   const waits = kind !== "deno";
-  Deno.test(`isSilent() ${waits ? "waits" : "does not wait"} for the event loop when the kind is ${kind}`, async () => {
-    const order: string[] = [];
-    const connection = rested(new ManualTransport(), kind);
-    setTimeout(() => order.push("turn"), 0);
-    const turned = turns(1);
-    await soon(connection.isSilent());
-    order.push("silent");
-    await turned;
-    if (!waits) assertEquals(order, ["silent", "turn"]);
-    else assertEquals(order.includes("silent"), true);
+  Deno.test(`isIntact() ${waits ? "waits" : "does not wait"} for the event loop when the kind is ${kind}`, async () => {
+    let turned = false;
+    const immediate = setImmediate(() => turned = true);
+    await withClock(() => soon(rested(new ManualTransport(), kind).isIntact()));
+    clearImmediate(immediate);
+    assertEquals(turned, waits);
   });
 }
 
-Deno.test("isSilent() is false when bytes are buffered already", async () => {
+Deno.test("isIntact() is false when bytes are buffered already", async () => {
   const transport = new ManualTransport();
   const connection = rested(transport);
   const fill = connection.reader.fill();
   transport.give("late");
   await fill;
-  assertEquals(await soon(connection.isSilent()), false);
+  assertEquals(await soon(connection.isIntact()), false);
 });
 
-Deno.test("isSilent() sees what a transport of the user's tells after a turn of the event loop", async () => {
+Deno.test("isIntact() sees what a transport of the user's tells after a turn of the event loop", async () => {
   const transport = new ManualTransport();
-  const silent = rested(transport).isSilent();
-  const { setImmediate } = await import("node:timers");
+  const silent = rested(transport).isIntact();
   setImmediate(() => transport.give("late"));
   assertEquals(await soon(silent), false);
 });
@@ -484,40 +492,27 @@ class Late extends ManualTransport {
   }
 }
 
-Deno.test("isSilent() and hasSpoken() see what a socket of Deno's own tells within three microtasks", async () => {
-  assertEquals(await soon(rested(new Late(2), "deno").isSilent()), false);
+Deno.test("isIntact() and hasSpoken() see what a socket of Deno's own tells within three microtasks", async () => {
+  assertEquals(await soon(rested(new Late(2), "deno").isIntact()), false);
   assertEquals(await soon(rested(new Late(2), "deno").hasSpoken()), true);
 });
 
-Deno.test("isSilent() sees what a transport that wraps another tells within three turns", async () => {
-  const { setImmediate } = await import("node:timers");
+Deno.test("isIntact() sees what a transport that wraps another tells within three turns", async () => {
   const transport = new ManualTransport();
-  const silent = rested(transport).isSilent();
+  const silent = rested(transport).isIntact();
   setImmediate(() => setImmediate(() => setImmediate(() => transport.give("late"))));
   assertEquals(await soon(silent), false);
 });
 
-Deno.test("isSilent() leaves its read to the next one who reads", async () => {
+Deno.test("isIntact() leaves its read to the next one who reads", async () => {
   const transport = new ManualTransport();
   const connection = rested(transport);
-  assertEquals(await soon(connection.isSilent()), true);
+  assertEquals(await soon(connection.isIntact()), true);
   const fill = connection.reader.fill();
   assertEquals(transport.reads.length, 1);
   transport.give("one");
   assertEquals(await soon(fill), 3);
 });
-
-/** Runs with a clock that can be moved on. */
-async function withClock(run: (move: (ms: number) => void) => Promise<void>): Promise<void> {
-  const { now } = Date;
-  let moved = 0;
-  Date.now = () => 1e12 + moved;
-  try {
-    await run((ms) => moved += ms);
-  } finally {
-    Date.now = now;
-  }
-}
 
 /** Whether the guard of a socket of Deno's own lets the event loop turn after a rest of so long. */
 async function looksAnew(ms: number): Promise<boolean> {
@@ -525,26 +520,26 @@ async function looksAnew(ms: number): Promise<boolean> {
   await withClock(async (move) => {
     const connection = rested(new ManualTransport(), "deno");
     move(ms);
-    const timer = setTimeout(() => looked = true, 0);
-    await soon(connection.isSilent());
-    clearTimeout(timer);
+    const immediate = setImmediate(() => looked = true);
+    await soon(connection.isIntact());
+    clearImmediate(immediate);
   });
   return looked;
 }
 
-Deno.test("isSilent() asks the system anew when the connection has rested for long", async () => {
+Deno.test("isIntact() asks the system anew when the connection has rested for long", async () => {
   assertEquals(await looksAnew(4), true);
 });
 
-Deno.test("isSilent() does not ask the system anew after a short rest", async () => {
+Deno.test("isIntact() does not ask the system anew after a short rest", async () => {
   assertEquals(await looksAnew(3), false);
 });
 
-Deno.test("isSilent() asks the system anew when the clock was set back", async () => {
+Deno.test("isIntact() asks the system anew when the clock was set back", async () => {
   assertEquals(await looksAnew(-4), true);
 });
 
-Deno.test("isSilent() takes the rest from the end of the exchange before", async () => {
+Deno.test("isIntact() takes the rest from the end of the exchange before", async () => {
   await withClock(async (move) => {
     const all = begun({}, { kind: "deno" });
     move(1000);
@@ -553,9 +548,9 @@ Deno.test("isSilent() takes the rest from the end of the exchange before", async
     all.transport.give(OK);
     await (await soon(wait)).body.gather(Infinity);
     let looked = false;
-    const timer = setTimeout(() => looked = true, 0);
-    await soon(all.connection.isSilent());
-    clearTimeout(timer);
+    const immediate = setImmediate(() => looked = true);
+    await soon(all.connection.isIntact());
+    clearImmediate(immediate);
     assertEquals(looked, false);
   });
 });
@@ -1176,7 +1171,7 @@ Deno.test("release() keeps the process alive again", async () => {
   transport.give(OK);
   await microtasks(10);
   exchange.bodyEnded();
-  exchange.settle();
+  exchange.endIfOver();
   assertEquals([connection.availability, transport.refs], ["idle", ["unref", "ref"]]);
 });
 

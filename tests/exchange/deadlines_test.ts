@@ -53,7 +53,7 @@ for (const [kind, name] of KINDS) {
     const { deadlines, passed } = watched();
     deadlines.set(kind, 2);
     assertEquals(deadlines.runs(kind), true);
-    deadlines.wait();
+    deadlines.beginWait();
     clock.advance(1998);
     assertEquals(passed, []);
     clock.advance(2);
@@ -64,11 +64,11 @@ for (const [kind, name] of KINDS) {
 Deno.test("Deadlines makes no timer when no deadline is set", () => {
   using clock = new FakeClock();
   const { deadlines } = watched();
-  deadlines.wait();
+  deadlines.beginWait();
   deadlines.restart("read");
   deadlines.clear("read");
   assertEquals(deadlines.runs("read"), false);
-  deadlines.rest();
+  deadlines.endWait();
   deadlines.end(true);
   deadlines.end(false);
   assertEquals(clock.waits, []);
@@ -77,7 +77,7 @@ Deno.test("Deadlines makes no timer when no deadline is set", () => {
 Deno.test("set() changes nothing when there are no seconds", () => {
   using clock = new FakeClock();
   const { deadlines } = watched();
-  deadlines.wait();
+  deadlines.beginWait();
   deadlines.set("read", null);
   deadlines.set("read", undefined);
   assertEquals(deadlines.runs("read"), false);
@@ -89,14 +89,14 @@ Deno.test("set() makes no timer before a call waits", () => {
   const { deadlines } = watched();
   deadlines.set("read", 2);
   assertEquals(clock.waits, []);
-  deadlines.wait();
+  deadlines.beginWait();
   assertEquals(clock.waits, [2000]);
 });
 
 Deno.test("set() makes a timer while a call waits", () => {
   using clock = new FakeClock();
   const { deadlines, passed } = watched();
-  deadlines.wait();
+  deadlines.beginWait();
   deadlines.set("read", 2);
   assertEquals(clock.waits, [2000]);
   clock.advance(2000);
@@ -107,7 +107,7 @@ Deno.test("set() counts from the time that is given", () => {
   using clock = new FakeClock();
   const { deadlines, passed } = watched();
   deadlines.set("total", 3, clock.now - 2500);
-  deadlines.wait();
+  deadlines.beginWait();
   assertEquals(clock.waits, [500]);
   clock.advance(500);
   assertEquals(passed, [["total deadline", 3]]);
@@ -117,7 +117,7 @@ Deno.test("set() of a deadline that has passed makes a timer that fires at once"
   using clock = new FakeClock();
   const { deadlines, passed } = watched();
   deadlines.set("total", 1, clock.now - 5000);
-  deadlines.wait();
+  deadlines.beginWait();
   assertEquals(clock.waits, [0]);
   clock.advance(0);
   assertEquals(passed.length, 1);
@@ -129,7 +129,7 @@ Deno.test("wait() sets the timer to the deadline that ends first", () => {
   deadlines.set("total", 9);
   deadlines.set("read", 3);
   deadlines.set("head", 5);
-  deadlines.wait();
+  deadlines.beginWait();
   assertEquals(clock.waits, [3000]);
   clock.advance(3000);
   assertEquals(passed, [["timeout", 3]]);
@@ -139,7 +139,7 @@ Deno.test("set() moves the timer when a deadline ends before all others", () => 
   using clock = new FakeClock();
   const { deadlines, passed } = watched();
   deadlines.set("total", 9);
-  deadlines.wait();
+  deadlines.beginWait();
   deadlines.set("read", 3);
   assertEquals([clock.waits, clock.pending], [[9000, 3000], [true]]);
   clock.advance(3000);
@@ -150,7 +150,7 @@ Deno.test("set() leaves the timer when a deadline ends later", () => {
   using clock = new FakeClock();
   const { deadlines, passed } = watched();
   deadlines.set("read", 3);
-  deadlines.wait();
+  deadlines.beginWait();
   deadlines.set("read", 5);
   assertEquals(clock.waits, [3000]);
   clock.advance(4999);
@@ -164,7 +164,7 @@ Deno.test("set() leaves a timer that fires a millisecond too late", () => {
   using clock = new FakeClock();
   const { deadlines } = watched();
   deadlines.set("read", 3);
-  deadlines.wait();
+  deadlines.beginWait();
   deadlines.set("head", 2.999);
   assertEquals(clock.waits, [3000]);
   deadlines.set("head", 2.9985);
@@ -175,7 +175,7 @@ Deno.test("a deadline that ends within a millisecond has passed", () => {
   using clock = new FakeClock();
   const { deadlines, passed } = watched();
   deadlines.set("read", 3);
-  deadlines.wait();
+  deadlines.beginWait();
   deadlines.set("read", 3.001);
   clock.advance(3000);
   assertEquals(passed, [["timeout", 3.001]]);
@@ -185,7 +185,7 @@ Deno.test("restart() moves a deadline on by its own seconds", () => {
   using clock = new FakeClock();
   const { deadlines, passed } = watched();
   deadlines.set("read", 2);
-  deadlines.wait();
+  deadlines.beginWait();
   clock.advance(1500);
   deadlines.restart("read");
   clock.advance(1999);
@@ -209,7 +209,7 @@ Deno.test("clear() ends one deadline, and leaves the others", () => {
   const { deadlines, passed } = watched();
   deadlines.set("read", 2);
   deadlines.set("total", 5);
-  deadlines.wait();
+  deadlines.beginWait();
   deadlines.clear("read");
   assertEquals([deadlines.runs("read"), deadlines.runs("total")], [false, true]);
   clock.advance(4999);
@@ -222,7 +222,7 @@ Deno.test("a timer that finds no deadline makes no other one", () => {
   using clock = new FakeClock();
   const { deadlines, passed } = watched();
   deadlines.set("read", 2);
-  deadlines.wait();
+  deadlines.beginWait();
   deadlines.clear("read");
   clock.advance(2000);
   assertEquals([passed, clock.pending], [[], []]);
@@ -234,11 +234,11 @@ Deno.test("nothing is told when a deadline passes while no call waits", () => {
   using clock = new FakeClock();
   const { deadlines, passed } = watched();
   deadlines.set("total", 2);
-  deadlines.wait();
-  deadlines.rest();
+  deadlines.beginWait();
+  deadlines.endWait();
   clock.advance(3000);
   assertEquals(passed, []);
-  deadlines.wait();
+  deadlines.beginWait();
   clock.advance(0);
   assertEquals(passed, [["total deadline", 2]]);
 });
@@ -247,14 +247,14 @@ Deno.test("the timer keeps the process alive only while a call waits", () => {
   using clock = new FakeClock();
   const { deadlines } = watched();
   deadlines.set("total", 2);
-  deadlines.wait();
-  deadlines.wait();
+  deadlines.beginWait();
+  deadlines.beginWait();
   assertEquals(clock.pending, [true]);
-  deadlines.rest();
+  deadlines.endWait();
   assertEquals(clock.pending, [true]);
-  deadlines.rest();
+  deadlines.endWait();
   assertEquals(clock.pending, [false]);
-  deadlines.wait();
+  deadlines.beginWait();
   assertEquals([clock.pending, clock.waits.length], [[true], 1]);
 });
 
@@ -262,12 +262,12 @@ Deno.test("the timer that is made anew keeps the process alive", () => {
   using clock = new FakeClock();
   const { deadlines } = watched();
   deadlines.set("total", 9);
-  deadlines.wait();
-  deadlines.rest();
+  deadlines.beginWait();
+  deadlines.endWait();
   deadlines.set("read", 1);
-  deadlines.wait();
+  deadlines.beginWait();
   assertEquals(clock.pending, [true]);
-  deadlines.rest();
+  deadlines.endWait();
   assertEquals(clock.pending, [false]);
 });
 
@@ -276,14 +276,14 @@ Deno.test("end() leaves the timer for the next exchange when that is asked for",
   const { deadlines, passed } = watched();
   deadlines.set("read", 2);
   deadlines.set("total", 2);
-  deadlines.wait();
+  deadlines.beginWait();
   deadlines.end(true);
   assertEquals([deadlines.runs("read"), deadlines.runs("total")], [false, false]);
   assertEquals(clock.pending, [false]);
   deadlines.set("read", 2);
-  deadlines.wait();
+  deadlines.beginWait();
   assertEquals([clock.waits, clock.pending], [[2000], [true]]);
-  deadlines.rest();
+  deadlines.endWait();
   clock.advance(5000);
   assertEquals(passed.length, 1);
 });
@@ -292,7 +292,7 @@ Deno.test("end() removes the timer otherwise, and the next deadline makes one", 
   using clock = new FakeClock();
   const { deadlines } = watched();
   deadlines.set("read", 2);
-  deadlines.wait();
+  deadlines.beginWait();
   deadlines.end(false);
   assertEquals([deadlines.runs("read"), clock.pending], [false, []]);
   deadlines.set("read", 2);
@@ -304,7 +304,7 @@ Deno.test("a deadline of more than a timer can take is waited for in parts", () 
   const { deadlines, passed } = watched();
   const longest = 0x7fffffff;
   deadlines.set("total", 2 * longest / 1000);
-  deadlines.wait();
+  deadlines.beginWait();
   assertEquals(clock.waits, [longest]);
   clock.advance(longest);
   assertEquals([passed, clock.waits], [[], [longest, longest]]);

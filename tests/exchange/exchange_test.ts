@@ -352,7 +352,7 @@ Deno.test("fail() only unwraps the error when the exchange is over", () => {
   exchange.send("finish");
   answer(exchange);
   exchange.bodyEnded();
-  exchange.settle();
+  exchange.endIfOver();
   const error = new Error("late");
   assertStrictEquals(exchange.fail(error), error);
   assertStrictEquals(exchange.fail(new Thrown(error)), error);
@@ -433,7 +433,7 @@ Deno.test("close() changes nothing when the exchange has failed", () => {
 
 Deno.test("close() changes nothing when the exchange is over", () => {
   const { exchange } = carried();
-  exchange.handOver();
+  exchange.detach();
   exchange.close("connection");
   assertStrictEquals(exchange.failure, null);
   assertEquals(exchange.closed, false);
@@ -552,7 +552,7 @@ Deno.test("listen() leaves the signal alone once both halves are over", () => {
   answer(exchange);
   exchange.bodyEnded();
   assertEquals(listeners(), 1);
-  exchange.settle();
+  exchange.endIfOver();
   assertEquals(listeners(), 0);
 });
 
@@ -814,19 +814,19 @@ Deno.test("settle() frees the connection and tells the owner when both halves ar
   const owner = new Watcher();
   const { exchange, carrier } = read({ owner });
   exchange.send("finish");
-  exchange.settle();
+  exchange.endIfOver();
   assertEquals(exchange.over, true);
   assertEquals(carrier.calls, ["release"]);
   assertEquals(owner.calls, ["over"]);
 });
 
-Deno.test("settle() ends the exchange once", () => {
+Deno.test("endIfOver() ends the exchange once", () => {
   const owner = new Watcher();
   const { exchange, carrier } = read({ owner });
   exchange.send("finish");
-  exchange.settle();
-  exchange.settle();
-  exchange.handOver();
+  exchange.endIfOver();
+  exchange.endIfOver();
+  exchange.detach();
   assertEquals(carrier.calls, ["release"]);
   assertEquals(owner.calls, ["over"]);
 });
@@ -835,32 +835,32 @@ Deno.test("settle() waits for the end of the response", () => {
   const { exchange } = carried();
   exchange.send("send");
   exchange.send("finish");
-  exchange.settle();
+  exchange.endIfOver();
   assertEquals(exchange.over, false);
   answer(exchange);
-  exchange.settle();
+  exchange.endIfOver();
   assertEquals(exchange.over, false);
 });
 
 Deno.test("settle() waits for the rest of a request that goes on", () => {
   const { exchange } = read();
-  exchange.settle();
+  exchange.endIfOver();
   assertEquals(exchange.over, false);
 });
 
-Deno.test("settle() does not wait for the rest of a request when the server has said close", () => {
+Deno.test("endIfOver() does not wait for the rest of a request when the server has said close", () => {
   const { exchange } = carried();
   exchange.send("send");
   answer(exchange, 200, true);
   exchange.bodyEnded();
-  exchange.settle();
+  exchange.endIfOver();
   assertEquals(exchange.over, true);
 });
 
-Deno.test("settle() does not wait for a request that was cut off", () => {
+Deno.test("endIfOver() does not wait for a request that was cut off", () => {
   const { exchange } = read();
   exchange.send("cut");
-  exchange.settle();
+  exchange.endIfOver();
   assertEquals(exchange.over, true);
 });
 
@@ -872,7 +872,7 @@ Deno.test("endSend() ends the exchange with the last send", () => {
   exchange.send("finish");
   answer(exchange);
   exchange.bodyEnded();
-  exchange.settle();
+  exchange.endIfOver();
   assertEquals(exchange.over, false);
   exchange.endSend();
   assertEquals(exchange.over, false);
@@ -880,11 +880,11 @@ Deno.test("endSend() ends the exchange with the last send", () => {
   assertEquals(exchange.over, true);
 });
 
-Deno.test("handOver() ends the exchange, and does not release the connection", () => {
+Deno.test("detach() ends the exchange, and does not release the connection", () => {
   const owner = new Watcher();
   const { exchange, carrier } = carried({ owner });
   carrier.received = 9;
-  exchange.handOver();
+  exchange.detach();
   assertEquals(exchange.over, true);
   assertEquals(carrier.calls, []);
   assertEquals(owner.calls, ["over"]);
