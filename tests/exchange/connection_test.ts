@@ -33,7 +33,7 @@ import { newExchange } from "../helpers/carriers.ts";
 import { assertUntouched, factsOf } from "../helpers/facts.ts";
 import { FakeClock } from "../helpers/fake_clock.ts";
 import { ManualTransport } from "../helpers/manual_transport.ts";
-import { microtasks, soon, thrown, turns } from "../helpers/waiting.ts";
+import { microtasks, soon, thrown } from "../helpers/waiting.ts";
 import { bytes, latin1 } from "../servers/raw.ts";
 
 const LIMITS = { timeout: 50, head: 60, bodyIdle: 70, total: 80 };
