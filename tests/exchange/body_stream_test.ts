@@ -101,6 +101,20 @@ Deno.test("next() answers in order when several steps are taken at once", async 
   assertEquals(await step(iterator.next()), "too early");
 });
 
+Deno.test("next() does not overtake a step that is left of several", async () => {
+  const { pieces, iterator } = iterated();
+  const steps = [iterator.next(), iterator.next()];
+  pieces.waits[0].resolve(bytes("0") as Piece);
+  assertEquals(await step(steps[0]), "0");
+  pieces.ready = ["too early"];
+  steps.push(iterator.next());
+  pieces.waits[1].resolve(bytes("1") as Piece);
+  assertEquals(await step(steps[1]), "1");
+  await microtasks(4);
+  pieces.waits[2].resolve(bytes("2") as Piece);
+  assertEquals(await step(steps[2]), "2");
+});
+
 Deno.test("next() goes on behind a step that failed", async () => {
   const { pieces, iterator } = iterated();
   const steps = [iterator.next(), iterator.next()];
@@ -234,12 +248,13 @@ Deno.test("a stream fails with what cuts the body short", async () => {
 });
 
 Deno.test("a stream fills the view of a BYOB reader, and keeps the rest", async () => {
-  const { transport, stream } = streamed(5);
+  const { transport, body, stream } = streamed(5);
   const reader = stream.getReader({ mode: "byob" });
   const read = reader.read(new Uint8Array(3));
   await microtasks(10);
   transport.give("abcde");
   assertEquals(latin1((await soon(read)).value!), "abc");
+  assertEquals(body.decoder.length, 2);
   assertEquals(latin1((await soon(reader.read(new Uint8Array(9)))).value!), "de");
   const last = await soon(reader.read(new Uint8Array(9)));
   assertEquals([last.done, last.value!.length], [true, 0]);
@@ -319,15 +334,18 @@ async function fast() {
   return { ...all, reader };
 }
 
-Deno.test("a stream reads large pieces straight from the socket", async () => {
+Deno.test("a stream reads large pieces straight from the socket, one after the other", async () => {
   const { source, transport, body, reader } = await fast();
-  const read = reader.read();
-  await microtasks(10);
-  assertEquals(source.directs, 1);
-  transport.give("y".repeat(2 * BUFFER));
-  const { value } = await soon(read);
-  assertEquals([value!.length, body.decoder.length], [2 * BUFFER, 17 * BUFFER]);
-  assertEquals(source.reader.bytes.length <= BUFFER, true);
+  for (const [times, left] of [[2, 17], [4, 13]]) {
+    const read = reader.read();
+    await microtasks(10);
+    assertEquals(source.directs, times / 2);
+    transport.give(new Uint8Array(times * BUFFER));
+    const { value } = await soon(read);
+    assertEquals([value!.length, body.decoder.length], [times * BUFFER, left * BUFFER]);
+    await microtasks(10);
+    assertEquals(transport.reads.length, 0);
+  }
 });
 
 Deno.test("a stream fills the view of a BYOB reader though pieces come fast", async () => {

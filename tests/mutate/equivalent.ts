@@ -218,4 +218,10 @@ export const EQUIVALENT: Equivalent[] = [
     mutation: 'string: "" -> "b"',
     reason: "Nobody asks for the target and the URL of this exchange.",
   },
+  {
+    module: "_internal/exchange/body_stream.ts",
+    text: "let some = false;",
+    mutation: "boolean: false -> true",
+    reason: "It is asked once the piece is there, and that sets it.",
+  },
 ];
