@@ -5,7 +5,7 @@ import { runCase } from "./model.ts";
 
 /** The first seed and the number of cases; more of them by `deno task model`. */
 const FIRST = 1;
-const SEQUENCES = 400;
+const SEQUENCES = 250;
 /** Those that are played in this process, too. */
 const SANITIZED = 60;
 

@@ -231,6 +231,14 @@ function withoutUserinfo(answer: ConnectionAnswer): ConnectionAnswer {
   return { ...answer, sent: answer.sent!.map((s) => s.replace(/(\r\nHost: )[^\r]*@/, "$1")) };
 }
 
+/** The `Host` of a CONNECT is its target. */
+function withTargetAsHost(answer: ConnectionAnswer): ConnectionAnswer {
+  const sent = answer.sent!.map((one) =>
+    one.replace(/^(CONNECT (\S+) HTTP\/1.1\r\nHost: )[^\r]*/, "$1$2")
+  );
+  return { ...answer, sent };
+}
+
 /** CONNECT to an IPv6 address: in brackets and without its scope, in `Host` as in the target. */
 function withBrackets(answer: ConnectionAnswer): ConnectionAnswer {
   const fix = (sent: string) =>
@@ -287,6 +295,10 @@ export function explainRequest(vector: RequestVector): Explained<ConnectionAnswe
   if (typeof target === "string" && /^https?:\/\/[^/?#]*@/.test(target)) {
     note("userinfo");
     return explained(withoutUserinfo(expect));
+  }
+  if (vector.id.startsWith("targets/connect/") && /^[^/?#@]+:[0-9]+$/.test(String(target))) {
+    note("connect-host");
+    return explained(withTargetAsHost(expect));
   }
   if (vector.calls[0]?.[0] === "set_tunnel" && expect.sent?.some((sent) => sent[8] === "[")) {
     note("ipv6");

@@ -207,6 +207,12 @@ export const ROWS = {
     here: "`TypeError`",
     why: "RFC 9112, Section 6.2",
   },
+  "connect-host": {
+    what: "the `Host` of a CONNECT that `request()` sends",
+    cpython: "the proxy's",
+    here: "the target's authority",
+    why: "RFC 9110, Section 7.2",
+  },
   "send-early": {
     what: "`send()` between `putrequest()` and `endheaders()`",
     cpython: "sent ahead of the head",

@@ -129,7 +129,9 @@ Deno.test("ahead() counts the rest of the current chunk, whether or not it has c
 });
 
 Deno.test("pull() removes the framing of a whole run of chunks", async () => {
-  const source = new BufferedReader(new SegmentTransport([bytes("1\r\na\r\n2\r\nbc\r\n1\r\nd\r\n")]));
+  const source = new BufferedReader(
+    new SegmentTransport([bytes("1\r\na\r\n2\r\nbc\r\n1\r\nd\r\n")]),
+  );
   await source.fill();
   const target = new Uint8Array(10);
   assertEquals(chunked().pull(source, target, 0, 10), 4);
@@ -295,7 +297,9 @@ for (const [count, over] of [[100, false], [101, true]] as const) {
 }
 
 Deno.test("ready() refuses an endless trailer section at its 101st line", async () => {
-  const source = new BufferedReader(new SegmentTransport([bytes("0\r\n" + "A: b\r\n".repeat(101))]));
+  const source = new BufferedReader(
+    new SegmentTransport([bytes("0\r\n" + "A: b\r\n".repeat(101))]),
+  );
   await source.fill();
   assertThrows(() => chunked().ready(source), HTTPException);
 });
