@@ -95,7 +95,7 @@ Deno.test("over() makes a fresh connection of a transport that is there", () => 
   assertStrictEquals(connection.transport, transport);
   assertStrictEquals(connection.settings, settings);
   assertEquals(connection.kind, "other");
-  assertEquals([connection.mayFollow, connection.reused], [true, false]);
+  assertEquals([connection.mayFollow, connection.reused, connection.exact], [true, false, false]);
   assertEquals(transport.reads.length, 0);
 });
 
@@ -192,6 +192,20 @@ Deno.test("beginOpening() shows in the phase, and endOpening() ends that", () =>
   assertEquals(connection.deadlines.runs("total"), false);
   assertEquals(connection.availability, "fresh");
   connection.close();
+});
+
+Deno.test("endOpening() keeps the timer of a socket of Deno's own for the first exchange, and no other", () => {
+  for (const kind of ["deno", "other"] as const) {
+    using clock = new FakeClock();
+    const connection = new Connection();
+    connection.beginOpening(newExchange({ limits: LIMITS }));
+    connection.attach(new ManualTransport(), kind);
+    connection.deadlines.beginWait();
+    connection.opened();
+    connection.deadlines.endWait();
+    connection.endOpening();
+    assertEquals(clock.pending, kind === "deno" ? [false] : []);
+  }
 });
 
 Deno.test("endOpening() does nothing when the exchange is gone", () => {
