@@ -16,7 +16,7 @@ import { HTTP_PORT, HTTPS_PORT } from "./status.ts";
 import type { Connection } from "./_internal/exchange/connection.ts";
 import { Connections } from "./_internal/exchange/connections.ts";
 import type { Plan } from "./_internal/exchange/connector.ts";
-import { Exchange, Thrown } from "./_internal/exchange/exchange.ts";
+import { Exchange, interrupted, Thrown } from "./_internal/exchange/exchange.ts";
 import {
   checkOptions,
   type Detached,
@@ -217,6 +217,8 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     // An exchange that waits for its connection is not on one.
     if (exchange !== null && !exchange.delivered) exchange.close("connection");
     this.#connections.close();
+    // A response that took its connection with it stays readable, but no call waits on.
+    if (exchange?.busySending) exchange.lose(interrupted("send", "connection"));
     if (isCurrent) answered.response.close();
   }
 

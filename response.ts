@@ -210,8 +210,8 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
    * @returns Whether it is.
    */
   isclosed(): boolean {
-    if (this.#body !== null) return this.#body.over;
-    return this.#closed || this.#exchange.failure !== null;
+    if (this.#closed) return true;
+    return this.#body === null ? this.#exchange.failure !== null : this.#body.over;
   }
 
   /**

@@ -96,9 +96,9 @@ export class Body {
     this.endsWithConnection = framing.delimiter === "close";
   }
 
-  /** Python's `isclosed()`: a body that was cut short is over when that was told. */
+  /** Python's `isclosed()`: a body that was cut short is over when that was told, or it would look whole. */
   get over(): boolean {
-    return this.state !== "open" && (this.#broken === null || this.#told);
+    return this.state === "cut" ? this.#told : this.state !== "open";
   }
 
   /**
@@ -118,8 +118,8 @@ export class Body {
    * @param partial What the call had received.
    */
   reason(partial: Bytes): unknown {
+    this.#told = true;
     if (this.#broken !== null) {
-      this.#told = true;
       const { cause } = this.#broken;
       const options = cause === undefined ? undefined : { cause };
       const error = new IncompleteRead(partial, this.decoder.length, options);

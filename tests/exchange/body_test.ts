@@ -316,7 +316,7 @@ for (const kind of ["length", "chunked"] as const) {
         await microtasks(4);
         const expected = cut(all);
         assertEquals(await soon(read), "ab");
-        assertEquals(all.body.over, how !== "the end");
+        assertEquals(all.body.over, false);
         const error = await thrown(CALLS[name](all.body));
         if (expected === IncompleteRead) assertInstanceOf(error, IncompleteRead);
         else assertStrictEquals(error, expected);

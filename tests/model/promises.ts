@@ -345,6 +345,9 @@ function checkEnds(
   for (const read of record.reads) {
     if (read.how !== "peek") got += read.text.length;
     if (!read.end || record.cancelled) continue;
+    // Over TCP a reset may look like an end, which is what ends such a body.
+    const plan = player.world.known.get(answer.id)?.answer;
+    if (player.server !== null && plan?.framing === "close" && plan.cut === "reset") continue;
     // A connection that ends right after the last chunk is accepted for the end of the body.
     const whole = answer.chunked && got === body.length || !answer.cut && answer.wholeAt > 0;
     if (got < body.length || !whole && body.length > 0) {

@@ -143,7 +143,7 @@ export class Wire implements Listener {
     const before = this.parser.requests.at(-1) ?? null;
     const known = before?.id == null ? undefined : this.#world.known.get(before.id);
     // `send()` without a request, or after a head without framing, goes out as given.
-    const raw = /^<(raw|\d+)\./.test(text);
+    const raw = /^<((raw|\d+)\.|r?a?w?$|\d*$)/.test(text);
     const own = known !== undefined && text.startsWith(`<${known.id}.`);
     const broken = request !== null;
     if (broken || !raw || own && known.framed && !known.asked) {
