@@ -30,8 +30,6 @@ export class Connections implements ExchangeOwner {
   #current: Connection | null = null;
   /** What the current one waits for while it is opened. */
   #opening: Promise<void> | null = null;
-  /** What `sock` was set to. */
-  #sock: Transport | null = null;
   /** Exchanges whose response took a connection, or its bytes, with it. */
   #lent = new Set<Exchange>();
 
@@ -39,9 +37,8 @@ export class Connections implements ExchangeOwner {
     this.#options = options;
   }
 
-  failed(exchange: Exchange, facts: Required<ExchangeDetails>): void {
+  failed(_exchange: Exchange, facts: Required<ExchangeDetails>): void {
     this.lastFailure = facts;
-    this.#lent.delete(exchange);
   }
 
   over(exchange: Exchange): void {
@@ -50,10 +47,7 @@ export class Connections implements ExchangeOwner {
 
   /** The connection that the next request may go out on, that is opened, or that was switched. */
   get current(): Connection | null {
-    const current = this.#current;
-    if (current?.availability === "closed" || current?.availability === "detached") {
-      this.#current = this.#sock = null;
-    }
+    if (this.#current?.availability === "closed") this.#current = null;
     return this.#current;
   }
 
@@ -65,8 +59,7 @@ export class Connections implements ExchangeOwner {
 
   get sock(): Transport | null {
     const { current } = this;
-    if (current === null || current.opening !== null) return null;
-    return this.#sock ?? current.transport;
+    return current === null || current.opening !== null ? null : current.transport;
   }
 
   set sock(sock: Transport | null) {
@@ -80,7 +73,6 @@ export class Connections implements ExchangeOwner {
       else current.abandon();
     }
     const { settings, trace } = this.#options;
-    this.#sock = sock;
     if (sock !== null) this.#current = Connection.over(sock, settings, trace);
   }
 
@@ -103,7 +95,7 @@ export class Connections implements ExchangeOwner {
   }
 
   #giveUp(connection: Connection): void {
-    this.#current = this.#sock = null;
+    this.#current = null;
     const { exchange } = connection;
     if (exchange?.unread && !connection.isSwitched) this.#lend(connection, exchange);
     else connection.close();
@@ -117,7 +109,7 @@ export class Connections implements ExchangeOwner {
 
   /** Gives up a connection that turned out to be dead, or has spoken unasked. */
   #retire(connection: Connection): void {
-    this.#current = this.#sock = null;
+    this.#current = null;
     connection.retire();
   }
 
@@ -176,7 +168,6 @@ export class Connections implements ExchangeOwner {
     const { settings, trace, plan } = this.#options;
     const connection = new Connection(settings, trace);
     this.#current = connection;
-    this.#sock = null;
     connection.beginOpening(exchange);
     const onproxy = (headers: HTTPMessage) => void (this.proxyHeaders = headers);
     const opening = this.#opening = openConnection(connection, exchange, { ...plan(), onproxy });
@@ -197,14 +188,14 @@ export class Connections implements ExchangeOwner {
   lend(exchange: Exchange): void {
     const { current } = this;
     if (current?.exchange !== exchange || current.availability === "switched") return;
-    this.#current = this.#sock = null;
+    this.#current = null;
     this.#lend(current, exchange);
   }
 
   /** Ends the current connection; those that responses took with them stay readable. */
   close(): void {
     const { current } = this;
-    this.#current = this.#sock = null;
+    this.#current = null;
     current?.close();
   }
 
@@ -222,7 +213,7 @@ export class Connections implements ExchangeOwner {
     if (availability !== "switched" && !(fresh && availability === "fresh")) return null;
     // RFC 9110, Section 7.8: the request is sent whole before the protocol is switched.
     if (current!.exchange?.busySending) return null;
-    this.#current = this.#sock = null;
+    this.#current = null;
     return current!.detach();
   }
 }

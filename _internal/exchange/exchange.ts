@@ -442,7 +442,7 @@ export class Exchange {
   /** It is over, if both halves are. */
   endIfOver(): void {
     if (this.#over || this.#pendingSends > 0) return;
-    if (this.receiving !== "whole" && this.receiving !== "cut") return;
+    if (this.receiving !== "whole") return;
     // What the caller sends step by step may still be completed, unless the server has said `close`.
     if (this.sending === "going" && !this.#lastAnswer) return;
     this.#end();

@@ -375,7 +375,8 @@ class Upload {
   /** Tells whoever traces that more of the request was accepted. */
   #ontaken = (): void => {
     const exchange = this.#exchange;
-    if (exchange.trace === null || exchange.sent < this.#headSize) return;
+    // A write that an answer has overtaken may be taken when another exchange runs.
+    if (exchange.trace === null || exchange.stopped || exchange.sent < this.#headSize) return;
     if (this.#headSize > 0) exchange.tell({ type: "requestHead", bytes: this.#headSize });
     if (exchange.sent > this.#headSize) {
       exchange.tell({ type: "requestBody", bytes: exchange.sent });

@@ -228,9 +228,9 @@ function checkFollows(player: Player, wire: Wire, before: Received, request: Rec
 function checkClosed(player: Player, wire: Wire, request: Received): void {
   const known = request.id === null ? undefined : player.world.known.get(request.id);
   if (known === undefined || player.server !== null) return;
-  const { closes, replaced } = player.conns[known.conn];
+  const { closes, replaced, sockSet } = player.conns[known.conn];
   // A transport that was replaced is the user's, as is the write that it has taken and not told of.
-  if (replaced) return;
+  if (replaced || sockSet > 0) return;
   if (closes.some((close) => known.called < close && close < request.first)) {
     player.world.fail(
       "promise3/closed",
@@ -459,7 +459,7 @@ export function checkComplete(player: Player): void {
     const sent = request.whole && (known.steps || request.body === known.parts.join(""));
     // What a pending write has taken, the library cannot know yet.
     const writing = player.conns[known.conn].transports.some(({ writing }) => writing > 0);
-    const ended = closed || known.outcome === "rejected" || player.conns[conn].closes.length > 0;
+    const ended = closed || known.outcome !== "resolved" || player.conns[conn].closes.length > 0;
     if (!requestComplete && (ended || stopped(known))) continue;
     if (requestComplete !== sent && !writing && !(known.steps && !known.framed)) {
       player.world.fail(
