@@ -270,8 +270,7 @@ export class Body {
     for (;;) {
       size = await this.#into(whole, size, whole.length);
       if (size < whole.length || size === most) break;
-      const times = size < MIB ? 16 : size < 64 * MIB ? 64 : 4;
-      const bigger = new Uint8Array(Math.min(most, whole.length * times));
+      const bigger = new Uint8Array(Math.min(most, whole.length * growthAt(size)));
       bigger.set(whole);
       whole = bigger;
     }
@@ -472,8 +471,7 @@ export class Body {
     const target = new Uint8Array(size);
     const count = await this.#guarded(this.#source.fillInto(this.#exchange, target));
     if (this.state !== "open") throw this.reason(EMPTY);
-    if (count === size) this.#largeSize = Math.min(2 * size, MOST);
-    else if (count < size / 2) this.#largeSize = size > 2 * BUFFER_SIZE ? size / 2 : 0;
+    this.#largeSize = sizeAfter(size, count);
     take(target.subarray(0, count));
   }
 
@@ -650,6 +648,26 @@ export class Body {
     return size >= DIRECT && reader.dry && this.decoder.ahead() >= DIRECT &&
       this.#source.closeEndsReads;
   }
+}
+
+/**
+ * How many times as large the array is that takes the place of one of `size` bytes.
+ *
+ * @tuning
+ */
+function growthAt(size: number): number {
+  return size < MIB ? 16 : size < 64 * MIB ? 64 : 4;
+}
+
+/**
+ * The size of the next large piece, after one of `size` bytes was filled with `count`; 0 for none.
+ *
+ * @tuning
+ */
+function sizeAfter(size: number, count: number): number {
+  if (count === size) return Math.min(2 * size, MOST);
+  if (count >= size / 2) return size;
+  return size > 2 * BUFFER_SIZE ? size / 2 : 0;
 }
 
 /** One array of several. */

@@ -9,7 +9,7 @@ import type { HTTPMessage } from "../../headers.ts";
 import type { Transport } from "../net/transport.ts";
 import { Connection, type ResponseSettings } from "./connection.ts";
 import { openConnection, type Plan } from "./connector.ts";
-import type { Exchange, ExchangeOwner } from "./exchange.ts";
+import { type Exchange, type ExchangeOwner, Thrown } from "./exchange.ts";
 import type { Trace } from "./trace.ts";
 
 /** What applies to all connections of a client. */
@@ -116,7 +116,7 @@ export class Connections implements ExchangeOwner {
   /** Opens a connection for an exchange, or waits for the one that is opened. */
   async openFor(exchange: Exchange): Promise<Connection> {
     while (this.current?.opening) {
-      await exchange.until(this.#opening!);
+      await exchange.until(this.#joinOpening());
       exchange.check();
       const claimed = this.claim(exchange);
       if (claimed !== null && await this.isUsable(claimed, exchange)) return claimed;
@@ -157,10 +157,19 @@ export class Connections implements ExchangeOwner {
     const { current } = this;
     if (current !== null && !current.opening) this.#giveUp(current);
     try {
-      if (current?.opening) return await this.#opening!;
+      if (current?.opening) return await this.#joinOpening();
       (await this.#open(attempt)).endOpening();
     } catch (error) {
       throw attempt.fail(error);
+    }
+  }
+
+  /** Waits for the one that is opened. What it fails with was told of the exchange that opens it. */
+  async #joinOpening(): Promise<void> {
+    try {
+      await this.#opening!;
+    } catch (error) {
+      throw error instanceof Thrown ? error : new Thrown(error);
     }
   }
 

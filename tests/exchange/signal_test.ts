@@ -842,3 +842,15 @@ Deno.test("request() has one listener at most when one signal serves a hundred r
   }
   assertEquals(listeners(), 0);
 });
+
+Deno.test("connect() throws the signal's reason as it is when it joins a request that is aborted", async () => {
+  const controller = new AbortController();
+  const reason = new Error("mine");
+  using conn = new HTTPConnection("example.com", { transport: never });
+  const aborted = conn.request("GET", "/", null, {}, { signal: controller.signal });
+  const joined = conn.connect();
+  controller.abort(reason);
+  assertStrictEquals(await thrown(aborted), reason);
+  assertStrictEquals(await thrown(joined), reason);
+  assertUntouched(reason);
+});
