@@ -224,4 +224,36 @@ export const EQUIVALENT: Equivalent[] = [
     mutation: "boolean: false -> true",
     reason: "It is asked once the piece is there, and that sets it.",
   },
+  {
+    module: "_internal/exchange/deadlines.ts",
+    text: "this.#timer = undefined;",
+    mutation: "statement: this.#timer = undefined; -> (nothing)",
+    reason:
+      "A timer that has fired, or was cleared, is cleared or referenced again without effect.",
+  },
+  {
+    module: "_internal/exchange/send_request.ts",
+    text: "this.#watch();",
+    mutation: "statement: this.#watch(); -> (nothing)",
+    reason: "A write that is not the last, or not done at once, has begun the watch by then.",
+  },
+  {
+    module: "_internal/exchange/send_request.ts",
+    text: "if (error === STOPPED || this.#exchange.failure !== null) throw error;",
+    mutation: "throw: throw error; -> (nothing)",
+    reason: "No answer is waited for once there is one, or a failure; then the same is thrown.",
+  },
+  {
+    module: "_internal/exchange/body.ts",
+    text: "line = this.lineNow(Infinity) ??",
+    mutation:
+      'logic: this.lineNow(Infinity) ?? (this.state === "complete" ? EMPTY… -> (this.state === "complete" ? EMPTY : await this.line(Infinit…',
+    reason: "lineNow() is the quick way to the same line.",
+  },
+  {
+    module: "_internal/net/tls.ts",
+    text: 'const text = `${(error as { code?: string }).code ?? ""} ${error.message}`;',
+    mutation: 'logic: (error as { code?: string }).code ?? "" -> (error as { code?: string }).code',
+    reason: 'No pattern matches "undefined".',
+  },
 ];

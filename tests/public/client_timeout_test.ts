@@ -498,6 +498,12 @@ Deno.test("timeout leaves no timer when the caller forgets to close an idle conn
   assertEquals(await getText(conn), "ok");
 });
 
+Deno.test("timeout leaves no timer when the caller forgets to close what connect() has made", async () => {
+  const conn = new HTTPConnection("example.com", { ...over(answering(ok())), timeout: LONG });
+  await conn.connect();
+  assert(conn.sock !== null);
+});
+
 Deno.test("timeout takes effect with the next call when it is set", async () => {
   const transport = answering(ok());
   using conn = new HTTPConnection("example.com", over(transport));
