@@ -183,14 +183,12 @@ export class Body {
 
   #finish(): void {
     if (this.state !== "open") return;
-    this.#move("end");
     const exchange = this.#exchange;
+    // Told before it counts as complete: where a callback throws, the next call must not look like the end.
+    if (exchange.trace !== null) this.#tellEnd();
+    if (this.state !== "open") return;
+    this.#move("end");
     exchange.bodyEnded();
-    try {
-      if (exchange.trace !== null) this.#tellEnd();
-    } finally {
-      exchange.endIfOver();
-    }
   }
 
   #tellEnd(): void {

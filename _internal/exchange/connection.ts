@@ -227,9 +227,10 @@ export class Connection implements Transport, Carrier, BodySource {
     this.#limit(exchange);
   }
 
-  /** It was opened for requests to come. */
-  endOpening(): void {
-    this.exchange?.leave();
+  /** It was opened for requests to come; one that has waited for it may have begun by now. */
+  endOpening(attempt: Exchange): void {
+    attempt.leave();
+    if (this.exchange !== attempt) return;
     this.exchange = null;
     this.deadlines.end(this.kind === "deno");
   }

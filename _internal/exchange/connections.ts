@@ -158,7 +158,7 @@ export class Connections implements ExchangeOwner {
     if (current !== null && !current.opening) this.#giveUp(current);
     try {
       if (current?.opening) return await this.#joinOpening();
-      (await this.#open(attempt)).endOpening();
+      (await this.#open(attempt)).endOpening(attempt);
     } catch (error) {
       throw attempt.fail(error);
     }

@@ -433,10 +433,11 @@ export class Exchange {
     if (this.sending === "waiting" || (this.sending === "going" && refused)) this.send("cut");
   }
 
-  /** The body was read to its end; `endIfOver` must follow. */
+  /** The body was read to its end. */
   bodyEnded(): void {
     this.receive("end");
     this.timings.end = performance.now();
+    this.endIfOver();
   }
 
   /** It is over, if both halves are. */

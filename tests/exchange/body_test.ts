@@ -1265,7 +1265,7 @@ Deno.test("the trace tells of no piece of no bytes when chunks are small and muc
   ]);
 });
 
-Deno.test("the exchange is over though the trace throws at the end of the body", async () => {
+Deno.test("a body is not complete when the trace throws at its end", async () => {
   const reason = new Error("theirs");
   const { body, exchange } = await opened("length", "abc", {
     length: 3,
@@ -1276,7 +1276,9 @@ Deno.test("the exchange is over though the trace throws at the end of the body",
   const error = await thrown(body.gather(Infinity));
   assertInstanceOf(error, Thrown);
   assertStrictEquals(error.reason, reason);
-  assertEquals([body.state, exchange.over], ["complete", true]);
+  assertEquals([body.state, exchange.over], ["open", false]);
+  assertStrictEquals(body.failed(error), reason);
+  assertEquals([body.state, exchange.over], ["cut", true]);
 });
 
 for (const name of ["readinto()", "gather()", "gather(Infinity)", "line()", "lines()"]) {

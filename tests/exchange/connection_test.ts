@@ -186,7 +186,7 @@ Deno.test("beginOpening() shows in the phase, and endOpening() ends that", () =>
   assertEquals(exchange.phase, "tls");
   connection.attach(new ManualTransport(), "other");
   connection.opened();
-  connection.endOpening();
+  connection.endOpening(exchange);
   assertStrictEquals(connection.exchange, null);
   assertStrictEquals(exchange.carrier, null);
   assertEquals(connection.deadlines.runs("total"), false);
@@ -198,20 +198,31 @@ Deno.test("endOpening() keeps the timer of a socket of Deno's own for the first 
   for (const kind of ["deno", "other"] as const) {
     using clock = new FakeClock();
     const connection = new Connection();
-    connection.beginOpening(newExchange({ limits: LIMITS }));
+    const attempt = newExchange({ limits: LIMITS });
+    connection.beginOpening(attempt);
     connection.attach(new ManualTransport(), kind);
     connection.deadlines.beginWait();
     connection.opened();
     connection.deadlines.endWait();
-    connection.endOpening();
+    connection.endOpening(attempt);
     assertEquals(clock.pending, kind === "deno" ? [false] : []);
   }
 });
 
-Deno.test("endOpening() does nothing when the exchange is gone", () => {
-  const connection = Connection.over(new ManualTransport());
-  connection.endOpening();
-  assertEquals(connection.availability, "fresh");
+Deno.test("endOpening() leaves the exchange alone that has begun by then", () => {
+  const connection = new Connection();
+  const attempt = newExchange();
+  connection.beginOpening(attempt);
+  connection.attach(new ManualTransport(), "other");
+  connection.opened();
+  const exchange = newExchange({ limits: LIMITS });
+  connection.begin(exchange);
+  connection.endOpening(attempt);
+  assertStrictEquals(connection.exchange, exchange);
+  assertStrictEquals(exchange.carrier, connection);
+  assertStrictEquals(attempt.carrier, null);
+  assertEquals(connection.deadlines.runs("total"), true);
+  connection.close();
 });
 
 // Beginning

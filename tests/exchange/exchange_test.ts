@@ -550,9 +550,8 @@ Deno.test("listen() leaves the signal alone once both halves are over", () => {
   exchange.send("send");
   exchange.send("finish");
   answer(exchange);
-  exchange.bodyEnded();
   assertEquals(listeners(), 1);
-  exchange.endIfOver();
+  exchange.bodyEnded();
   assertEquals(listeners(), 0);
 });
 

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import {
   BadStatusLine,
   HTTPConnection,
@@ -19,6 +19,7 @@ import { getText } from "../helpers/exchanges.ts";
 import { answering, FakeTransport, ok, over } from "../helpers/fake_transport.ts";
 import { startRaw } from "../servers/raw.ts";
 import { startRawTls } from "../servers/raw_tls.ts";
+import { thrown } from "../helpers/waiting.ts";
 import { CA, CLIENT } from "../tls/mod.ts";
 
 type Type = TraceEvent["type"];
@@ -612,4 +613,18 @@ Deno.test("timings are each response's own when the second request goes out earl
   assert(first.timings.start < second.timings.start);
   assertEquals(known(first.timings), ["start", "connected", "sent", "head", "end"]);
   assertEquals(known(second.timings), ["start", "sent", "head", "end"]);
+});
+
+Deno.test("read() does not look like the end when trace has thrown on responseEnd before", async () => {
+  const reason = new Error("mine");
+  using conn = new HTTPConnection("example.com", {
+    ...over(answering(ok("hello"))),
+    trace({ type }) {
+      if (type === "responseEnd") throw reason;
+    },
+  });
+  await conn.request("GET", "/");
+  const response = await conn.getresponse();
+  assertStrictEquals(await thrown(response.read()), reason);
+  assertStrictEquals(await thrown(response.read()), reason);
 });

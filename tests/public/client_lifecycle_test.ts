@@ -13,7 +13,7 @@ import {
 } from "../../mod.ts";
 import { getResponse, getText } from "../helpers/exchanges.ts";
 import { answering, FakeTransport, ok, over } from "../helpers/fake_transport.ts";
-import { never } from "../helpers/waiting.ts";
+import { microtasks, never, soon } from "../helpers/waiting.ts";
 import { type Peer, type RawServer, startRaw } from "../servers/raw.ts";
 
 const PART = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart";
@@ -489,3 +489,16 @@ Deno.test("request() forgets its signal when its exchange is over", async () => 
   assertEquals(await getText(conn), "two");
   assert(!transport.closed);
 });
+
+for (let ticks = 0; ticks < 10; ticks++) {
+  Deno.test(`request() keeps its deadlines when it is made ${ticks} microtasks after connect()`, async () => {
+    const transport = new FakeTransport();
+    transport.write = never;
+    const conn = new HTTPConnection("example.com", { ...over(transport), timeout: 0.05 });
+    const connected = conn.connect();
+    await microtasks(ticks);
+    await assertRejects(() => soon(conn.request("POST", "/", "body")), Deno.errors.TimedOut);
+    await connected;
+    assertEquals([transport.closes, conn.sock], [1, null]);
+  });
+}
