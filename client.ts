@@ -569,13 +569,17 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
   /** Sends bytes that belong to no request, over whatever there is. */
   #sendRaw(out: Outgoing): Promise<void> {
     this.#checkOpen();
-    const raw = this.#raw ??= new Exchange({
-      method: "",
-      target: "",
-      url: "",
-      limits: limitsOf(this.timeout, this.#options.deadlines),
-      owner: this.#connections,
-    });
+    // After a failure the next bytes go out on a new connection, as a request would.
+    if (this.#raw === null || this.#raw.failure !== null) {
+      this.#raw = new Exchange({
+        method: "",
+        target: "",
+        url: "",
+        limits: limitsOf(this.timeout, this.#options.deadlines),
+        owner: this.#connections,
+      });
+    }
+    const raw = this.#raw;
     return this.#follow(raw, async (before) => {
       await before;
       if (raw.carrier === null) await this.#beginRaw(raw);

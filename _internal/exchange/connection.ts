@@ -251,7 +251,7 @@ export class Connection implements Transport, Carrier, BodySource {
   /**
    * Looks whether an idle connection is still open, and the server has said nothing on it: a read is issued, and shows what
    * has reached the process. The next `fill()` waits for it, so that nothing is lost. CVE-2026-6733:
-   * bytes that nobody asked for are nobody's answer.
+   * unsolicited bytes are no answer to the next request.
    */
   async isIntact(): Promise<boolean> {
     const { reader } = this;

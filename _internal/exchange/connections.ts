@@ -129,7 +129,7 @@ export class Connections implements ExchangeOwner {
 
   /**
    * Whether a connection that was claimed is still open, and the server has said nothing unasked on it; it
-   * is given up otherwise.
+   * is closed otherwise.
    */
   async isUsable(connection: Connection, exchange: Exchange): Promise<boolean> {
     // What came with the answer of a proxy was read by then: no new connection would be better.

@@ -183,7 +183,7 @@ const LIMIT_NAMES = [
   "blocksize",
 ] as const;
 
-/** Refuses options that make no sense, or none together: none is ever dropped in silence. */
+/** Refuses options that make no sense, or not together: no option is ignored. */
 export function checkOptions(options: HTTPSConnectionOptions, tls: boolean): void {
   checkSeconds("timeout", options.timeout);
   for (const [name, seconds] of Object.entries(options.deadlines ?? {})) {

@@ -8,6 +8,7 @@ import {
   assertEquals,
   assertNotEquals,
   assertRejects,
+  assertStrictEquals,
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
@@ -1317,4 +1318,15 @@ Deno.test("request() ends a generator whose rest is not wanted", async () => {
   }();
   await assertRejects(() => conn.request("POST", "/", body), TypeError);
   assertEquals(told, true);
+});
+
+Deno.test("send() without a request goes out on a new connection after one that failed", async () => {
+  const broken = new FakeTransport();
+  const reason = new Error("mine");
+  broken.write = () => Promise.reject(reason);
+  const next = new FakeTransport();
+  using conn = new HTTPConnection("example.com", over(broken, next));
+  assertStrictEquals(await assertRejects(() => conn.send("first")), reason);
+  await conn.send("second");
+  assertEquals([broken.closes, next.writes], [1, ["second"]]);
 });
