@@ -354,23 +354,26 @@ export class Body {
     let size = 0;
     while (size < limit) {
       const run = this.#ready();
-      if (run === NEED_MORE) {
-        await this.#more();
-        continue;
-      }
       if (run === ENDED || run === NOT_OPEN) break;
-      const { bytes, start } = this.#reader;
-      const most = Math.min(run, limit - size);
-      const at = bytes.subarray(0, start + most).indexOf(LF, start);
-      const count = at < 0 ? most : at + 1 - start;
-      parts.push(this.#take(count));
-      size += count;
-      if (at >= 0) break;
+      if (run === NEED_MORE) await this.#more();
+      else {
+        const part = this.#takeToLf(Math.min(run, limit - size));
+        parts.push(part);
+        size += part.length;
+        if (part[part.length - 1] === LF) break;
+      }
     }
     const line = concat(parts, size);
     if (this.#mustThrow(size, false)) throw this.reason(line);
     this.#endIfOver(size, size === 0 ? 1 : size);
     return line;
+  }
+
+  /** Takes up to and including the next LF of what is there, at most `most` bytes. */
+  #takeToLf(most: number): Bytes {
+    const { bytes, start } = this.#reader;
+    const at = bytes.subarray(0, start + most).indexOf(LF, start);
+    return this.#take(at < 0 ? most : at + 1 - start);
   }
 
   /**

@@ -125,6 +125,8 @@ export class Player {
   readonly world: World = new World();
   readonly conns: ConnState[] = [];
   readonly calls: CallRecord[] = [];
+  /** Each abort of a signal. */
+  readonly aborts: { signal: number; clock: number }[] = [];
   readonly server: TcpServer | null;
   #controllers: AbortController[] = [];
   #case: Case;
@@ -510,7 +512,9 @@ export class Player {
   #abort(signal: number): void {
     this.world.tick();
     const controller = this.#controllers[signal];
-    if (!controller.signal.aborted) controller.abort(this.world.userError(`signal ${signal}`));
+    if (controller.signal.aborted) return;
+    this.aborts.push({ signal, clock: this.world.clock });
+    controller.abort(this.world.userError(`signal ${signal}`));
   }
 
   #push(conn: ConnState, what: "answer" | "fin" | "reset"): void {

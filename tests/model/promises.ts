@@ -38,11 +38,18 @@ export function expectedOf(player: Player, call: CallRecord): Known | null {
     .filter((known) => known.conn === call.conn && known.called < call.called)
     .sort((a, b) => b.called - a.called);
   for (const known of before) {
-    const sent = arrivals(player, known.id).length > 0;
+    const sent = arrivals(player, known.id).length > 0 || isAtWork(player, known, call.called);
     if (sent || known.outcome === "pending" || known.outcome === "resolved") return known;
     if (known.outcome === "unknown") return null;
   }
   return null;
+}
+
+/** Whether the call that sends a request had not ended yet at that time. */
+function isAtWork(player: Player, known: Known, clock: number): boolean {
+  return player.calls.some(({ id, what, called, settled }) =>
+    id === known.id && (what === "request" || what === "end") && called < clock && settled > clock
+  );
 }
 
 /** An answer is delivered to its request or to nobody. */
@@ -67,15 +74,17 @@ function promise1(player: Player): void {
 }
 
 /**
- * Whether something unasked came on a connection after a request was called, and before it arrived: the
- * client cannot tell that from the answer, nor the answer from that to the next request.
+ * Whether something unasked came on a connection after a request was called, and before the head of its
+ * answer: the client cannot tell that from the answer, nor the answer from that to the next request.
  */
 function isConfusing(player: Player, wire: Wire): boolean {
   const pushes = player.world.pushes.filter((push) => push.wire === wire.number);
   return pushes.some((push) =>
     wire.parser.requests.some(({ id, first }) => {
       const known = id === null ? undefined : player.world.known.get(id);
-      return known !== undefined && push.clock < first && !cameBefore(player, push, known);
+      if (known === undefined || cameBefore(player, push, known)) return false;
+      const headAt = wire.answers.find((answer) => answer.id === id)?.headAt ?? 0;
+      return push.clock < first || headAt === 0 || push.clock < headAt;
     })
   );
 }
@@ -216,7 +225,7 @@ function checkFollows(player: Player, wire: Wire, before: Received, request: Rec
   else if (answer?.last && answer.headAt > 0 && answer.headAt < request.first) {
     fail("last", "whose answer was the last one");
   } else if (answer === undefined || answer.wholeAt === 0 || answer.wholeAt > request.first) {
-    fail("behind", "whose answer was not complete");
+    if (!isConfusing(player, wire)) fail("behind", "whose answer was not complete");
   } else if (wire.endedAt > 0) {
     const known = player.world.known.get(request.id);
     const end = { clock: wire.endedAt, time: wire.endedTime };
@@ -282,7 +291,10 @@ function factsOf(player: Player, call: CallRecord): { known: Known | null; facts
     other.settled > 0 && other.settled < call.called ||
     other.called > call.settled
   );
-  const told = users && alone && call.failureAfter !== call.failureBefore;
+  // A second signal may have ended another exchange of this object's since.
+  const signals = player.aborts.filter(({ clock }) => clock > call.called && clock < call.settled);
+  const onlyOne = new Set(signals.map(({ signal }) => signal)).size < 2;
+  const told = users && alone && onlyOne && call.failureAfter !== call.failureBefore;
   return { known, facts: told ? call.failureAfter as Facts : null };
 }
 
@@ -427,6 +439,8 @@ function checkSent(player: Player, call: CallRecord): void {
 
 /** No request without a body is told to have sent one, where no other is being sent. */
 function checkTrace(player: Player, conn: ConnState): void {
+  // What is sent behind a request, as it is, is told as that one's.
+  if (player.calls.some((call) => call.what === "raw" && call.conn === conn.number)) return;
   let current: number | null = null;
   for (const { event, id, clock } of conn.events) {
     if (event.type === "requestStart") current = id;

@@ -62,6 +62,12 @@ export class TcpServer {
     return this.#sockets.size;
   }
 
+  /** Waits until all clients have closed their connections, or for so many milliseconds. */
+  async untilClosed(milliseconds: number): Promise<void> {
+    const end = performance.now() + milliseconds;
+    while (this.open > 0 && performance.now() < end) await new Promise((go) => setTimeout(go, 5));
+  }
+
   /** Ends it, and all connections. */
   async stop(): Promise<void> {
     close(this.#listener);

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { HTTPConnection } from "../../mod.ts";
+import { CannotSendRequest, type HTTPConnection } from "../../mod.ts";
 import { type Problem, settle, show, Tracked, turn } from "./outcome.ts";
 import { type Aborter, takeRejections } from "./signals.ts";
 import { answerBody, type Peer } from "./transports.ts";
@@ -11,12 +11,15 @@ import { answerBody, type Peer } from "./transports.ts";
 /** How often a request is made again that met a deadline which was set for the one before it. */
 const TRIES = 5;
 
+/** How long after such a deadline the next try begins, in milliseconds. */
+const PAUSE = 20;
+
 /**
  * Makes a request and expects its own answer.
  *
  * @param conn The connection
  * @param between Called between the answer's head and its body
- * @param retry Whether a deadline may strike
+ * @param retry Whether a deadline may strike, or is to strike before the request can be made
  */
 export async function expectNext(
   conn: HTTPConnection,
@@ -30,7 +33,10 @@ export async function expectNext(
       return await expectAnswer(conn, "/next", between);
     });
     const settled = await settle([request]);
-    if (retry && tries > 1 && request.error instanceof Deno.errors.TimedOut) continue;
+    if (retry && tries > 1 && isOfDeadline(request.error)) {
+      await new Promise((go) => setTimeout(go, PAUSE));
+      continue;
+    }
     const detail = !settled
       ? "the next request never settles"
       : request.state === "rejected"
@@ -42,6 +48,11 @@ export async function expectNext(
     }
     return;
   }
+}
+
+/** Whether it is a deadline's error, or that of a request whose predecessor still waits for its deadline. */
+function isOfDeadline(error: unknown): boolean {
+  return error instanceof Deno.errors.TimedOut || error instanceof CannotSendRequest;
 }
 
 /** Gets the answer to a request; what is wrong with it, or `null`. */
