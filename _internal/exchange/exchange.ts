@@ -186,6 +186,11 @@ export class Exchange {
     return this.#pendingSends > 0;
   }
 
+  /** Whether no more is to be sent behind what is sent now. */
+  get isLastSend(): boolean {
+    return this.#pendingSends < 2;
+  }
+
   /** Whether the server has said that nothing follows. */
   get willClose(): boolean {
     return this.#lastAnswer;

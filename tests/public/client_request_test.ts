@@ -1178,6 +1178,23 @@ Deno.test("requestComplete is false, and nothing follows, when send() gave less 
   assertEquals([first.writes.length, first.closes], [2, 1]);
 });
 
+Deno.test("requestComplete is not true before the last send() is out, whenever the response is closed", async () => {
+  for (let count = 0; count < 40; count++) {
+    const transport = new FakeTransport();
+    using conn = new HTTPConnection("example.com", over(transport));
+    await declareFive(conn);
+    transport.arrive(ok());
+    const sends = [conn.send("abc"), conn.send("de")];
+    const getting = conn.getresponse();
+    await microtasks(count);
+    const response = await getting;
+    response.close();
+    await Promise.allSettled(sends);
+    const isWhole = transport.sent.endsWith("abcde");
+    assertEquals(response.requestComplete && !isWhole, false);
+  }
+});
+
 for (const [title, body] of [["bytes", "abc"], ["an iterable", ["a", "bc"]]] as const) {
   Deno.test(`requestComplete is true when the body of ${title} was sent`, async () => {
     using conn = new HTTPConnection("example.com", over(answering(ok())));
