@@ -109,15 +109,17 @@ export class Connections implements ExchangeOwner {
 
   /** Gives up a connection that turned out to be dead, or has spoken unasked. */
   #retire(connection: Connection): void {
-    this.#current = null;
+    if (this.#current === connection) this.#current = null;
     connection.retire();
   }
 
-  /** Opens a connection for an exchange, or waits for the one that is opened. */
+  /** Opens a connection for an exchange, or waits for the one that is opened, or was set, meanwhile. */
   async openFor(exchange: Exchange): Promise<Connection> {
-    while (this.current?.opening) {
-      await exchange.until(this.#joinOpening());
-      exchange.check();
+    while (this.current !== null) {
+      if (this.current.opening) {
+        await exchange.until(this.#joinOpening());
+        exchange.check();
+      }
       const claimed = this.claim(exchange);
       if (claimed !== null && await this.isUsable(claimed, exchange)) return claimed;
     }

@@ -10,9 +10,10 @@ import type { Plan } from "../../_internal/exchange/connector.ts";
 import { type Exchange, type ExchangeStart, Thrown } from "../../_internal/exchange/exchange.ts";
 import type { TraceEvent } from "../../_internal/exchange/trace.ts";
 import { tunnelTo } from "../../_internal/net/tunnel.ts";
-import { ProtocolError, type Transport, TunnelError } from "../../mod.ts";
+import { HTTPConnection, ProtocolError, type Transport, TunnelError } from "../../mod.ts";
 import { newExchange } from "../helpers/carriers.ts";
 import { assertUntouched, factsOf } from "../helpers/facts.ts";
+import { FakeTransport, over } from "../helpers/fake_transport.ts";
 import { ManualTransport } from "../helpers/manual_transport.ts";
 import { dialler, planOver } from "../helpers/plans.ts";
 import { microtasks, never, soon, thrown, turns } from "../helpers/waiting.ts";
@@ -528,6 +529,32 @@ Deno.test("sock is what the next connection runs over when that is opened anew",
   connections.current!.close();
   await soon(connections.connect(exchange()));
   assertStrictEquals(connections.sock, second);
+});
+
+Deno.test("openFor() takes the transport that was set while a request looked for its connection", async () => {
+  const [first, second] = made();
+  const { connections, exchange } = client([first]);
+  connections.sock = second;
+  const one = exchange();
+  const connection = await soon(connections.openFor(one));
+  assertStrictEquals(connection.transport, second);
+  assertStrictEquals(connections.current, connection);
+  connections.close();
+  assertEquals([first.closes, second.closes], [0, 1]);
+});
+
+Deno.test("sock leaves no transport open whenever it is set during a request on a connection that has ended", async () => {
+  for (let count = 0; count < 30; count++) {
+    const set = new FakeTransport();
+    using conn = new HTTPConnection("example.com", over(new FakeTransport()));
+    conn.sock = new FakeTransport([], { ended: true });
+    const sent = conn.request("GET", "/");
+    await microtasks(count);
+    conn.sock = set;
+    await Promise.allSettled([sent]);
+    conn.close();
+    assertEquals(set.closes, 1);
+  }
 });
 
 // Lending, closing, handing over
