@@ -64,7 +64,8 @@ export interface Limits {
    */
   maxTrailers?: number;
   /**
-   * Bytes of all chunk extensions of a body together: `HTTPException`.
+   * Bytes of chunk extensions, padding and leading zeros of a body: `HTTPException`. The first 256 bytes of
+   * each size line are not counted, and every byte of data makes up for one.
    *
    * @default {65536}
    */

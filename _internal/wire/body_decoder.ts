@@ -21,9 +21,15 @@ export const ENDED = -1;
 /** The limits of a chunked body's framing. */
 export interface ChunkLimits {
   trailers: SectionLimits;
-  /** Bytes of all chunk extensions of a body together: `HTTPException`. */
+  /**
+   * Bytes of chunk extensions, padding and leading zeros, without {@linkcode FREE_OVERHEAD} of each size
+   * line; every byte of data makes up for one of them: `HTTPException`.
+   */
   extensions: number;
 }
+
+/** How many bytes of each size line are not counted, so that a feed of small events has no end. */
+const FREE_OVERHEAD = 256;
 
 /**
  * Chunks of less are put together where they are, and then copied once: that takes a quarter off small
@@ -152,7 +158,8 @@ class ChunkedDecoder implements BodyDecoder {
   #left = 0;
   /** How many bytes of the size line have been looked at. */
   #scanned = 0;
-  #extensions = 0;
+  /** How much of the overhead was not made up for by data. */
+  #overhead = 0;
   #scanner: SectionScanner | null = null;
   #limits: ChunkLimits;
 
@@ -189,6 +196,11 @@ class ChunkedDecoder implements BodyDecoder {
 
   took(count: number): void {
     this.#left -= count;
+    this.#makeUp(count);
+  }
+
+  #makeUp(count: number): void {
+    if (this.#overhead > 0) this.#overhead = Math.max(0, this.#overhead - count);
   }
 
   /** A whole run of chunks at a time: one piece per chunk costs eight times as much for small ones. */
@@ -208,6 +220,7 @@ class ChunkedDecoder implements BodyDecoder {
    */
   #run(source: BufferedBytes, target: Uint8Array, at: number, to: number): number {
     const { bytes, end } = source;
+    const from = at;
     let left = this.#left;
     let last = left;
     for (;;) {
@@ -227,6 +240,7 @@ class ChunkedDecoder implements BodyDecoder {
     }
     this.#left = left;
     this.small = last < SMALL;
+    this.#makeUp(at - from);
     return at;
   }
 
@@ -249,7 +263,7 @@ class ChunkedDecoder implements BodyDecoder {
     const copy = new ChunkedDecoder(this.#limits);
     copy.#state = this.#state;
     copy.#left = this.#left;
-    copy.#extensions = this.#extensions;
+    copy.#overhead = this.#overhead;
     const rest = new WholeBytes(bytes, start, end);
     try {
       for (let run; (run = copy.ready(rest)) !== ENDED; rest.start += run, copy.took(run)) {
@@ -298,13 +312,15 @@ class ChunkedDecoder implements BodyDecoder {
     for (let digit; i < end && (digit = HEX[bytes[i]]) < 16; i++) size = size * 16 + digit;
     // CVE-2022-32213 and its like: 0x5, +5, 5_0, an empty size and an overflow are no sizes.
     if (i === start || !Number.isSafeInteger(size)) throw badChunk("size is not 1*HEXDIG");
-    const digits = i;
+    let zeros = start;
+    while (zeros < i - 1 && bytes[zeros] === DIGIT_0) zeros++;
+    const digits = i - zeros;
     while (i < end && isBlank(bytes[i])) i++;
     if (i < end && bytes[i] !== SEMICOLON) throw badChunk("size is not 1*HEXDIG");
     // CVE-2021-22959 and its like: a bare CR in an extension ends the line for some peers.
     for (; i < end; i++) if (bytes[i] === CR) throw badChunk("extension has a bare CR");
-    this.#extensions += end - digits;
-    if (this.#extensions > this.#limits.extensions) {
+    this.#overhead += Math.max(0, end - start - digits - FREE_OVERHEAD);
+    if (this.#overhead > this.#limits.extensions) {
       throw new HTTPException(
         `Cannot read chunk extensions: got more than ${this.#limits.extensions} bytes`,
       );
@@ -327,6 +343,7 @@ class ChunkedDecoder implements BodyDecoder {
 }
 
 const SEMICOLON = 59;
+const DIGIT_0 = 48;
 /** The value of each hexadecimal digit, 255 for all other bytes. */
 const HEX = new Uint8Array(256).fill(255);
 for (let i = 0; i < 16; i++) {

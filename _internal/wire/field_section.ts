@@ -7,7 +7,7 @@
  */
 import { HTTPException, LineTooLong, ProtocolError } from "../../errors.ts";
 import type { BufferedBytes } from "./buffered_bytes.ts";
-import { isBlank, TCHAR } from "./grammar.ts";
+import { isBlank, TCHAR, trimOWS } from "./grammar.ts";
 
 /** A field line that could not be taken as a field. */
 export interface HeaderDefect {
@@ -159,7 +159,7 @@ export interface ParsedFields {
  * Makes fields of a section.
  *
  * field-line = field-name ":" OWS field-value OWS (RFC 9112, Section 5).
- * CPython: blanks after the value stay in it, those before it do not; kept.
+ * CPython: blanks after the value stay in it. They are no part of it (RFC 9110, Section 5.5).
  *
  * @param text The section, decoded as ISO-8859-1.
  * @param scanner Its line ends and colons.
@@ -204,6 +204,7 @@ class FieldParser implements ParsedFields {
     if (colon < 0) return this.#odd(text.slice(start, end));
     let from = colon + 1;
     while (from < end && isBlank(text.charCodeAt(from))) from++;
+    while (end > from && isBlank(text.charCodeAt(end - 1))) end--;
     this.fields.push(text.slice(start, colon), text.slice(from, end));
     this.#open = true;
   }
@@ -225,10 +226,9 @@ class FieldParser implements ParsedFields {
     if (isFraming(name)) {
       throw new ProtocolError(`Cannot read header ${name}: it is folded`);
     }
-    const before = trimEnd(fields[fields.length - 1]);
-    let from = 0;
-    while (from < line.length && isBlank(line.charCodeAt(from))) from++;
-    fields[fields.length - 1] = before === "" ? line.slice(from) : `${before} ${line.slice(from)}`;
+    const before = fields[fields.length - 1];
+    const more = trimOWS(line);
+    fields[fields.length - 1] = before === "" || more === "" ? before + more : `${before} ${more}`;
   }
 
   /** A line that is no field: recorded, unless a laxer peer could read framing in it. */
@@ -254,11 +254,4 @@ function checkBytes(line: string): void {
   if (line.includes("\0") || line.includes("\r")) {
     throw new ProtocolError(`Cannot read headers: ${JSON.stringify(line)} has a NUL or a bare CR`);
   }
-}
-
-/** Without the blanks at the end. */
-function trimEnd(text: string): string {
-  let end = text.length;
-  while (end > 0 && isBlank(text.charCodeAt(end - 1))) end--;
-  return text.slice(0, end);
 }

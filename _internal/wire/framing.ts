@@ -103,7 +103,7 @@ function closes(version: number, picked: FramingFields): boolean {
  * The framing of a response.
  *
  * @throws {ProtocolError} When the fields contradict each other or are malformed.
- * @throws {UnknownTransferEncoding} When `Transfer-Encoding` is not exactly `chunked`.
+ * @throws {UnknownTransferEncoding} When `Transfer-Encoding` is neither `chunked` nor `identity` or empty.
  */
 export function frame(
   method: string | null,
@@ -128,6 +128,10 @@ export function frame(
   // Items 3 and 4: Transfer-Encoding overrides Content-Length, and both together are an attack, as is
   // a Transfer-Encoding in HTTP/1.0 (Section 6.1): the connection is not used again.
   if (encoding !== null) {
+    // No coding is applied, and no length goes with it: item 4, a response that is not chunked.
+    if (/^(?:identity)?$/i.test(trimOWS(encoding))) {
+      return { delimiter: "close", length: null, chunked: false, willClose: true };
+    }
     if (!chunked) {
       throw new UnknownTransferEncoding(
         `Cannot read response: unknown transfer encoding ${JSON.stringify(encoding)}`,

@@ -17,6 +17,7 @@ import {
   type SectionLimits,
   SectionScanner,
 } from "./field_section.ts";
+import { isBlank, trimOWS } from "./grammar.ts";
 import { decodeLatin1 } from "./latin1.ts";
 import type { BufferedBytes } from "./buffered_bytes.ts";
 
@@ -38,17 +39,17 @@ export interface HeadOptions {
   onStatusLine?: ((line: string) => void) | null;
 }
 
+/** CPython: blanks of any kind stand before, between and behind the parts. Here, SP and HTAB. */
+const STATUS_LINE = /^[ \t]*(HTTP\/[^ \t]*)[ \t]+([1-9][0-9][0-9])(?:[ \t]+(.*))?$/s;
 /**
- * What Python's `str.split()` splits at. RFC 9112, Section 4 allows SP, HTAB, VT, FF and bare CR
- * between the parts of a status line.
+ * What no part of a status line may hold (RFC 9112, Section 4): a bare CR is a line end to some peers,
+ * which then read other fields.
  */
-function isBlankCode(code: number): boolean {
-  return (code >= 9 && code <= 13) || (code >= 0x1c && code <= 0x20) || code === 0x85 ||
-    code === 0xa0;
-}
-const STATUS_LINE =
-  // deno-lint-ignore no-control-regex
-  /^[\t-\r\x1c-\x20\x85\xa0]*([^\t-\r\x1c-\x20\x85\xa0]+)[\t-\r\x1c-\x20\x85\xa0]+([^\t-\r\x1c-\x20\x85\xa0]+)/;
+// deno-lint-ignore no-control-regex
+const CONTROL = /[\x00-\x08\x0a-\x1f\x7f]/;
+const LINE_END = /\r?\n$/;
+/** What a status line begins with, after any blanks. */
+const NAME_BYTES = Uint8Array.from("HTTP/", (c) => c.charCodeAt(0));
 
 /** A status line's parts; the reason is `null` where it is still to be taken from the section. */
 interface StatusLine {
@@ -63,12 +64,14 @@ const USUAL_BYTES = Uint8Array.from(USUAL, (c) => c.charCodeAt(0));
 const REASON_AT = USUAL.length + 4;
 const DIGIT_0 = 48;
 const SP = 32;
+const CR = 13;
+const DEL = 127;
 
 /**
  * The status of a line as nearly all are, else 0: that it is well-formed is seen without decoding it,
  * so that a head is decoded once; with the expression above, too, it is 4 % of a small request.
  */
-function usualStatus(bytes: Uint8Array, start: number): number {
+function usualStatus(bytes: Uint8Array, start: number, end: number): number {
   for (let i = 0; i < USUAL_BYTES.length; i++) if (bytes[start + i] !== USUAL_BYTES[i]) return 0;
   let status = 0;
   for (let i = start + USUAL_BYTES.length; i < start + REASON_AT - 1; i++) {
@@ -76,27 +79,34 @@ function usualStatus(bytes: Uint8Array, start: number): number {
     if (!(digit >= 0 && digit <= 9)) return 0;
     status = status * 10 + digit;
   }
-  return status >= 100 && bytes[start + REASON_AT - 1] === SP ? status : 0;
+  if (status < 100 || bytes[start + REASON_AT - 1] !== SP) return 0;
+  // HTAB, SP, VCHAR and obs-text; the expression judges the rest.
+  let i = start + REASON_AT;
+  while (i < end && bytes[i] >= SP && bytes[i] !== DEL) i++;
+  if (bytes[i] === CR) i++;
+  return i === end - 1 ? status : 0;
 }
 
 /** status-line = HTTP-version SP status-code SP [ reason-phrase ] (RFC 9112, Section 4). */
 function parseStatusLine(line: string): StatusLine {
-  const match = STATUS_LINE.exec(line);
+  const text = line.replace(LINE_END, "");
   // 3DIGIT (RFC 9110, Section 15); CPython: `+20` and `2_0_0` are accepted there.
-  if (match === null || !match[1].startsWith("HTTP/") || !/^[1-9][0-9][0-9]$/.test(match[2])) {
+  const match = CONTROL.test(text) ? null : STATUS_LINE.exec(text);
+  if (match === null) throw new BadStatusLine(line);
+  const [, version, status, reason = ""] = match;
+  // HTTP-version = HTTP-name "/" DIGIT "." DIGIT; any other version is known by its name.
+  if (version.startsWith("HTTP/1.") && !/^[0-9]$/.test(version.slice(7))) {
     throw new BadStatusLine(line);
   }
-  const [whole, version, status] = match;
-  return { version, status: Number(status), reason: strip(line.slice(whole.length)) };
+  return { version, status: Number(status), reason: trimOWS(reason) };
 }
 
-/** Python's `str.strip()`, in linear time. */
-function strip(text: string): string {
-  let start = 0;
-  let end = text.length;
-  while (start < end && isBlankCode(text.charCodeAt(start))) start++;
-  while (end > start && isBlankCode(text.charCodeAt(end - 1))) end--;
-  return text.slice(start, end);
+/** Whether what is there of a line may be the beginning of a status line. */
+function mayBegin({ bytes, start, end }: BufferedBytes): boolean {
+  while (start < end && isBlank(bytes[start])) start++;
+  const count = Math.min(NAME_BYTES.length, end - start);
+  for (let i = 0; i < count; i++) if (bytes[start + i] !== NAME_BYTES[i]) return false;
+  return true;
 }
 
 /** HTTP-version (RFC 9112, Section 2.3). CPython: 0.9 is taken for 1.0, and 1.x for 1.1. */
@@ -153,10 +163,12 @@ export class HeadParser {
   #one(source: BufferedBytes): Head | null {
     const scanner = this.#scanner;
     let whole = scanner.scan(source);
-    if (this.#line === null && scanner.ends.length > 0) {
-      // The status line is judged before anything after it.
-      this.#line = this.#statusLine(source);
-      whole = scanner.scan(source);
+    if (this.#line === null) {
+      if (scanner.ends.length > 0) {
+        // The status line is judged before anything after it.
+        this.#line = this.#statusLine(source);
+        whole = scanner.scan(source);
+      } else if (!mayBegin(source)) throw this.#badBeginning(source);
     }
     if (!whole) return null;
     const { version, status, reason } = this.#line!;
@@ -166,7 +178,7 @@ export class HeadParser {
     return {
       version: known,
       status,
-      reason: reason ?? strip(text.slice(REASON_AT, scanner.ends[0])),
+      reason: reason ?? usualReason(text, scanner.ends[0]),
       fields,
       defects,
     };
@@ -174,12 +186,25 @@ export class HeadParser {
 
   #statusLine({ bytes, start }: BufferedBytes): StatusLine {
     const { onStatusLine } = this.#options;
-    const status = onStatusLine ? 0 : usualStatus(bytes, start);
+    const end = start + this.#scanner.ends[0];
+    const status = onStatusLine ? 0 : usualStatus(bytes, start, end);
     if (status > 0) return { version: "HTTP/1.1", status, reason: null };
-    const text = decodeLatin1(bytes, start, start + this.#scanner.ends[0]);
+    const text = decodeLatin1(bytes, start, end);
     onStatusLine?.(text);
     return parseStatusLine(text);
   }
+
+  /** No line end is waited for: a peer that speaks something else may never send one. */
+  #badBeginning({ bytes, start, end }: BufferedBytes): BadStatusLine {
+    const text = decodeLatin1(bytes, start, end);
+    this.#options.onStatusLine?.(text);
+    return new BadStatusLine(text);
+  }
+}
+
+/** The reason in a line that {@linkcode usualStatus} knows, which ends at `end`. */
+function usualReason(text: string, end: number): string {
+  return trimOWS(text.slice(REASON_AT, text.charCodeAt(end - 2) === CR ? end - 2 : end - 1));
 }
 
 /** Consumes a section that was scanned to its end. */

@@ -47,6 +47,8 @@ interface Case {
 
 /** Text of a length. */
 const x = (length: number) => "x".repeat(length);
+/** What of each size line is not counted. */
+const FREE = 256;
 
 const CASES: Case[] = [
   {
@@ -153,22 +155,26 @@ const CASES: Case[] = [
     name: "the extensions of one chunk",
     limit: "maxChunkExtensionBytes",
     size: 10,
-    answer: (size) => CHUNKED + `2;${x(size - 1)}\r\nok\r\n0\r\n\r\n`,
+    answer: (size) => CHUNKED + `2;${x(FREE + size - 1)}\r\nok\r\n0\r\n\r\n`,
     error: HTTPException,
   },
   {
     name: "the extensions of many chunks",
     limit: "maxChunkExtensionBytes",
-    size: 10,
-    answer: (size) => CHUNKED + "1;\r\nx\r\n".repeat(size) + "0\r\n\r\n",
+    size: 40,
+    // Each of the five gives six bytes too many, and data for one of them.
+    answer: (size) => {
+      const last = `0;${x(FREE + size - 1 - 25)}\r\n\r\n`;
+      return CHUNKED + `1;${x(FREE + 5)}\r\nx\r\n`.repeat(5) + last;
+    },
     error: HTTPException,
-    body: x(10),
+    body: x(5),
   },
   {
     name: "the extensions of the last chunk",
     limit: "maxChunkExtensionBytes",
     size: 10,
-    answer: (size) => CHUNKED + `2\r\nok\r\n0;${x(size - 1)}\r\n\r\n`,
+    answer: (size) => CHUNKED + `2\r\nok\r\n0;${x(FREE + size - 1)}\r\n\r\n`,
     error: HTTPException,
   },
   {
@@ -277,8 +283,11 @@ const DEFAULTS: [
   ],
   [
     "maxChunkExtensionBytes",
-    (size) =>
-      CHUNKED + `1;${x(size / 2 - 1)}\r\no\r\n1;${x(size - size / 2 - 1)}\r\nk\r\n0\r\n\r\n`,
+    (size) => {
+      // The data of the first chunk makes up for one.
+      const chunks = `1;${x(FREE + size / 2 - 1)}\r\no\r\n1;${x(FREE + size / 2)}\r\nk\r\n`;
+      return `${CHUNKED}${chunks}0\r\n\r\n`;
+    },
     65536,
     HTTPException,
   ],

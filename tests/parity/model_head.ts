@@ -34,7 +34,6 @@ export interface ModelHead {
 const LINE_LIMIT = 65536;
 const FIELD_LIMIT = 100;
 const INTERIM_LIMIT = 100;
-const PYTHON_SPACE = "\\t-\\r\\x1c-\\x20\\x85\\xa0";
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
 /** Reads lines from text. */
@@ -54,9 +53,10 @@ export class Lines {
   }
 }
 
-function strip(text: string): string {
-  return text.replace(new RegExp(`^[${PYTHON_SPACE}]+`), "")
-    .replace(new RegExp(`[${PYTHON_SPACE}]+$`), "");
+/** Whether text may be, or become, a status line. */
+export function mayBeginStatusLine(text: string): boolean {
+  const start = text.replace(/^[ \t]+/, "").slice(0, 5);
+  return "HTTP/".startsWith(start);
 }
 
 /** The lines of one head: the status line's parts, and the field lines. */
@@ -69,6 +69,11 @@ function section(lines: Lines, note: Note): { status: Status; fields: string[] }
     note("head-eof");
     throw new Refusal({ x: "IncompleteRead", partial: lines.text.slice(start), expected: null });
   };
+  const rest = lines.text.slice(start);
+  if (!mayBeginStatusLine(rest)) {
+    note("status-line");
+    throw new Refusal({ x: "BadStatusLine", line: /^[^\n]*\n?/.exec(rest)![0] });
+  }
   const status = statusLine(lines.next() ?? cut(), note);
   const fields: string[] = [];
   for (;;) {
@@ -87,17 +92,19 @@ interface Status {
 }
 
 function statusLine(line: string, note: Note): Status {
-  const parts = strip(line).split(new RegExp(`[${PYTHON_SPACE}]+`));
-  if (parts.length < 2 || !parts[0].startsWith("HTTP/")) {
+  const bad = (row: RowId): never => {
+    note(row);
     throw new Refusal({ x: "BadStatusLine", line });
-  }
-  const [version, code] = parts;
-  if (!/^[1-9]\d\d$/.test(code)) {
-    note("status-digits");
-    throw new Refusal({ x: "BadStatusLine", line });
-  }
-  const rest = strip(line).slice(version.length);
-  return { version, code: Number(code), reason: strip(strip(rest).slice(code.length)) };
+  };
+  const text = line.replace(/\r?\n$/, "");
+  // deno-lint-ignore no-control-regex
+  if (/[\0-\x08\x0a-\x1f\x7f]/.test(text)) bad("status-line");
+  if (/[\x85\xa0]/.test(text)) note("status-line");
+  const [version, code = "", ...reason] = text.replace(/^[ \t]+/, "").split(/([ \t]+)/)
+    .filter((_, i) => i !== 1 && i !== 3);
+  if (!/^[1-9]\d\d$/.test(code)) bad("status-digits");
+  if (/^HTTP\/1\./.test(version) && !/^HTTP\/1\.\d$/.test(version)) bad("status-line");
+  return { version, code: Number(code), reason: trim(reason.join("")) };
 }
 
 /** The fields that lines say; those that say none are defects, unless framing could hide in them. */
@@ -117,10 +124,15 @@ export function fieldsOf(lines: string[], note: Note): [string, string][] {
     const colon = line.indexOf(":");
     const name = line.slice(0, Math.max(colon, 0));
     open = TOKEN.test(name);
-    if (open) fields.push([name, line.slice(colon + 1).replace(/^[ \t]+/, "")]);
+    if (open) fields.push([name, valueOf(line.slice(colon + 1), note)]);
     else defect(line, note);
   }
   return fields;
+}
+
+function valueOf(text: string, note: Note): string {
+  if (/[ \t]$/.test(text) && trim(text) !== "") note("field-blanks");
+  return trim(text);
 }
 
 function isFraming(name: string): boolean {
@@ -130,9 +142,9 @@ function isFraming(name: string): boolean {
 function fold(field: [string, string], line: string, note: Note): void {
   note("obs-fold");
   if (isFraming(field[0])) throw new Refusal({ x: "ProtocolError" });
-  const before = field[1].replace(/[ \t]+$/, "");
-  const after = line.replace(/^[ \t]+/, "");
-  field[1] = before === "" ? after : `${before} ${after}`;
+  const before = field[1];
+  const after = trim(line);
+  field[1] = before === "" || after === "" ? before + after : `${before} ${after}`;
 }
 
 function defect(line: string, note: Note): void {
@@ -229,6 +241,9 @@ function frame(facts: Facts, note: Note): Framed {
   }
   if (codings.length === 0) return byLength(facts, close, note);
   if (coding !== "chunked" || codings[0].toLowerCase() !== "chunked") note("coding");
+  if (coding === "" || coding === "identity") {
+    return { close: true, chunked: false, framing: "close", length: 0 };
+  }
   if (coding !== "chunked") throw new Refusal({ x: "UnknownTransferEncoding" });
   const both = all(fields, "content-length").length > 0;
   if (both) note("coding-and-length");

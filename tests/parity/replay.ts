@@ -9,6 +9,7 @@ import { explainDebug } from "./explain_debug.ts";
 import { explainMessage } from "./explain_message.ts";
 import { explainRequest, explainSession } from "./explain_request.ts";
 import { type Explained, explainResponse } from "./explain_response.ts";
+import { mayBeginStatusLine } from "./model_head.ts";
 import { playDebug } from "./play_debug.ts";
 import { playMessage } from "./play_message.ts";
 import { playRequest, playSession, type Shape } from "./play_request.ts";
@@ -24,6 +25,7 @@ import {
   loadRequests,
   loadResponses,
   loadSessions,
+  type ResponseAnswer,
   type ResponseVector,
   type StatusVector,
 } from "./vectors.ts";
@@ -82,11 +84,26 @@ function deliveries(vector: ResponseVector): Delivery[] {
   return [...ways, ...Array.from({ length: vector.bytes.length - 1 }, (_, i) => i + 1)];
 }
 
+/**
+ * An answer with the whole of a line that begins no status line: how much of it an error shows depends on
+ * what had come when it was refused.
+ */
+function withWholeLine(ours: ResponseAnswer, wanted: ResponseAnswer): ResponseAnswer {
+  const line = ours.x?.line;
+  const whole = wanted.x?.line;
+  if (!line || mayBeginStatusLine(line) || !whole?.startsWith(line)) return ours;
+  return { ...ours, x: { ...ours.x!, line: whole } };
+}
+
 async function* responses(file: string): AsyncIterable<Outcome> {
   for (const vector of loadResponses(file)) {
     const ours = new Map<string, unknown>();
-    for (const way of deliveries(vector)) ours.set(String(way), await playResponse(vector, way));
-    yield judge(vector, vector.expect, explainResponse(vector), ours);
+    const explained = explainResponse(vector);
+    for (const way of deliveries(vector)) {
+      const answer = await playResponse(vector, way);
+      ours.set(String(way), withWholeLine(answer, explained.answer));
+    }
+    yield judge(vector, vector.expect, explained, ours);
   }
 }
 

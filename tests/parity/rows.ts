@@ -48,8 +48,10 @@ export const ROWS = {
   "coding": {
     what: "`Transfer-Encoding` other than exactly `chunked`, or in several lines",
     cpython: "framing bytes are the body",
-    here: "`UnknownTransferEncoding`; blanks around `chunked` are none of it",
-    why: "RFC 9112, Section 6.1; CVE-2022-32215",
+    here:
+      "`UnknownTransferEncoding`; blanks around `chunked` are none of it; until close, and never " +
+      "reused, where it is `identity` or empty",
+    why: "RFC 9112, Sections 6.1 and 6.3, item 4; CVE-2022-32215",
   },
   "coding-old": {
     what: "`Transfer-Encoding` in an HTTP/1.0 response",
@@ -86,6 +88,20 @@ export const ROWS = {
     cpython: "`+20`, `2_0_0`, `0200` accepted",
     here: "`BadStatusLine`",
     why: "RFC 9112, Section 4",
+  },
+  "status-line": {
+    what:
+      "a status line with a control byte, or another blank than SP and HTAB; bytes that begin none",
+    cpython: "accepted; `HTTP/1.` and anything behind it, too; a line end is waited for",
+    here:
+      "`BadStatusLine`, at once where the first bytes begin none; such blanks stay in the reason",
+    why: "RFC 9112, Sections 2.2, 2.3 and 4",
+  },
+  "field-blanks": {
+    what: "blanks behind a field value",
+    cpython: "kept",
+    here: "removed",
+    why: "RFC 9110, Section 5.5",
   },
   "field-line": {
     what: "a field line without colon, with an empty or illegal name, or a blank before the colon",

@@ -282,10 +282,48 @@ Deno.test("ready() throws a LineTooLong when a chunk-size line does not end", as
 
 Deno.test("ready() accepts 65536 bytes of extensions, and throws an HTTPException at one more", async () => {
   const wire = (size: number) => `${sizeLine(40_000)}hello\r\n${sizeLine(size)}hello\r\n0\r\n\r\n`;
-  // A size and a line end are three bytes of a line.
-  const fits = 65536 - (40_000 - 3) + 3;
+  // A size and a line end are three bytes of a line, 256 are free; the data makes up for five.
+  const fits = 65536 - (40_000 - 3 - 256) + 5 + 3 + 256;
   assertEquals((await decodeText(wire(fits))).text, "hellohello");
   await assertRejects(() => decodeText(wire(fits + 1)), HTTPException, "extensions");
+});
+
+/** What may stand beside the digits of a size: an extension, blanks, leading zeros. */
+const PADDINGS: [name: string, line: (size: number) => string][] = [
+  ["extensions", (size) => "1;".padEnd(size, "x")],
+  ["blanks", (size) => "1".padEnd(size, " ")],
+  ["leading zeros", (size) => "1".padStart(size, "0")],
+];
+
+for (const [name, line] of PADDINGS) {
+  Deno.test(`ready() accepts 256 bytes of ${name} in each of many size lines`, async () => {
+    const count = 2000;
+    const wire = `${line(257)}\r\na\r\n`.repeat(count) + "0\r\n\r\n";
+    assertEquals((await decodeText(wire)).text, "a".repeat(count));
+  });
+
+  Deno.test(`ready() throws an HTTPException when ${name} are far more than the data`, async () => {
+    const wire = `${line(60_000)}\r\na\r\n`.repeat(3) + "0\r\n\r\n";
+    await assertRejects(() => decodeText(wire), HTTPException, "extensions");
+  });
+
+  Deno.test(`ready() accepts ${name} that are less than the data`, async () => {
+    const data = "x".repeat(5000);
+    const wire = `${line(5000).replace("1", "1388")}\r\n${data}\r\n`.repeat(100) + "0\r\n\r\n";
+    assertEquals((await decodeText(wire)).text.length, 500_000);
+  });
+}
+
+Deno.test("endIn() is null when the overhead before it and behind are over the limit together", async () => {
+  const decoder = chunked();
+  const padded = `${"1;".padEnd(60_000, "x")}\r\na\r\n`;
+  const source = new BufferedReader(new SegmentTransport([bytes(padded.repeat(2) + "0\r\n\r\n")]));
+  while (await source.fill() > 0);
+  assertEquals(decoder.endIn(source), null);
+  assertEquals(decoder.ready(source), 1);
+  source.start++;
+  decoder.took(1);
+  assertEquals(decoder.endIn(source), null);
 });
 
 for (const [count, over] of [[100, false], [101, true]] as const) {
@@ -322,7 +360,7 @@ Deno.test("trailers is null until the end of the body was seen", async () => {
   const decoder = chunked();
   assertEquals(decoder.trailers, null);
   await decodeText("0\r\nA: b\r\na: c \r\n\r\n", decoder);
-  assertEquals(decoder.trailers?.fields, ["A", "b", "a", "c "]);
+  assertEquals(decoder.trailers?.fields, ["A", "b", "a", "c"]);
 });
 
 Deno.test("trailers reports a defect when a line is not a field", async () => {

@@ -154,7 +154,8 @@ const PARSED: [lines: string, fields: string[]][] = [
   ["A: b", ["A", "b"]],
   ["A:b", ["A", "b"]],
   ["A: \t b", ["A", "b"]],
-  ["A: b \t", ["A", "b \t"]],
+  ["A: b \t", ["A", "b"]],
+  ["A: b\r\n \t\r\n c \t", ["A", "b c"]],
   ["A:", ["A", ""]],
   ["A:  ", ["A", ""]],
   ["A::b", ["A", ":b"]],
@@ -226,7 +227,7 @@ Deno.test("parseFieldLines() reports a stray fold when one follows a defect", as
 });
 
 Deno.test("parseFieldLines() takes a line of blanks for a fold, not for the end of the section", async () => {
-  assertEquals((await parse("A: 1\r\n \t\r\nB: 2")).fields, ["A", "1 ", "B", "2"]);
+  assertEquals((await parse("A: 1\r\n \t\r\nB: 2")).fields, ["A", "1", "B", "2"]);
 });
 
 /** Lines in which a laxer peer could read framing, or that carry a NUL or a bare CR. */

@@ -133,8 +133,6 @@ for (const value of ["chunked", "Chunked", "CHUNKED", "chunked ", "chunked\t"]) 
 
 /** Transfer codings that are not exactly that. CPython gives the framing's bytes as the body. */
 const CODINGS = [
-  "Transfer-Encoding:",
-  "Transfer-Encoding: identity",
   "Transfer-Encoding: gzip",
   "Transfer-Encoding: gzip, chunked",
   "Transfer-Encoding: chunked, gzip",
@@ -174,10 +172,27 @@ for (const lines of BOTH) {
   });
 }
 
-Deno.test("frame() throws an UnknownTransferEncoding when identity stands beside a Content-Length", () => {
-  const lines = "Content-Length: 5\nTransfer-Encoding: identity";
-  assertThrows(() => framing(lines), UnknownTransferEncoding);
-});
+/** No coding is applied: until close, as RFC 9112, Section 6.3, item 4 has it, and never reused. */
+const IDENTITIES = [
+  "Transfer-Encoding:",
+  "Transfer-Encoding: \t",
+  "Transfer-Encoding: identity",
+  "Transfer-Encoding: Identity ",
+  "Content-Length: 5\nTransfer-Encoding: identity",
+  "Content-Length: 5\nTransfer-Encoding:",
+  "Connection: keep-alive\nTransfer-Encoding: identity",
+];
+
+for (const lines of IDENTITIES) {
+  for (const version of [10, 11]) {
+    Deno.test(`frame() gives "close" for ${JSON.stringify(lines)} of HTTP/1.${version - 10}`, () => {
+      assertEquals(
+        framing(lines, version) as unknown,
+        { delimiter: "close", length: null, chunked: false, willClose: true },
+      );
+    });
+  }
+}
 
 Deno.test('frame() gives "chunked" and closes when HTTP/1.0 has Transfer-Encoding', () => {
   const lines = "Transfer-Encoding: chunked\nConnection: keep-alive";
