@@ -332,6 +332,61 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
   }
 
   /**
+   * Reads what is there into `b`, with one read of the socket at most, as {@linkcode read1} does.
+   *
+   * @param b Where the bytes go.
+   * @returns How many bytes there were; 0 at the end of the body, or when `b` is empty.
+   * @throws {IncompleteRead} When the body ends early, see {@linkcode HTTPResponse}.
+   * @throws {TypeError} When the stream is locked, or another read is at work.
+   */
+  readinto1(b: Uint8Array): Promise<number> {
+    return this.#unlessHead(async (body) => {
+      const piece = await body.read1(checkBytes(b).length);
+      b.set(piece);
+      return piece.length;
+    }, 0);
+  }
+
+  /**
+   * Whether it can be read from.
+   *
+   * @returns `true` until `close()` is called, also at the end of the body.
+   */
+  readable(): boolean {
+    return !this.#closed;
+  }
+
+  /**
+   * Whether it can be written to.
+   *
+   * @returns `false`.
+   */
+  writable(): boolean {
+    return false;
+  }
+
+  /**
+   * Whether its position can be set.
+   *
+   * @returns `false`.
+   */
+  seekable(): boolean {
+    return false;
+  }
+
+  /**
+   * Whether it is a terminal.
+   *
+   * @returns `false`.
+   */
+  isatty(): boolean {
+    return false;
+  }
+
+  /** Does nothing, as there is nothing to write; Python's readers have it. */
+  flush(): void {}
+
+  /**
    * Looks at what comes next without consuming it, with one read of the socket at most where nothing is
    * buffered. Nothing beyond the body, nor beyond a chunk, is shown.
    *

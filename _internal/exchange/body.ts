@@ -332,12 +332,7 @@ export class Body {
     if (run <= 0) return null;
     const reader = this.#reader;
     const { bytes, start } = reader;
-    const end = start + Math.min(run, limit);
-    // Lines are short: a loop finds the LF of most of them before `indexOf` would have begun.
-    const near = Math.min(end, start + 128);
-    let at = start;
-    while (at < near && bytes[at] !== LF) at++;
-    if (at === near) at = near === end ? -1 : bytes.subarray(0, end).indexOf(LF, near);
+    const at = indexOfLF(bytes, start, start + Math.min(run, limit));
     if (at < 0) return null;
     const count = at + 1 - start;
     const line = reader.takeLine(count, run);
@@ -350,30 +345,30 @@ export class Body {
   /** Up to and including the next LF, at most `limit` bytes. */
   async line(limit: number): Promise<Bytes> {
     if (limit === 0) return this.#chunked ? EMPTY : this.#nothing();
-    const parts: Bytes[] = [];
-    let size = 0;
-    while (size < limit) {
+    const line = new Gathered();
+    while (line.size < limit) {
       const run = this.#ready();
       if (run === ENDED || run === NOT_OPEN) break;
       if (run === NEED_MORE) await this.#more();
-      else {
-        const part = this.#takeToLf(Math.min(run, limit - size));
-        parts.push(part);
-        size += part.length;
-        if (part[part.length - 1] === LF) break;
-      }
+      else if (this.#takeToLf(line, Math.min(run, limit - line.size))) break;
     }
-    const line = concat(parts, size);
-    if (this.#mustThrow(size, false)) throw this.reason(line);
+    const { size } = line;
+    if (this.#mustThrow(size, false)) throw this.reason(line.whole());
     this.#endIfOver(size, size === 0 ? 1 : size);
-    return line;
+    return line.whole();
   }
 
-  /** Takes up to and including the next LF of what is there, at most `most` bytes. */
-  #takeToLf(most: number): Bytes {
-    const { bytes, start } = this.#reader;
-    const at = bytes.subarray(0, start + most).indexOf(LF, start);
-    return this.#take(at < 0 ? most : at + 1 - start);
+  /** Takes up to and including the next LF of what is there, at most `most` bytes; whether there was one. */
+  #takeToLf(line: Gathered, most: number): boolean {
+    const reader = this.#reader;
+    const { bytes, start } = reader;
+    const at = indexOfLF(bytes, start, start + most);
+    const count = at < 0 ? most : at + 1 - start;
+    line.add(bytes, start, count);
+    reader.start += count;
+    this.decoder.took(count);
+    this.#count(count);
+    return at >= 0;
   }
 
   /**
@@ -669,6 +664,41 @@ function sizeAfter(size: number, count: number): number {
   if (count === size) return Math.min(2 * size, MOST);
   if (count >= size / 2) return size;
   return size > 2 * BUFFER_SIZE ? size / 2 : 0;
+}
+
+/** The first LF in `bytes[start..end]`, or -1. */
+function indexOfLF(bytes: Uint8Array, start: number, end: number): number {
+  // Lines are short: a loop finds the LF of most of them before `indexOf` would have begun.
+  const near = Math.min(end, start + 128);
+  let at = start;
+  while (at < near && bytes[at] !== LF) at++;
+  if (at < near) return at;
+  return near === end ? -1 : bytes.subarray(0, end).indexOf(LF, near);
+}
+
+/** Bytes put together run by run: an array for each would take a hundred times the memory of a small one. */
+class Gathered {
+  size = 0;
+  #bytes: Bytes = EMPTY;
+
+  add(source: Uint8Array, start: number, count: number): void {
+    const size = this.size + count;
+    if (size > this.#bytes.length) {
+      // The first run is often the whole line.
+      const bigger = new Uint8Array(this.size === 0 ? size : 2 * size);
+      bigger.set(this.#bytes.subarray(0, this.size));
+      this.#bytes = bigger;
+    }
+    const bytes = this.#bytes;
+    // A few bytes are copied faster by a loop.
+    if (count <= 32) for (let i = 0; i < count; i++) bytes[this.size + i] = source[start + i];
+    else bytes.set(source.subarray(start, start + count), this.size);
+    this.size = size;
+  }
+
+  whole(): Bytes {
+    return this.size === this.#bytes.length ? this.#bytes : this.#bytes.slice(0, this.size);
+  }
 }
 
 /** One array of several. */

@@ -178,3 +178,40 @@ Deno.test("readline() reads on when a line was transferred", async () => {
     if (i % 7 === 0) structuredClone(line, { transfer: [line.buffer] });
   }
 });
+
+const TINY = 300_000;
+const MIB = 1048576;
+
+/** Ways to read one line of a body that has no LF. */
+const OF_ONE_LINE: [name: string, read: (response: HTTPResponse) => Promise<Uint8Array>][] = [
+  ["readline()", (response) => response.readline()],
+  ["readlines()", async (response) => (await response.readlines())[0]],
+  ["lines()", async (response) => (await Array.fromAsync(response.lines()))[0]],
+];
+
+for (const [name, read] of OF_ONE_LINE) {
+  Deno.test(`${name} needs memory like the body when its chunks are of one byte`, async () => {
+    const block = bytes("1\r\na\r\n".repeat(TINY / 50));
+    const parts = [
+      bytes("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"),
+      bytes("0\r\n\r\n"),
+    ];
+    parts.splice(1, 0, ...Array(50).fill(block));
+    let most = 0;
+    const source = new ReadableStream<Uint8Array>({
+      pull(controller) {
+        // What is still referred to is counted, be there garbage or not.
+        most = Math.max(most, Deno.memoryUsage().heapUsed);
+        const part = parts.shift();
+        if (part === undefined) controller.close();
+        else controller.enqueue(part.slice());
+      },
+    }, { highWaterMark: 0 });
+    const response = new HTTPResponse(source);
+    await response.begin();
+    const before = Deno.memoryUsage().heapUsed;
+    assertEquals((await read(response)).length, TINY);
+    // An array for each chunk takes 60 MiB and more.
+    assert(most - before < 32 * MIB, `${Math.round((most - before) / MIB)} MiB`);
+  });
+}

@@ -92,6 +92,19 @@ const USES: Use[] = [
     empty: ["", ""],
   },
   {
+    name: "readinto1()",
+    run: async (r) => {
+      const target = new Uint8Array(5);
+      let text = "";
+      for (let count; (count = await r.readinto1(target)) > 0;) {
+        text += latin1(target.subarray(0, count));
+      }
+      return text;
+    },
+    text: TEXT,
+    empty: "",
+  },
+  {
     name: "peek(), then read1() of the same",
     run: async (r) => {
       let seen = "";
@@ -709,4 +722,49 @@ Deno.test("trailers is null when the body is not chunked", async () => {
   const response = await begun(TYPED + TEXT);
   await response.read();
   assertEquals(response.trailers, null);
+});
+
+// The rest of a reader's calls
+
+const BODY = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+
+Deno.test("readinto1() gives what is there, as one read of the transport has it", async () => {
+  const transport = new FakeTransport([BODY.slice(0, -3), BODY.slice(-3)]);
+  const response = await begun(transport);
+  const target = new Uint8Array(9);
+  assertEquals([await response.readinto1(target), latin1(target.subarray(0, 2))], [2, "he"]);
+  assertEquals([await response.readinto1(target), latin1(target.subarray(0, 3))], [3, "llo"]);
+  assertEquals(await response.readinto1(target), 0);
+});
+
+Deno.test("readinto1() of no memory gives 0 and leaves the body", async () => {
+  const response = await begun(new FakeTransport([BODY]));
+  assertEquals(await response.readinto1(new Uint8Array()), 0);
+  assertEquals(await response.text(), "hello");
+});
+
+Deno.test("readinto1() throws a TypeError when it is given no Uint8Array", async () => {
+  const response = await begun(new FakeTransport([BODY]));
+  await assertRejects(() => response.readinto1([] as unknown as Uint8Array), TypeError);
+  assertEquals(await response.text(), "hello");
+});
+
+Deno.test("readable() is true until close() is called, also at the end of the body", async () => {
+  const response = await begun(new FakeTransport([BODY]));
+  assertEquals(response.readable(), true);
+  await response.read();
+  assertEquals([response.isclosed(), response.readable()], [true, true]);
+  response.close();
+  assertEquals(response.readable(), false);
+});
+
+Deno.test("writable(), seekable() and isatty() are false, and flush() does nothing", async () => {
+  const response = await begun(new FakeTransport([BODY]));
+  response.flush();
+  assertEquals([response.writable(), response.seekable(), response.isatty()], [
+    false,
+    false,
+    false,
+  ]);
+  assertEquals(await response.text(), "hello");
 });
