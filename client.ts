@@ -50,6 +50,7 @@ import {
   urlOf,
 } from "./_internal/wire/authority.ts";
 import {
+  fieldOf,
   fieldPairs,
   type FieldValue,
   hasField,
@@ -305,7 +306,8 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
       const pairs = fieldPairs(headers);
       this.putrequest(method, url, hasField(pairs, "host"), hasField(pairs, "accept-encoding"));
       try {
-        const content = contentOf(body, this.blocksize);
+        const contentType = body === null ? null : fieldOf(pairs, "content-type");
+        const content = contentOf(body, this.blocksize, contentType);
         const { fields, encode_chunked } = requestFields(method, content, pairs, options);
         for (const [name, value] of fields) this.putheader(name, value);
         // Encoded and checked once.
@@ -478,7 +480,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     const whole = this.#isWhole;
     if (options.signal?.aborted) throw options.signal.reason;
     this.#checkOpen();
-    const content = contentOf(body, this.blocksize);
+    const content = contentOf(body, this.blocksize, head.contentType);
     if (options.expect_continue && content !== null && !head.expects) {
       head.field("Expect", "100-continue");
     }
@@ -491,6 +493,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
       trace: this.#options.trace,
       owner: this.#connections,
     });
+    exchange.contentType = head.contentType;
     if (head.contentLength !== null) {
       exchange.framing = "length";
       exchange.declared = head.contentLength;
@@ -523,10 +526,11 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
       if (this.#state === "Request-started") {
         throw new CannotSendRequest("Cannot send: call endheaders() first");
       }
-      const content = contentOf(data, this.blocksize);
-      const out = more(content, this.debuglevel > 0);
       const exchange = this.#exchange;
-      if (exchange === null || !this.#takesMore(exchange)) return this.#sendRaw(out);
+      const isPart = exchange !== null && this.#takesMore(exchange);
+      const content = contentOf(data, this.blocksize, isPart ? exchange.contentType : null);
+      const out = more(content, this.debuglevel > 0);
+      if (!isPart) return this.#sendRaw(out);
       if (content !== null && content.size !== null) exchange.give(content.size);
       return this.#follow(exchange, async (before) => {
         await before;

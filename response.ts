@@ -10,6 +10,7 @@ import { type Body, EMPTY } from "./_internal/exchange/body.ts";
 import { BodyIterator, BodyStream } from "./_internal/exchange/body_stream.ts";
 import { Connection } from "./_internal/exchange/connection.ts";
 import { Exchange } from "./_internal/exchange/exchange.ts";
+import { IS_SPENT } from "./_internal/exchange/request_body.ts";
 import type { ResponseTimings } from "./_internal/exchange/trace.ts";
 import { bufferedOf, LineReader } from "./_internal/net/line_reader.ts";
 import { fromStream, type Transport } from "./_internal/net/transport.ts";
@@ -577,6 +578,11 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
     this.#refuseLocked();
     this.#isDecoded = true;
     return decode(this.#pieces(false, () => {}), codings, options, () => this.close());
+  }
+
+  /** Whether it is over and something of it was read: as the body of a request it would be empty. */
+  get [IS_SPENT](): boolean {
+    return this.isclosed() && (this.#body?.total ?? 0) > 0;
   }
 
   #refuseLocked(): void {

@@ -65,6 +65,8 @@ export class Body {
   readonly decoder: BodyDecoder;
   /** Whether the end of the connection is the end of the body. */
   readonly endsWithConnection: boolean;
+  /** How many bytes were given out. */
+  total = 0;
   /** What a failed read had received and could neither return nor put into its error. */
   partial: Bytes | null = null;
   readonly #source: BodySource;
@@ -78,7 +80,6 @@ export class Body {
   #told = false;
   /** Whether a limit was passed, or a callback threw: what came with it is not delivered. */
   #refused = false;
-  #total = 0;
   /** The size of the next piece that is read directly from the socket; 0 for none. */
   #largeSize = 0;
 
@@ -197,7 +198,7 @@ export class Body {
       const headers = messageOf(trailers.fields, trailers.defects);
       this.#exchange.tell({ type: "trailers", headers });
     }
-    this.#exchange.tell({ type: "responseEnd", total: this.#total });
+    this.#exchange.tell({ type: "responseEnd", total: this.total });
   }
 
   /** It ended early, or its framing broke. */
@@ -321,7 +322,7 @@ export class Body {
         return EMPTY;
       }
       const { bytes, start } = this.#reader;
-      if (this.#total + run > this.#source.settings.maxBodyBytes) this.#count(run);
+      if (this.total + run > this.#source.settings.maxBodyBytes) this.#count(run);
       return bytes.slice(start, start + run) as Bytes;
     }
   }
@@ -562,15 +563,15 @@ export class Body {
 
   #count(bytes: number): void {
     const { maxBodyBytes } = this.#source.settings;
-    this.#total += bytes;
-    if (this.#total > maxBodyBytes) {
+    this.total += bytes;
+    if (this.total > maxBodyBytes) {
       const error = new HTTPException(`Cannot read body: got more than ${maxBodyBytes} bytes`);
       this.#refuse(error);
       throw error;
     }
     const exchange = this.#exchange;
     if (exchange.trace !== null && bytes > 0) {
-      exchange.tell({ type: "responseBody", bytes, total: this.#total });
+      exchange.tell({ type: "responseBody", bytes, total: this.total });
     }
   }
 
@@ -691,7 +692,7 @@ class Gathered {
     }
     const bytes = this.#bytes;
     // A few bytes are copied faster by a loop.
-    if (count <= 32) for (let i = 0; i < count; i++) bytes[this.size + i] = source[start + i];
+    if (count <= 32) { for (let i = 0; i < count; i++) bytes[this.size + i] = source[start + i]; }
     else bytes.set(source.subarray(start, start + count), this.size);
     this.size = size;
   }

@@ -125,6 +125,8 @@ export class Exchange {
   framing: RequestFraming = "none";
   /** The `Content-Length` of the request. */
   declared: number | null = null;
+  /** The `Content-Type` of the request: `send()` encodes text as it says. */
+  contentType: string | null = null;
   /** Bytes of the request that the transport has accepted. */
   sent = 0;
   /** Why it failed. */

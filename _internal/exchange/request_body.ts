@@ -4,7 +4,7 @@
  * @module
  */
 import type { Reader } from "@std/io/types";
-import { encodeLatin1 } from "../wire/latin1.ts";
+import { turn } from "../net/platform.ts";
 import {
   type FieldPairs,
   fieldPairs,
@@ -12,10 +12,13 @@ import {
   hasField,
   type Trailers,
 } from "../wire/request_head.ts";
+import { encodeText, textEncodingOf } from "../wire/text_encoding.ts";
 
 /**
- * The body of a request. A `string` is sent as ISO-8859-1. The size of strings, bytes and a `Blob` is
- * known, so they get a `Content-Length`; the others are chunked, a chunk for each of their pieces.
+ * The body of a request. Text is sent as UTF-8 where the request's `Content-Type` is JSON or has
+ * `charset=utf-8`, else as ISO-8859-1. The size of strings, bytes and a `Blob` is known, so they get a
+ * `Content-Length`; the others are chunked, a chunk for each of their pieces. A stream of Node's is an
+ * async iterable.
  */
 export type RequestBody =
   | string
@@ -41,6 +44,8 @@ export type Content =
     /** Whether it is read from, rather than iterated over. */
     readable: boolean;
     pieces: () => Pieces;
+    /** The `Content-Type` of the request, which says how text is encoded. */
+    contentType: string | null;
   }
   | null;
 
@@ -64,43 +69,129 @@ function viewOf(body: ArrayBuffer | ArrayBufferView): Uint8Array {
 }
 
 /**
- * A body in a form that can be sent; a string that is not ISO-8859-1 and a body of no known kind are
- * refused here, before anything is sent.
+ * A body in a form that can be sent. What cannot be is refused here, before anything is sent: text that its
+ * encoding lacks, a stream that was read before, anything of another kind.
  *
  * @param blocksize The size of the pieces in which a `Reader` is read.
+ * @param contentType The `Content-Type` of the request.
  */
-export function contentOf(body: RequestBody | null | undefined, blocksize: number): Content {
+export function contentOf(
+  body: RequestBody | null | undefined,
+  blocksize: number,
+  contentType: string | null = null,
+): Content {
   if (body === null || body === undefined) return null;
-  if (typeof body === "string") return inMemory(encodeLatin1(body, "the body"));
+  if (typeof body === "string") {
+    return inMemory(encodeText(body, textEncodingOf(contentType), "the body"));
+  }
   if (body instanceof ArrayBuffer || ArrayBuffer.isView(body)) return inMemory(viewOf(body));
-  if (body instanceof Blob) {
-    return pieces(() => streamPieces(body.stream()), true, body.size);
-  }
-  if (body instanceof ReadableStream) {
-    if (body.locked) throw new TypeError("Cannot send body: the stream is locked");
-    return pieces(() => streamPieces(body), true);
-  }
-  if (typeof (body as Reader).read === "function") {
-    return pieces(() => readPieces(body as Reader, blocksize), true);
-  }
-  const iterable = body as Partial<Iterable<unknown> & AsyncIterable<unknown>>;
-  if (typeof iterable[Symbol.asyncIterator] === "function") {
-    return pieces(() => iterable[Symbol.asyncIterator]!(), false);
-  }
-  if (typeof iterable[Symbol.iterator] === "function") {
-    return pieces(() => iterable[Symbol.iterator]!(), false);
-  }
-  throw new TypeError(
-    "Cannot send body: it is no string, bytes, Blob, stream, Reader or iterable of bytes",
-  );
+  const source = sourceOf(body, blocksize);
+  return { kind: "pieces", contentType, ...source };
 }
 
 function inMemory(bytes: Uint8Array): Content {
   return { kind: "bytes", bytes, size: bytes.length };
 }
 
-function pieces(open: () => Pieces, readable: boolean, size: number | null = null): Content {
-  return { kind: "pieces", size, readable, pieces: open };
+/** Where pieces come from. */
+interface Source {
+  size: number | null;
+  readable: boolean;
+  pieces: () => Pieces;
+}
+
+function sourceOf(body: object, blocksize: number): Source {
+  if (body instanceof Blob) {
+    return { size: body.size, readable: true, pieces: () => streamPieces(body.stream()) };
+  }
+  const source = (pieces: () => Pieces, readable: boolean) => ({ size: null, readable, pieces });
+  if (body instanceof ReadableStream) {
+    refuseUsed(body);
+    return source(() => streamPieces(body), true);
+  }
+  refuseKinds(body);
+  const { read, [Symbol.asyncIterator]: iterateAsync, [Symbol.iterator]: iterate } =
+    body as Partial<
+      Reader & AsyncIterable<unknown> & Iterable<unknown>
+    >;
+  // A stream of Node's has `read`, too, but that is no `Reader`'s: it gives `null` while nothing is there.
+  if (typeof iterateAsync === "function") {
+    refuseUsedNode(body);
+    return source(() => iterateAsync.call(body), false);
+  }
+  if (typeof read === "function") return source(() => readPieces(body as Reader, blocksize), true);
+  if (typeof iterate !== "function") throw unknownKind(body);
+  if (Array.isArray(body)) { for (const piece of body) checkPiece(piece); }
+  return source(() => iterate.call(body), false);
+}
+
+/** The property of a stream that tells whether it was read to its end by other calls than a stream's. */
+export const IS_SPENT: unique symbol = Symbol("isSpent");
+
+/** A stream that was read before has no or half a body: a request that is made again would be an empty one. */
+function refuseUsed(stream: ReadableStream<unknown> & { [IS_SPENT]?: boolean }): void {
+  if (stream.locked) throw new TypeError("Cannot send body: the stream is locked");
+  let isUsed = stream[IS_SPENT] ?? false;
+  try {
+    // The one place where the platform tells.
+    new Response(stream as ReadableStream<Uint8Array<ArrayBuffer>>);
+  } catch {
+    isUsed = true;
+  }
+  if (isUsed) throw new TypeError("Cannot send body: the stream was read or cancelled before");
+}
+
+/** The same of a stream of Node's. */
+function refuseUsedNode(body: object): void {
+  const { readableDidRead, readableEnded, destroyed, readable, pipe } = body as Record<
+    string,
+    unknown
+  >;
+  if (typeof pipe !== "function") return;
+  if (readableDidRead === true || readableEnded === true) {
+    throw new TypeError("Cannot send body: the stream was read before");
+  }
+  if (destroyed === true || readable === false) {
+    throw new TypeError("Cannot send body: the stream was destroyed or cannot be read");
+  }
+}
+
+/** What to write in place of kinds that are iterable, but not over a body, or that have no bytes. */
+const ADVICE: Record<string, string> = {
+  FormData: "make a Response of it, and send its body and its Content-Type",
+  URLSearchParams: "send toString() of it, with Content-Type: application/x-www-form-urlencoded",
+  Headers: "send a string or bytes",
+  Map: "send JSON.stringify() of its entries, or a URLSearchParams of it as a string",
+  Set: "send an array of its bytes",
+  Promise: "await it",
+  Request: "send its body",
+  Response: "send its body",
+  Number: "send String() of it",
+  BigInt: "send String() of it",
+  Boolean: "send String() of it",
+  Object: "send JSON.stringify() of it",
+};
+
+/** What a value is: the name of its class. */
+function kindOf(body: unknown): string {
+  return Object.prototype.toString.call(body).slice(8, -1);
+}
+
+/** Kinds that can be iterated over and would be sent as something else, or as nothing if they are empty. */
+function refuseKinds(body: object): void {
+  switch (kindOf(body)) {
+    case "FormData":
+    case "URLSearchParams":
+    case "Headers":
+    case "Map":
+      throw unknownKind(body);
+  }
+}
+
+function unknownKind(body: unknown): TypeError {
+  const kind = kindOf(body);
+  const advice = ADVICE[kind] ?? "send a string, bytes, a Blob, a stream, a Reader or an iterable";
+  return new TypeError(`Cannot send body of type ${kind}: ${advice}`);
 }
 
 /** A stream piece by piece; leaving early cancels it. */
@@ -119,14 +210,34 @@ function streamPieces(stream: ReadableStream<unknown>): Pieces {
 /** A `Reader` in pieces of `blocksize` bytes. */
 function readPieces(reader: Reader, blocksize: number): Pieces {
   if (reader instanceof Deno.FsFile) return new FilePieces(reader, blocksize);
+  let isOver = false;
   return {
     async next() {
       const block = new Uint8Array(blocksize);
-      let count = 0;
-      while (count === 0) count = await reader.read(block) ?? -1;
-      return count < 0 ? DONE : { done: false, value: block.subarray(0, count) };
+      for (;;) {
+        const count = checkReadCount(await reader.read(block), blocksize);
+        if (count === null || isOver) return DONE;
+        if (count > 0) return { done: false, value: block.subarray(0, count) };
+        // One that has nothing for now must not keep everything else from running.
+        await turn();
+      }
     },
+    return: () => void (isOver = true),
   };
+}
+
+/** What `read()` gave; anything but a count would be taken for the end of the body, or for bytes. */
+function checkReadCount(count: unknown, most: number): number | null {
+  if (
+    count === null || (Number.isInteger(count) && count as number >= 0 && count as number <= most)
+  ) {
+    return count as number | null;
+  }
+  throw new TypeError(
+    `Cannot send body: its read() must give a number of bytes up to ${most}, or null: got ${
+      String(count)
+    }`,
+  );
 }
 
 const DONE: IteratorResult<unknown> = { done: true, value: undefined };
@@ -180,12 +291,20 @@ class FilePieces implements Pieces {
   }
 }
 
-/** A piece of a body as bytes. */
+/** A piece of a body that is no text, as bytes. */
 export function pieceBytes(piece: unknown): Uint8Array {
   if (piece instanceof Uint8Array) return piece;
-  if (typeof piece === "string") return encodeLatin1(piece, "a piece of the body");
-  if (piece instanceof ArrayBuffer || ArrayBuffer.isView(piece)) return viewOf(piece);
-  throw new TypeError("Cannot send body: got a piece that is no string or bytes");
+  checkPiece(piece);
+  return viewOf(piece as ArrayBuffer | ArrayBufferView);
+}
+
+function checkPiece(piece: unknown): void {
+  if (typeof piece === "string" || piece instanceof ArrayBuffer || ArrayBuffer.isView(piece)) {
+    return;
+  }
+  throw new TypeError(
+    `Cannot send body: got a piece that is no string or bytes, but ${kindOf(piece)}`,
+  );
 }
 
 /** The methods that expect a body: without one, they say so by a length of 0. */

@@ -9,6 +9,7 @@
  */
 import { chunkLine, chunkParts, CRLF, lastChunk } from "../wire/chunked_encoding.ts";
 import { fieldPairs, type HeaderFields, recycle, type Trailers } from "../wire/request_head.ts";
+import { encodeText, type TextEncoding, textEncodingOf } from "../wire/text_encoding.ts";
 import type { Connection } from "./connection.ts";
 import { checkSeconds } from "./deadlines.ts";
 import { debugNote, debugSend } from "./debug.ts";
@@ -176,6 +177,8 @@ class Upload {
   /** Whether a write was begun. */
   #started = false;
   #graceEnd = 0;
+  /** How text is encoded, once there was some. */
+  #encoding: TextEncoding | null = null;
   /** Where the head ends, for the trace; 0 where that was told. */
   #headSize: number;
 
@@ -255,7 +258,7 @@ class Upload {
         const { done, value } = next;
         if (done) break;
         // What is staged without a write is not awaited: that is half the time of a small piece.
-        const piece = pieceBytes(value);
+        const piece = typeof value === "string" ? this.#encode(value) : pieceBytes(value);
         total += piece.length;
         if (size !== null && total > size) throw changed(size);
         const writing = this.#put(piece);
@@ -267,6 +270,13 @@ class Upload {
       throw error;
     }
     pieces[OVER]?.();
+  }
+
+  /** A piece that is text. */
+  #encode(text: string): Uint8Array {
+    const { contentType } = this.#out.content as Content & { kind: "pieces" };
+    this.#encoding ??= textEncodingOf(contentType);
+    return encodeText(text, this.#encoding, "a piece of the body");
   }
 
   /** One piece, as a chunk if need be; CPython: an empty piece is left out, as it would end the body. */

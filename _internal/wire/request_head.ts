@@ -37,6 +37,8 @@ export class RequestHead {
   expects = false;
   /** The `Content-Length` that was put. */
   contentLength: number | null = null;
+  /** The first `Content-Type` that was put. */
+  contentType: string | null = null;
   /** Whether a `Transfer-Encoding` was put. */
   transferEncoding = false;
   #host = false;
@@ -64,6 +66,9 @@ export class RequestHead {
         break;
       case 6:
         this.expects ||= name.toLowerCase() === "expect";
+        break;
+      case 12:
+        if (name.toLowerCase() === "content-type") this.contentType ??= value;
         break;
       case 10:
         if (name.toLowerCase() === "connection") {
@@ -152,7 +157,17 @@ export function fieldPairs(
 
 /** Names compared in lower case. */
 export function hasField(pairs: FieldPairs, name: string): boolean {
-  return pairs.some(([other]) => other.length === name.length && other.toLowerCase() === name);
+  return pairs.some(([other]) => isName(other, name));
+}
+
+/** The first field of a name, which is in lower case; `null` for none. */
+export function fieldOf(pairs: FieldPairs, name: string): string | null {
+  const pair = pairs.find(([other]) => isName(other, name));
+  return pair === undefined ? null : fieldText(pair[0], pair[1]);
+}
+
+function isName(name: string, lower: string): boolean {
+  return name.length === lower.length && name.toLowerCase() === lower;
 }
 
 /** Fields as pairs. */

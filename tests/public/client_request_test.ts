@@ -18,6 +18,7 @@ import {
   HTTPConnection,
   type HTTPConnectionOptions,
   HTTPMessage,
+  HTTPResponse,
   HTTPSConnection,
   InvalidURL,
   type RequestBody,
@@ -1236,6 +1237,120 @@ Deno.test("putrequest() leaves the connection free when it refuses the target", 
   await assertRefused((conn) => conn.putrequest("GET", "/ "), InvalidURL);
 });
 
+// Text
+
+const JSON_TYPE = { "Content-Type": "application/json" };
+const UTF8 = "J\xc3\xb6rg";
+
+Deno.test("request() sends a string as UTF-8 with the length of its bytes when the type is JSON", async () => {
+  const wire = await wireOf("POST", "/", "Jörg", JSON_TYPE);
+  assertStringIncludes(wire, "Content-Length: 5\r\n");
+  assertStringIncludes(wire, `\r\n\r\n${UTF8}`);
+});
+
+Deno.test("request() sends a string as ISO-8859-1 when the type says nothing else", async () => {
+  const wire = await wireOf("POST", "/", "Jörg", { "Content-Type": "text/plain" });
+  assertStringIncludes(wire, "Content-Length: 4\r\n");
+  assertStringIncludes(wire, "\r\n\r\nJ\xf6rg");
+});
+
+for (
+  const fields of [
+    [["content-type", "text/plain; charset=utf-8"]],
+    { "Content-Type": bytes("application/json") },
+    new Map([["CONTENT-TYPE", "application/problem+json"]]),
+  ] as HeaderFields[]
+) {
+  Deno.test(`request() sends a string as UTF-8 when the fields are ${Deno.inspect(fields)}`, async () => {
+    assertStringIncludes(await wireOf("PUT", "/", "Jörg", fields), `\r\n\r\n${UTF8}`);
+  });
+}
+
+Deno.test("request() sends the text of an iterable as the type says", async () => {
+  const wire = await wireOf("POST", "/", ["Jö", "rg"], JSON_TYPE);
+  assertStringIncludes(wire, "\r\n\r\n3\r\nJ\xc3\xb6\r\n2\r\nrg\r\n0\r\n\r\n");
+});
+
+Deno.test("endheaders() and send() send strings as the type says", async () => {
+  const [head, ...parts] = await writesOf(async (conn) => {
+    conn.putrequest("POST", "/");
+    conn.putheader("Content-Type", "application/json");
+    conn.putheader("Content-Length", 10);
+    await conn.endheaders("Jörg");
+    await conn.send("Jörg");
+  });
+  assertEquals([head.endsWith(`\r\n\r\n${UTF8}`), parts], [true, [UTF8]]);
+});
+
+Deno.test("send() sends a string as ISO-8859-1 when the request before it was one of JSON", async () => {
+  const transport = answering(ok());
+  using conn = new HTTPConnection("example.com", over(transport));
+  await conn.request("POST", "/", "Jörg", JSON_TYPE);
+  await (await conn.getresponse()).read();
+  await conn.send("ö");
+  assertEquals(transport.writes.at(-1), "\xf6");
+});
+
+Deno.test("request() throws a TypeError and sends nothing when the type names a charset that it lacks", async () => {
+  await assertRefused(
+    (conn) => conn.request("POST", "/", "a", { "Content-Type": "text/plain; charset=koi8-r" }),
+    TypeError,
+  );
+});
+
+Deno.test("request() sends bytes and no body whatever charset the type names", async () => {
+  const fields = { "Content-Type": "text/plain; charset=koi8-r" };
+  assertStringIncludes(await wireOf("POST", "/", bytes("\xc1"), fields), "\r\n\r\n\xc1");
+  assertStringIncludes(await wireOf("POST", "/", null, fields), "koi8-r\r\n\r\n");
+});
+
+// Sources
+
+Deno.test("request() throws a TypeError when its body is a response that was read", async () => {
+  const source = new FakeTransport([ok("hello")]);
+  const response = new HTTPResponse(source);
+  await response.begin();
+  await response.read();
+  await assertRefused((conn) => conn.request("POST", "/", response), TypeError);
+});
+
+Deno.test("request() sends a response, also one without a body, and what is left of one", async () => {
+  for (
+    const [body, count, sent] of [["hello", 0, "hello"], ["hello", 2, "llo"], ["", 0, ""]] as const
+  ) {
+    const response = new HTTPResponse(new FakeTransport([ok(body)]));
+    await response.begin();
+    await response.read(count);
+    const chunks = sent === "" ? "" : `${sent.length}\r\n${sent}\r\n`;
+    assertStringIncludes(await wireOf("POST", "/", response), `\r\n\r\n${chunks}0\r\n\r\n`);
+  }
+});
+
+Deno.test("request() ends at its deadline when a Reader gives 0 for ever", async () => {
+  let reads = 0;
+  const body = {
+    read: () => {
+      reads++;
+      return Promise.resolve(0);
+    },
+  };
+  using conn = new HTTPConnection("example.com", {
+    ...over(new FakeTransport()),
+    deadlines: { total: 0.02 },
+  });
+  await assertRejects(() => conn.request("POST", "/", body), Deno.errors.TimedOut);
+  await turns(2);
+  const seen = reads;
+  await turns(3);
+  assertEquals(reads, seen);
+});
+
+Deno.test("request() throws a TypeError when a Reader gives no count", async () => {
+  const body = { read: () => Promise.resolve({} as number) };
+  using conn = new HTTPConnection("example.com", over(new FakeTransport()));
+  await assertRejects(() => conn.request("POST", "/", body), TypeError, "read()");
+});
+
 const BAD_BODIES: [title: string, body: () => unknown][] = [
   ["a string outside of ISO-8859-1", () => "\u20ac"],
   ["a number", () => 1],
@@ -1283,7 +1398,7 @@ for (const piece of ["\u20ac", 1, null, {}]) {
     const transport = new FakeTransport();
     const next = new FakeTransport();
     using conn = new HTTPConnection("example.com", over(transport, next));
-    const pieces = ["good", piece, "never"] as string[];
+    const pieces = generatorOf("good", piece, "never") as Generator<string>;
     await assertRejects(() => conn.request("POST", "/", pieces), TypeError);
     assertEquals(/never|\r\n0\r\n\r\n/.test(transport.sent), false);
     assertEquals(transport.closed, true);
