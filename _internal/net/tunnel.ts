@@ -4,7 +4,7 @@
  * @module
  */
 import { type HostPort, uriHost } from "../wire/authority.ts";
-import { type FieldValue, hasField, RequestHead } from "../wire/request_head.ts";
+import { type FieldValue, hasField, type HTTPVersion, RequestHead } from "../wire/request_head.ts";
 
 /** Where a tunnel leads, and what is said to the proxy. */
 export interface Tunnel extends HostPort {
@@ -15,11 +15,12 @@ export interface Tunnel extends HostPort {
 export function tunnelTo(
   target: HostPort,
   headers: readonly (readonly [string, FieldValue])[],
+  version: HTTPVersion = 11,
 ): Tunnel {
   const authority = `${uriHost(target.host)}:${target.port}`;
-  const head = new RequestHead("CONNECT", authority);
+  const head = new RequestHead("CONNECT", authority, version);
   for (const [name, value] of headers) head.field(name, value);
-  if (!hasField(headers, "host")) head.field("Host", authority);
+  if (version === 11 && !hasField(headers, "host")) head.field("Host", authority);
   return { ...target, head };
 }
 

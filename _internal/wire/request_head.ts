@@ -27,10 +27,14 @@ export type Trailers = HeaderFields | (() => HeaderFields | Promise<HeaderFields
 /** Fields that a request has once at most: two of them are read in two ways by two peers. */
 const ONCE = ["content-length", "host", "transfer-encoding"];
 
+/** The versions that a request can be of: HTTP/1.0 and HTTP/1.1. */
+export type HTTPVersion = 10 | 11;
+
 /** A request head, line by line, in the making. */
 export class RequestHead {
   method: string;
   target: string;
+  version: HTTPVersion;
   /** Whether a `Connection: close` was put: no other request may follow (RFC 9112, Section 9.6). */
   closes = false;
   /** Whether an `Expect` was put. */
@@ -44,12 +48,13 @@ export class RequestHead {
   #host = false;
   #text: string;
 
-  constructor(method: string, target: string) {
+  constructor(method: string, target: string, version: HTTPVersion = 11) {
     checkMethod(method);
     checkTarget(target);
     this.method = method;
     this.target = target;
-    this.#text = `${method} ${target} HTTP/1.1\r\n`;
+    this.version = version;
+    this.#text = `${method} ${target} HTTP/1.${version - 10}\r\n`;
   }
 
   /** Adds a field; several values are continued on lines of their own, as in Python. */
@@ -65,7 +70,10 @@ export class RequestHead {
         if (ONCE.includes(name.toLowerCase())) this.#once(name, value);
         break;
       case 6:
-        this.expects ||= name.toLowerCase() === "expect";
+        if (name.toLowerCase() === "expect") {
+          this.refuseAt10("Expect");
+          this.expects = true;
+        }
         break;
       case 12:
         if (name.toLowerCase() === "content-type") this.contentType ??= value;
@@ -92,6 +100,7 @@ export class RequestHead {
       : this.transferEncoding;
     if (there) throw new TypeError(`Cannot send header ${name}: there is one already`);
     if (lower === "host") return void (this.#host = true);
+    if (lower === "transfer-encoding") this.refuseAt10("Transfer-Encoding: give a Content-Length");
     if (this.contentLength !== null || this.transferEncoding) {
       throw new TypeError(
         "Cannot send header: Content-Length and Transfer-Encoding exclude each other",
@@ -105,6 +114,14 @@ export class RequestHead {
       );
     }
     this.contentLength = length;
+  }
+
+  /**
+   * RFC 9112, Section 6.1: a client must not send `Transfer-Encoding` in HTTP/1.0; RFC 9110, Section 10.1.1:
+   * nor `Expect`. Its server would take chunks for the body.
+   */
+  refuseAt10(what: string): void {
+    if (this.version === 10) throw new TypeError(`Cannot send request: HTTP/1.0 has no ${what}`);
   }
 
   /** The whole head with the empty line after it. */
