@@ -5,7 +5,12 @@
  */
 import { ResponseNotReady } from "./errors.ts";
 import { type HTTPMessage, messageOf } from "./headers.ts";
-import { codingsOf, decode, type DecodedOptions } from "./_internal/content/decoded.ts";
+import {
+  codingsOf,
+  decode,
+  type DecodedContent,
+  type DecodedOptions,
+} from "./_internal/content/decoded.ts";
 import { type Body, EMPTY } from "./_internal/exchange/body.ts";
 import { BodyIterator, BodyStream } from "./_internal/exchange/body_stream.ts";
 import { Connection } from "./_internal/exchange/connection.ts";
@@ -13,6 +18,7 @@ import { Exchange } from "./_internal/exchange/exchange.ts";
 import { IS_SPENT } from "./_internal/exchange/request_body.ts";
 import type { ResponseTimings } from "./_internal/exchange/trace.ts";
 import { bufferedOf, LineReader } from "./_internal/net/line_reader.ts";
+import { turn } from "./_internal/net/platform.ts";
 import { fromStream, type Transport } from "./_internal/net/transport.ts";
 import { checkBytes, checkCount } from "./_internal/wire/grammar.ts";
 
@@ -551,12 +557,16 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
 
   /**
    * The body with its `Content-Encoding` undone: gzip, deflate in both forms, br, zstd, up to five of
-   * them. Nothing is decoded unless this is called.
+   * them. Nothing is decoded unless this is called, and then only as it is read. What stands behind the
+   * coded content is ignored; content that is cut off is an error. A signal and the `total` deadline end it
+   * also while only decoding is left to do.
    *
-   * @param options The limit of what is decoded.
-   * @returns A stream of the content.
+   * @param options The limits of what is decoded.
+   * @returns A stream of the content, with `text()` and `json()`.
    * @throws {HTTPException} When a coding is unknown; the stream, when the body is not in that coding,
-   * or decodes to more than the limit.
+   * ends within it, or decodes to more than the limit.
+   * @throws {Deno.errors.NotSupported} The stream, when the platform lacks what a coding needs.
+   * @throws {TypeError} When an option is unknown or no number of bytes, or the stream is locked.
    *
    * @example Read gzipped text
    * ```ts
@@ -570,14 +580,26 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
    * using conn = new HTTPConnection("127.0.0.1", server.addr.port);
    * await conn.request("GET", "/");
    * const response = await conn.getresponse();
-   * assertEquals(await new Response(response.decoded()).text(), "hello");
+   * assertEquals(await response.decoded({ maxDecodedBytes: 1000 }).text(), "hello");
    * ```
    */
-  decoded(options: DecodedOptions = {}): ReadableStream<Uint8Array<ArrayBuffer>> {
+  decoded(options: DecodedOptions = {}): DecodedContent {
     const codings = codingsOf(this.getheader("content-encoding"));
     this.#refuseLocked();
+    const check = this.#exchange.guard();
+    const content = decode(
+      {
+        pieces: this.#pieces(false, () => {}),
+        mayBeEmpty: () => !this.#body!.endsWithConnection,
+        close: () => this.close(),
+        check,
+        turn,
+      },
+      codings,
+      options,
+    );
     this.#isDecoded = true;
-    return decode(this.#pieces(false, () => {}), codings, options, () => this.close());
+    return content;
   }
 
   /** Whether it is over and something of it was read: as the body of a request it would be empty. */

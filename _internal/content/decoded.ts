@@ -1,28 +1,100 @@
 /**
- * Content codings undone, on request only (RFC 9110, Section 8.4). The decoders are Node's, which Deno
- * has: they take a gzip of several members, which `DecompressionStream` does not.
+ * Content codings undone, on request only (RFC 9110, Section 8.4): as the content is asked for, a piece at a
+ * time, and no further than the limit.
  *
  * @module
  */
+import { LimitedBytesTransformStream } from "@std/streams/limited-bytes-transform-stream";
+import { toJson } from "@std/streams/to-json";
+import { toText } from "@std/streams/to-text";
 import { HTTPException } from "../../errors.ts";
-import { frames } from "./zstd.ts";
+import { CodedInput, cutOff, type Pace, type Piece } from "./coded_input.ts";
+import { gunzip } from "./gzip.ts";
+import { type DecoderName, Decoders } from "./platform_decoder.ts";
+import { unzstd } from "./zstd.ts";
 
 /** Options of `HTTPResponse.decoded()`. */
 export interface DecodedOptions {
   /**
-   * Bytes that any of the codings may give: `HTTPException`. A small body can decode to a huge one.
+   * Bytes that any of the codings may give: `HTTPException`. A small body can decode to a huge one. A body
+   * without a coding is held to it only if it is given.
    *
-   * @default {1073741824}
+   * @default {104857600}
    */
   maxDecodedBytes?: number;
+  /**
+   * Bytes of memory that a zstd frame may ask for to be decoded, its window: `HTTPException`. The default is
+   * the most that a server may use (RFC 9659).
+   *
+   * @default {8388608}
+   */
+  maxZstdWindowBytes?: number;
 }
 
+/** 100 MiB: more than nearly all that is sent in a content coding, and memory that any machine has. */
+const MAX_DECODED_BYTES = 100 * 1024 * 1024;
+/** RFC 9659, Section 3. */
+const MAX_ZSTD_WINDOW_BYTES = 8 * 1024 * 1024;
+const LIMITS = ["maxDecodedBytes", "maxZstdWindowBytes"] as const;
 /** More codings than this are no content but an attack. */
 const MAX_CODINGS = 5;
-const GIB = 1 << 30;
+/**
+ * How many milliseconds decoding may take before the event loop has its turn. What follows may take as long as
+ * one piece takes at most: 40 ms, where brotli fills a window of 16 MiB (`bench/bombs.ts`).
+ *
+ * @tuning
+ */
+const SHIFT_MS = 10;
 
-/** A piece of content. */
-type Piece = Uint8Array<ArrayBuffer>;
+/** What decoding needs to know of the response. */
+export interface CodedBody {
+  /** The body as sent. */
+  pieces: AsyncIterable<Piece>;
+  /** Whether nothing at all may have been sent, as after HEAD: how the body is delimited tells that it is whole. */
+  mayBeEmpty: () => boolean;
+  /** Ends the body, where the stream is cancelled. */
+  close: () => void;
+  /** Throws where a signal or a deadline ends the exchange, also after all of the body has come. */
+  check: () => void;
+  /** Lets the event loop have its turn. */
+  turn: () => Promise<void>;
+}
+
+/** The content of a response, with its codings undone. */
+export class DecodedContent extends ReadableStream<Uint8Array<ArrayBuffer>> {
+  /** Made by `HTTPResponse.decoded()`. */
+  constructor(source: UnderlyingDefaultSource<Uint8Array<ArrayBuffer>>) {
+    // Nothing is decoded before it is asked for.
+    super(source, { highWaterMark: 0 });
+  }
+
+  /**
+   * The whole content as text, decoded as UTF-8.
+   *
+   * @returns The text.
+   * @throws {TypeError} When the stream is locked.
+   */
+  text(): Promise<string> {
+    return this.#whole(toText);
+  }
+
+  /**
+   * The whole content, parsed as JSON.
+   *
+   * @returns The value.
+   * @throws {SyntaxError} When it is no JSON.
+   * @throws {TypeError} When the stream is locked.
+   */
+  json(): Promise<unknown> {
+    return this.#whole(toJson);
+  }
+
+  async #whole<T>(collect: (stream: ReadableStream<Uint8Array>) => Promise<T>): Promise<T> {
+    return await collect(this);
+  }
+}
+
+const KNOWN = ["gzip", "x-gzip", "deflate", "br", "zstd"];
 
 /** The codings of a `Content-Encoding`, in the order in which they are undone. */
 export function codingsOf(field: string | null): string[] {
@@ -40,158 +112,149 @@ export function codingsOf(field: string | null): string[] {
   return codings;
 }
 
-const KNOWN = ["gzip", "x-gzip", "deflate", "br", "zstd"];
-
-/**
- * The body with its codings undone.
- *
- * @param close Ends the body, where the stream is cancelled.
- */
+/** The body with its codings undone. */
 export function decode(
-  body: AsyncIterable<Piece>,
+  body: CodedBody,
   codings: string[],
   options: DecodedOptions,
-  close: () => void,
-): ReadableStream<Piece> {
-  const limit = options.maxDecodedBytes ?? GIB;
-  if (typeof limit !== "number" || !(limit >= 0)) {
-    throw new TypeError(`Cannot decode body: maxDecodedBytes ${limit} is not a number of bytes`);
+): DecodedContent {
+  checkLimits(options);
+  const pace = paceOf(body);
+  let { pieces } = body;
+  for (const [i, coding] of codings.entries()) {
+    pieces = undo(pieces, coding, options, pace, i === 0 ? body.mayBeEmpty : () => false);
   }
-  let pieces = body;
-  for (const coding of codings) pieces = undo(pieces, coding, limit);
+  if (codings.length === 0 && options.maxDecodedBytes !== undefined) {
+    pieces = limited(pieces, options);
+  }
   const iterator = pieces[Symbol.asyncIterator]();
-  return new ReadableStream<Piece>({
+  return new DecodedContent({
     async pull(controller) {
       const { done, value } = await iterator.next();
       if (done) controller.close();
       else controller.enqueue(value);
     },
     async cancel() {
-      close();
+      body.close();
       await iterator.return?.();
     },
-  }, { highWaterMark: 0 });
+  });
 }
 
-/** One coding undone. A body without a byte has none (an answer to HEAD, say). */
+function checkLimits(options: DecodedOptions): void {
+  for (const [name, value] of Object.entries(options)) {
+    if (!(LIMITS as readonly string[]).includes(name)) {
+      throw new TypeError(
+        `Cannot decode body as there is no option ${name}: there are ${LIMITS.join(" and ")}`,
+      );
+    }
+    if (value !== undefined && (typeof value !== "number" || !(value >= 0))) {
+      throw new TypeError(
+        `Cannot use ${name} as it must be a number of bytes: got ${String(value)}`,
+      );
+    }
+  }
+}
+
+/** Decoding works in shifts: between two of them all else has its turn. */
+function paceOf({ check, turn }: CodedBody): Pace {
+  let began = performance.now();
+  return () => {
+    check();
+    if (performance.now() - began < SHIFT_MS) return undefined;
+    return turn().then(() => {
+      began = performance.now();
+      check();
+    });
+  };
+}
+
+/** One coding undone. */
 async function* undo(
   pieces: AsyncIterable<Piece>,
   coding: string,
-  limit: number,
+  options: DecodedOptions,
+  pace: Pace,
+  mayBeEmpty: () => boolean,
 ): AsyncGenerator<Piece> {
-  const source = pieces[Symbol.asyncIterator]();
-  let failure: { reason: unknown } | null = null;
+  const input = new CodedInput(pieces, pace);
   try {
-    const first = await source.next();
-    if (first.done) return;
-    if (coding === "br") return yield* brotli(first.value, source, limit);
-    if (coding === "zstd") return yield* zstd(first.value, source, limit);
-    const { Readable } = await import("node:stream");
-    const decoder = await decoderFor(coding, first.value);
-    const input = Readable.from(chain(first.value, source, (reason) => failure = { reason }));
-    input.on("error", (error) => decoder.destroy(error));
-    input.pipe(decoder);
-    let total = 0;
-    for await (const piece of decoder) {
-      total += piece.length;
-      if (total > limit) throw tooMuch(limit);
-      // A copy: Node's pieces are parts of a pool.
-      yield new Uint8Array(piece);
+    if (await input.isOver()) {
+      if (mayBeEmpty()) return;
+      throw cutOff(coding);
     }
-  } catch (error) {
-    if (failure !== null) throw (failure as { reason: unknown }).reason;
-    if (error instanceof Error && "phase" in error) throw error;
-    if (error instanceof HTTPException) throw error;
-    throw new HTTPException(`Cannot decode body: it is not ${coding}`, { cause: error });
+    yield* limited(decodedBy(coding, input, options, pace), options);
+    await input.drain();
   } finally {
-    await source.return?.();
+    await input.leave();
   }
 }
 
-/** The first piece and those after it; what the source throws is kept as it is. */
-async function* chain(
-  first: Piece,
-  source: AsyncIterator<Piece>,
-  onfailure: (reason: unknown) => void,
-): AsyncGenerator<Piece> {
-  yield first;
-  try {
-    for (let next = await source.next(); !next.done; next = await source.next()) yield next.value;
-  } catch (reason) {
-    onfailure(reason);
-    throw reason;
-  }
-}
-
-/** Deno's own decoder, which tells of a body that was cut off; Node's does not. */
-async function* brotli(
-  first: Piece,
-  source: AsyncIterator<Piece>,
-  limit: number,
-): AsyncGenerator<Piece> {
-  let failure: { reason: unknown } | null = null;
-  const input = ReadableStream.from(chain(first, source, (reason) => failure = { reason }));
-  let total = 0;
-  try {
-    for await (const piece of input.pipeThrough(new DecompressionStream("brotli"))) {
-      total += piece.length;
-      if (total > limit) throw tooMuch(limit);
-      yield piece;
-    }
-  } catch (error) {
-    throw failure === null ? error : (failure as { reason: unknown }).reason;
-  }
-}
-
-/** Frame by frame, each once it is whole: see `zstd.ts`. */
-async function* zstd(
-  first: Piece,
-  source: AsyncIterator<Piece>,
-  limit: number,
-): AsyncGenerator<Piece> {
-  const { zstdDecompressSync } = await import("node:zlib");
-  if (typeof zstdDecompressSync !== "function") {
-    throw new HTTPException("Cannot decode body: this platform has no zstd");
-  }
-  const pieces = [first];
-  let size = first.length;
-  for (let next = await source.next(); !next.done; next = await source.next()) {
-    pieces.push(next.value);
-    size += next.value.length;
-    if (size > limit) throw tooMuch(limit);
-  }
-  const body = new Uint8Array(await new Blob(pieces).arrayBuffer());
-  let total = 0;
-  for (const frame of frames(body)) {
-    let piece: Uint8Array;
-    try {
-      piece = zstdDecompressSync(frame, { maxOutputLength: Math.max(1, limit - total) });
-    } catch (error) {
-      throw (error as { code?: string }).code === "ERR_BUFFER_TOO_LARGE" ? tooMuch(limit) : error;
-    }
-    total += piece.length;
-    if (total > limit) throw tooMuch(limit);
-    if (piece.length > 0) yield new Uint8Array(piece);
-  }
-}
-
-function tooMuch(limit: number): HTTPException {
-  return new HTTPException(`Cannot decode body: got more than ${limit} bytes`);
-}
-
-async function decoderFor(coding: string, first: Piece) {
-  const zlib = await import("node:zlib");
+function decodedBy(
+  coding: string,
+  input: CodedInput,
+  options: DecodedOptions,
+  pace: Pace,
+): AsyncIterable<Piece> {
   switch (coding) {
+    case "br":
+      return content(input, "createBrotliDecompress", coding, pace);
+    case "zstd":
+      return unzstd(input, pace, options.maxZstdWindowBytes ?? MAX_ZSTD_WINDOW_BYTES);
     case "deflate":
-      // RFC 9110, Section 8.4.1.2: some send raw deflate in place of zlib's form.
-      return isZlib(first) ? zlib.createInflate() : zlib.createInflateRaw();
+      return inflate(input, pace);
     default:
-      return zlib.createGunzip();
+      return gunzip(input, pace);
   }
+}
+
+/** RFC 9110, Section 8.4.1.2: some send raw deflate in place of zlib's form. */
+async function* inflate(input: CodedInput, pace: Pace): AsyncGenerator<Piece> {
+  const start = await input.upTo(2);
+  input.putBack(start);
+  yield* content(input, isZlib(start) ? "createInflate" : "createInflateRaw", "deflate", pace);
 }
 
 /** Whether a body begins with zlib's header (RFC 1950): a method of 8, and a check of 31. */
-function isZlib(bytes: Uint8Array): boolean {
-  const check = bytes.length < 2 ? 0 : ((bytes[0] << 8) | bytes[1]) % 31;
-  return (bytes[0] & 15) === 8 && check === 0;
+function isZlib([method, flags]: Uint8Array): boolean {
+  return (method & 15) === 8 && (method << 8 | flags) % 31 === 0;
+}
+
+/** What a decoder gives for a body that is one coded content. */
+async function* content(
+  input: CodedInput,
+  name: DecoderName,
+  coding: string,
+  pace: Pace,
+): AsyncGenerator<Piece> {
+  const decoder = (await Decoders.find(name, coding, pace)).open();
+  try {
+    yield* decoder.decodeAll(input);
+  } finally {
+    decoder.close();
+  }
+}
+
+/** The same pieces, up to the limit. They go through one by one: a pipe would ask for one ahead. */
+async function* limited(
+  pieces: AsyncIterable<Piece>,
+  { maxDecodedBytes = MAX_DECODED_BYTES }: DecodedOptions,
+): AsyncGenerator<Piece> {
+  const meter = new LimitedBytesTransformStream(maxDecodedBytes, { error: true });
+  const writer = meter.writable.getWriter();
+  const reader = meter.readable.getReader();
+  for await (const piece of pieces) {
+    if (piece.length === 0) continue;
+    // What it throws is told by the read.
+    writer.write(piece).catch(() => {});
+    try {
+      await reader.read();
+    } catch (cause) {
+      throw new HTTPException(
+        `Cannot decode body as it has more than maxDecodedBytes, ${maxDecodedBytes}`,
+        { cause },
+      );
+    }
+    yield piece;
+  }
 }

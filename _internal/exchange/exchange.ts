@@ -283,6 +283,23 @@ export class Exchange {
     this.#signals = [...this.#signals, signal];
   }
 
+  /**
+   * For work that goes on after the last byte has come, when nothing else watches it: a function that throws
+   * where a signal that it listens to was aborted, or its `total` deadline has passed.
+   */
+  guard(): () => void {
+    const signals = this.#signals;
+    const { total } = this.limits;
+    const end = this.timings.start + (total ?? Infinity) * 1000;
+    return () => {
+      for (const signal of signals) {
+        if (signal.aborted) throw this.fail(new Thrown(signal.reason));
+      }
+      if (performance.now() < end) return;
+      throw this.annotate(this.fail(timedOut(this.phase, "total deadline", total!)));
+    };
+  }
+
   /** Throws where it has failed: to be asked after each `await`. */
   check(): void {
     if (this.failure !== null) throw this.failure.reason;

@@ -70,3 +70,22 @@ export async function toJson(
 ): Promise<unknown> {
   return JSON.parse(await toText(stream));
 }
+
+/** Passes pieces on as long as they have no more bytes than `size` together. */
+export class LimitedBytesTransformStream extends TransformStream<Uint8Array, Uint8Array> {
+  /**
+   * @param size How many bytes pass
+   * @param options Whether it is an error when there are more, or just the end
+   */
+  constructor(size: number, options: { error?: boolean } = {}) {
+    let left = size;
+    super({
+      transform(piece, controller) {
+        left -= piece.byteLength;
+        if (left >= 0) return controller.enqueue(piece);
+        if (!options.error) return controller.terminate();
+        throw new RangeError(`Exceeded byte size limit of '${size}'`);
+      },
+    });
+  }
+}

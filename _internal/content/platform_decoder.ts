@@ -1,0 +1,156 @@
+/**
+ * A decoder of `node:zlib`, which Deno has, held to what is asked for: it decodes no more than one piece
+ * ahead of its reader, whatever a byte of input stands for. `DecompressionStream` decodes the whole of each
+ * input piece into memory first.
+ *
+ * How much of the input was used tells where the coded content ends. Neither the `end` of the stream nor
+ * its silence can be relied on. Deno: 2.9 gives no error for brotli and zstd that were cut off.
+ *
+ * @module
+ */
+import type { Transform } from "node:stream";
+import type { Pace, Piece } from "./coded_input.ts";
+import { type CodedInput, cutOff, malformed } from "./coded_input.ts";
+
+/** The size of the pieces that content is decoded in. */
+const PIECE = 65536;
+
+/** What a decoder of `node:zlib` has beside a stream. */
+type ZlibStream = Transform & { bytesWritten: number };
+
+/** The decoders, by what `node:zlib` calls the functions that make them. */
+export type DecoderName =
+  | "createInflate"
+  | "createInflateRaw"
+  | "createBrotliDecompress"
+  | "createZstdDecompress";
+
+/** The part of `node:zlib` that is used; a runtime may lack some of it. */
+type Zlib =
+  & { constants: Record<string, number> }
+  & { [name in DecoderName]?: (options: Record<string, unknown>) => ZlibStream };
+
+/** Makes decoders, of which a body may need many. */
+export class Decoders {
+  #coding: string;
+  #make: (options: Record<string, unknown>) => ZlibStream;
+  #pace: Pace;
+  readonly constants: Record<string, number>;
+
+  private constructor(zlib: Zlib, name: DecoderName, coding: string, pace: Pace) {
+    this.#coding = coding;
+    this.#make = zlib[name]!;
+    this.#pace = pace;
+    this.constants = zlib.constants;
+  }
+
+  /**
+   * Finds the decoder of a coding.
+   *
+   * @throws {Deno.errors.NotSupported} When the platform lacks it.
+   */
+  static async find(name: DecoderName, coding: string, pace: Pace): Promise<Decoders> {
+    let zlib: Zlib | undefined;
+    let cause: unknown;
+    try {
+      // Not with the module: a program that decodes nothing need not load it.
+      zlib = (await import("node:zlib")).default as unknown as Zlib;
+    } catch (error) {
+      cause = error;
+    }
+    if (typeof zlib?.[name] !== "function") {
+      throw new Deno.errors.NotSupported(
+        `Cannot decode body: ${coding} needs ${name}() of node:zlib, which this runtime lacks`,
+        { cause },
+      );
+    }
+    return new Decoders(zlib, name, coding, pace);
+  }
+
+  /** A decoder. */
+  open(params?: Record<number, number>): PlatformDecoder {
+    return new PlatformDecoder(this.#make({ chunkSize: PIECE, params }), this.#coding, this.#pace);
+  }
+}
+
+/** A decoder at work. */
+export class PlatformDecoder {
+  #stream: ZlibStream;
+  #coding: string;
+  #pace: Pace;
+  #failure: { cause: unknown } | null = null;
+  #wake: () => void = () => {};
+
+  constructor(stream: ZlibStream, coding: string, pace: Pace) {
+    this.#stream = stream;
+    this.#coding = coding;
+    this.#pace = pace;
+    stream.on("readable", () => this.#wake());
+    stream.on("error", (cause) => {
+      this.#failure = { cause };
+      this.#wake();
+    });
+  }
+
+  /** Decodes what `input` has, up to the end of the coded content: what follows is left there. */
+  async *decodeAll(input: CodedInput): AsyncGenerator<Piece> {
+    for (;;) {
+      const slice = await input.some();
+      if (slice === null) {
+        if (await this.#hasEnded()) return;
+        throw cutOff(this.#coding);
+      }
+      const before = this.#stream.bytesWritten;
+      yield* this.decode(slice);
+      const used = this.#stream.bytesWritten - before;
+      if (used < slice.length) return input.putBack(slice.subarray(used));
+    }
+  }
+
+  /** Decodes these bytes, or as many of them as are of the coded content. */
+  async *decode(bytes: Uint8Array): AsyncGenerator<Piece> {
+    let isDone = false;
+    this.#stream.write(bytes, () => {
+      isDone = true;
+      this.#wake();
+    });
+    for (;;) {
+      const pause = this.#pace();
+      if (pause !== undefined) await pause;
+      const piece = this.#stream.read() as Uint8Array | null;
+      if (piece !== null) yield owned(piece);
+      else if (this.#failure !== null) throw this.#malformed(this.#failure.cause);
+      else if (isDone) return;
+      else await new Promise<void>((resolve) => this.#wake = resolve);
+    }
+  }
+
+  /** Whether the coded content is at its end: only then is one more byte not taken. */
+  async #hasEnded(): Promise<boolean> {
+    const before = this.#stream.bytesWritten;
+    try {
+      // What it stands for is nobody's content.
+      for await (const _ of this.decode(new Uint8Array(1)));
+    } catch (error) {
+      if (this.#failure === null) throw error;
+      return false;
+    }
+    return this.#stream.bytesWritten === before;
+  }
+
+  #malformed(cause: unknown): Error {
+    return malformed(this.#coding, cause instanceof Error ? cause.message : String(cause), cause);
+  }
+
+  /** Frees what it holds. */
+  close(): void {
+    this.#stream.destroy();
+  }
+}
+
+/** A piece as memory of its own: a small one of `node:zlib` is a part of a buffer that is filled on. */
+function owned(piece: Uint8Array): Piece {
+  const { buffer } = piece;
+  if (piece.length < buffer.byteLength) return new Uint8Array(piece);
+  return new Uint8Array(buffer as ArrayBuffer);
+}
