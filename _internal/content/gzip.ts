@@ -20,10 +20,12 @@ const RESERVED = 0xe0;
 /** Decodes gzip of one member or more. */
 export async function* gunzip(input: CodedInput, pace: Pace): AsyncGenerator<Piece> {
   const decoders = await Decoders.find("createInflateRaw", "gzip", pace);
-  for (let isFirst = true; await beginsMember(input, isFirst); isFirst = false) {
-    await skipHeader(input);
-    const inflate = decoders.open();
-    try {
+  // One for all members: a body may have a hundred thousand of them.
+  const inflate = decoders.open();
+  try {
+    for (let isFirst = true; await beginsMember(input, isFirst); isFirst = false) {
+      if (!isFirst) inflate.reset();
+      await skipHeader(input);
       let crc = 0;
       let size = 0;
       for await (const piece of inflate.decodeAll(input)) {
@@ -31,12 +33,13 @@ export async function* gunzip(input: CodedInput, pace: Pace): AsyncGenerator<Pie
         size = (size + piece.length) >>> 0;
         yield piece;
       }
-      const trailer = new DataView((await input.exactly(8, "gzip")).slice().buffer);
-      if (trailer.getUint32(0, true) !== crc) throw malformed("gzip", "its checksum is another");
-      if (trailer.getUint32(4, true) !== size) throw malformed("gzip", "its size is another");
-    } finally {
-      inflate.close();
+      const trailer = await input.exactly(8, "gzip");
+      const view = new DataView(trailer.buffer, trailer.byteOffset);
+      if (view.getUint32(0, true) !== crc) throw malformed("gzip", "its checksum is another");
+      if (view.getUint32(4, true) !== size) throw malformed("gzip", "its size is another");
     }
+  } finally {
+    inflate.close();
   }
 }
 

@@ -16,7 +16,7 @@ import { type CodedInput, cutOff, malformed } from "./coded_input.ts";
 const PIECE = 65536;
 
 /** What a decoder of `node:zlib` has beside a stream. */
-type ZlibStream = Transform & { bytesWritten: number };
+type ZlibStream = Transform & { bytesWritten: number; reset(): void };
 
 /** The decoders, by what `node:zlib` calls the functions that make them. */
 export type DecoderName =
@@ -85,6 +85,9 @@ export class PlatformDecoder {
     this.#stream = stream;
     this.#coding = coding;
     this.#pace = pace;
+    // It ends its stream where the coded content ends, and could not be used for what follows.
+    const push = stream.push.bind(stream);
+    stream.push = (piece: unknown) => piece === null || push(piece);
     stream.on("readable", () => this.#wake());
     stream.on("error", (cause) => {
       this.#failure = { cause };
@@ -105,6 +108,11 @@ export class PlatformDecoder {
       const used = this.#stream.bytesWritten - before;
       if (used < slice.length) return input.putBack(slice.subarray(used));
     }
+  }
+
+  /** Begins anew, for another coded content. */
+  reset(): void {
+    this.#stream.reset();
   }
 
   /** Decodes these bytes, or as many of them as are of the coded content. */

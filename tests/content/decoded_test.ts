@@ -5,99 +5,27 @@
  */
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } from "@std/assert";
 import zlib from "node:zlib";
+import { HTTPConnection, HTTPException, IncompleteRead } from "../../mod.ts";
 import {
-  type DecodedOptions,
-  HTTPConnection,
-  HTTPException,
-  type HTTPResponse,
-  IncompleteRead,
-} from "../../mod.ts";
+  assertSame,
+  br,
+  CODINGS,
+  CONTENT,
+  contentOf,
+  decode,
+  deflate,
+  gzip,
+  LARGE,
+  NOISE,
+  raw,
+  respond,
+  TEXT,
+  ZEROS,
+  zstd,
+} from "../helpers/coded_responses.ts";
 import { FakeTransport, over } from "../helpers/fake_transport.ts";
 import { soon } from "../helpers/waiting.ts";
 import { bytes, concat } from "../servers/raw.ts";
-
-const TEXT = "alpha, beta, gamma. ".repeat(500);
-const CONTENT = bytes(TEXT);
-
-/** Not compressible. */
-const NOISE = crypto.getRandomValues(new Uint8Array(50_000));
-/** More than what is read ahead. */
-const LARGE = concat(Array.from({ length: 10 }, () => NOISE));
-
-type Coder = (content: Uint8Array) => Uint8Array;
-
-const gzip: Coder = (content) => zlib.gzipSync(content);
-const deflate: Coder = (content) => zlib.deflateSync(content);
-const raw: Coder = (content) => zlib.deflateRawSync(content);
-const br: Coder = (content) =>
-  zlib.brotliCompressSync(content, { params: { [zlib.constants.BROTLI_PARAM_QUALITY]: 4 } });
-const zstd: Coder = (content) => zlib.zstdCompressSync(content);
-
-/** Each coding, by its name in the field. */
-const CODINGS: [name: string, field: string, code: Coder][] = [
-  ["gzip", "gzip", gzip],
-  ["x-gzip", "x-gzip", gzip],
-  ["deflate, zlib's form", "deflate", deflate],
-  ["deflate, raw", "deflate", raw],
-  ["br", "br", br],
-  ["zstd", "zstd", zstd],
-];
-
-/** What decodes to much more than its size. */
-const ZEROS = new Uint8Array(10_000_000);
-
-/** How the body arrives. */
-interface Sent {
-  method?: string;
-  /** The lengths of the pieces; the whole by default. */
-  size?: number;
-  /** The length that the head promises. @default {the body's} */
-  length?: number;
-  chunked?: boolean;
-}
-
-/** A response with a coded body. */
-async function respond(
-  field: string | null,
-  body: Uint8Array,
-  { method = "GET", size = body.length, length = body.length, chunked = false }: Sent = {},
-): Promise<{ conn: HTTPConnection; response: HTTPResponse; fake: FakeTransport }> {
-  const fake = new FakeTransport();
-  const coding = field === null ? "" : `Content-Encoding: ${field}\r\n`;
-  const framing = chunked ? "Transfer-Encoding: chunked" : `Content-Length: ${length}`;
-  fake.arrive(`HTTP/1.1 200 OK\r\n${coding}${framing}\r\n\r\n`);
-  for (let at = 0; at < body.length; at += size) {
-    const piece = body.subarray(at, at + size);
-    if (chunked) fake.arrive(`${piece.length.toString(16)}\r\n`);
-    fake.release(piece.slice(), false);
-    if (chunked) fake.arrive("\r\n");
-  }
-  if (chunked) fake.arrive("0\r\nX-Sum: 1\r\n\r\n");
-  fake.end();
-  const conn = new HTTPConnection("example.com", over(fake));
-  await conn.request(method, "/");
-  return { conn, response: await conn.getresponse(), fake };
-}
-
-/** The whole content. */
-async function contentOf(
-  response: HTTPResponse,
-  options?: DecodedOptions,
-): Promise<Uint8Array> {
-  return concat(await soon(Array.fromAsync(response.decoded(options))));
-}
-
-async function decode(field: string | null, body: Uint8Array, sent?: Sent): Promise<Uint8Array> {
-  const { conn, response } = await respond(field, body, sent);
-  using _ = conn;
-  return await contentOf(response);
-}
-
-/** Compares bytes without showing all of them. */
-function assertSame(actual: Uint8Array, expected: Uint8Array): void {
-  assertEquals(actual.length, expected.length);
-  assert(actual.every((byte, i) => byte === expected[i]), "The bytes differ");
-}
 
 // What is decoded
 
