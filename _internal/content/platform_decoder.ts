@@ -26,7 +26,7 @@ export type DecoderName =
   | "createZstdDecompress";
 
 /** The part of `node:zlib` that is used; a runtime may lack some of it. */
-type Zlib =
+export type Zlib =
   & { constants: Record<string, number> }
   & { [name in DecoderName]?: (options: Record<string, unknown>) => ZlibStream };
 
@@ -50,21 +50,21 @@ export class Decoders {
    * @throws {Deno.errors.NotSupported} When the platform lacks it.
    */
   static async find(name: DecoderName, coding: string, pace: Pace): Promise<Decoders> {
-    let zlib: Zlib | undefined;
-    let cause: unknown;
-    try {
-      // Not with the module: a program that decodes nothing need not load it.
-      zlib = (await import("node:zlib")).default as unknown as Zlib;
-    } catch (error) {
-      cause = error;
-    }
-    if (typeof zlib?.[name] !== "function") {
-      throw new Deno.errors.NotSupported(
-        `Cannot decode body: ${coding} needs ${name}() of node:zlib, which this runtime lacks`,
-        { cause },
-      );
-    }
-    return new Decoders(zlib, name, coding, pace);
+    // Not with the module: a program that decodes nothing need not load it.
+    const zlib = await import("node:zlib").catch(() => undefined);
+    return Decoders.of(zlib?.default as unknown as Zlib | undefined, name, coding, pace);
+  }
+
+  /**
+   * The same in what the platform has for `node:zlib`.
+   *
+   * @throws {Deno.errors.NotSupported} When the platform lacks it.
+   */
+  static of(zlib: Zlib | undefined, name: DecoderName, coding: string, pace: Pace): Decoders {
+    if (typeof zlib?.[name] === "function") return new Decoders(zlib, name, coding, pace);
+    throw new Deno.errors.NotSupported(
+      `Cannot decode body: ${coding} needs ${name}() of node:zlib, which this runtime lacks`,
+    );
   }
 
   /** A decoder. */

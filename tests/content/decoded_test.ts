@@ -3,9 +3,24 @@
  *
  * @module
  */
-import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertRejects,
+  assertStrictEquals,
+  assertThrows,
+} from "@std/assert";
 import zlib from "node:zlib";
-import { HTTPConnection, HTTPException, IncompleteRead } from "../../mod.ts";
+import {
+  type DecodedOptions,
+  type ExchangeDetails,
+  HTTPConnection,
+  type HTTPConnectionOptions,
+  HTTPException,
+  IncompleteRead,
+} from "../../mod.ts";
+import { BOMBS, brotliZeros } from "../helpers/bombs.ts";
 import {
   assertSame,
   br,
@@ -59,6 +74,81 @@ for (const [name, field, code] of CODINGS) {
       await assertRejects(() => contentOf(response), HTTPException);
     });
   }
+
+  Deno.test(`decoded() throws wherever ${name} is cut`, async () => {
+    const whole = code(bytes("It is short. It is short."));
+    for (let size = 1; size < whole.length; size++) {
+      for (const untilClose of [false, true]) {
+        const { conn, response } = await respond(field, whole.slice(0, size), { untilClose });
+        using _ = conn;
+        await assertRejects(() => contentOf(response), HTTPException, "ends within");
+      }
+    }
+  });
+
+  Deno.test(`decoded() throws when the connection ends before the first byte of ${name}`, async () => {
+    const { conn, response } = await respond(field, new Uint8Array(), { untilClose: true });
+    using _ = conn;
+    await assertRejects(() => contentOf(response), HTTPException, "ends within");
+  });
+
+  for (
+    const [what, tail] of [
+      ["a CR LF", bytes("\r\n")],
+      ["zeros", new Uint8Array(1000)],
+      ["text", bytes("What is this?")],
+      ["much of it", NOISE.map((byte) => byte | 0x20)],
+    ] satisfies [string, Uint8Array][]
+  ) {
+    Deno.test(`decoded() ignores what stands behind ${name}: ${what}`, async () => {
+      const whole = code(CONTENT);
+      const body = concat([whole, tail]);
+      for (const size of [body.length, whole.length, whole.length - 1, whole.length + 1]) {
+        assertSame(await decode(field, body, { size }), CONTENT);
+      }
+    });
+  }
+
+  Deno.test(`decoded() throws an HTTPException or gives content, whatever becomes of ${name}`, async () => {
+    const whole = code(CONTENT);
+    for (let at = 0; at < whole.length; at += Math.ceil(whole.length / 100)) {
+      const body = whole.slice();
+      body[at] ^= 1 << at % 8;
+      const { conn, response } = await respond(field, body, { size: 50 });
+      using _ = conn;
+      try {
+        await contentOf(response);
+      } catch (error) {
+        assertInstanceOf(error, HTTPException);
+      }
+    }
+  });
+
+  Deno.test(`decoded() gives pieces of ${name} of at most 64 KiB`, async () => {
+    const { conn, response } = await respond(field, code(ZEROS));
+    using _ = conn;
+    let total = 0;
+    for await (const piece of response.decoded()) {
+      assert(piece.length <= 65536);
+      total += piece.length;
+    }
+    assertEquals(total, ZEROS.length);
+  });
+
+  Deno.test(`decoded() decodes ${name} while timers fire`, async () => {
+    const { conn, response } = await respond(field, code(ZEROS));
+    using _ = conn;
+    let [ticks, pieces] = [0, 0];
+    const timer = setInterval(() => ticks++, 1);
+    // 1 ms of work for each piece that is at hand.
+    for await (const _ of response.decoded()) {
+      pieces++;
+      for (const end = performance.now() + 1; performance.now() < end;);
+    }
+    clearInterval(timer);
+    assert(pieces > 100);
+    assert(ticks > 5);
+  });
 
   Deno.test(`decoded() throws when only the first byte of ${name} came`, async () => {
     const { conn, response } = await respond(field, code(CONTENT).slice(0, 1));
@@ -114,44 +204,6 @@ for (const [name, field, code] of CODINGS) {
     );
   });
 }
-
-Deno.test("decoded() decodes gzip of several members", async () => {
-  assertSame(
-    await decode("gzip", concat([gzip(CONTENT), gzip(NOISE), gzip(CONTENT)])),
-    concat([
-      CONTENT,
-      NOISE,
-      CONTENT,
-    ]),
-  );
-});
-
-Deno.test("decoded() decodes gzip of several members when it comes byte by byte", async () => {
-  const body = concat([gzip(CONTENT), gzip(CONTENT)]);
-  assertSame(await decode("gzip", body, { size: 1 }), concat([CONTENT, CONTENT]));
-});
-
-Deno.test("decoded() throws when the last of several gzip members is cut", async () => {
-  const body = concat([gzip(CONTENT), gzip(NOISE).slice(0, -9)]);
-  const { conn, response } = await respond("gzip", body);
-  using _ = conn;
-  await assertRejects(() => contentOf(response), HTTPException);
-});
-
-Deno.test("decoded() throws when the checksum of gzip is wrong", async () => {
-  const body = gzip(CONTENT).slice();
-  body[body.length - 6] ^= 1;
-  const { conn, response } = await respond("gzip", body);
-  using _ = conn;
-  await assertRejects(() => contentOf(response), HTTPException);
-});
-
-Deno.test("decoded() decodes zstd of several frames", async () => {
-  assertSame(
-    await decode("zstd", concat([zstd(CONTENT), zstd(NOISE)])),
-    concat([CONTENT, NOISE]),
-  );
-});
 
 for (const level of [0, 1, 9]) {
   Deno.test(`decoded() decodes raw deflate at level ${level}`, async () => {
@@ -234,58 +286,145 @@ Deno.test("decoded() holds each of several codings to maxDecodedBytes", async ()
 
 // Bombs
 
-/** A zstd frame of no content that says of itself what `header` says. */
-function frame(...header: number[]): Uint8Array {
-  return new Uint8Array([0x28, 0xb5, 0x2f, 0xfd, ...header, 1, 0, 0]);
+Deno.test("decoded() lets LimitedBytesTransformStream keep the limit", async () => {
+  const { conn, response } = await respond("gzip", gzip(CONTENT));
+  using _ = conn;
+  const error = await assertRejects(
+    () => contentOf(response, { maxDecodedBytes: 99 }),
+    HTTPException,
+    "Cannot decode body as it has more than maxDecodedBytes, 99",
+  );
+  assertInstanceOf(error.cause, RangeError);
+});
+
+Deno.test("decoded() decodes 100 MiB and no more by default", async () => {
+  const MIB = 1024 * 1024;
+  for (const [size, isFine] of [[100 * MIB, true], [100 * MIB + 1, false]] as const) {
+    const { conn, response } = await respond("zstd", zstd(new Uint8Array(size)));
+    using _ = conn;
+    let total = 0;
+    const read = async () => {
+      for await (const piece of response.decoded()) total += piece.length;
+    };
+    if (!isFine) await assertRejects(read, HTTPException, "maxDecodedBytes");
+    else await read();
+    assert(isFine ? total === size : total < size);
+  }
+});
+
+Deno.test("decoded() holds a body without a coding to maxDecodedBytes when it is given", async () => {
+  const { conn, response } = await respond(null, CONTENT, { size: 100 });
+  using _ = conn;
+  await assertRejects(
+    () => contentOf(response, { maxDecodedBytes: CONTENT.length - 1 }),
+    HTTPException,
+  );
+});
+
+for (const limit of [NaN, -1, "5", null]) {
+  for (const name of ["maxDecodedBytes", "maxZstdWindowBytes"]) {
+    Deno.test(`decoded() throws a TypeError when ${name} is ${limit} (${typeof limit}), and the body is still there`, async () => {
+      const { conn, response } = await respond("gzip", bytes("body"));
+      using _ = conn;
+      assertThrows(() => response.decoded({ [name]: limit }), TypeError, name);
+      assertEquals(await response.text(), "body");
+    });
+  }
 }
 
-for (
-  const [name, body] of [
-    ["a content of 2^64-1 bytes", frame(0xe0, ...Array(8).fill(0xff))],
-    ["a content of 2^40 bytes", frame(0xe0, 0, 0, 0, 0, 0, 1, 0, 0)],
-    ["a window of 3.75 TiB", frame(0x00, 0xff)],
-    ["a window of 2 GiB", frame(0x00, 21 << 3)],
-    ["a dictionary", frame(0x23, 1, 2, 3, 4, 0)],
-  ] satisfies [string, Uint8Array][]
-) {
-  Deno.test(`decoded() is not harmed by a zstd frame that claims ${name}`, async () => {
-    const { conn, response } = await respond("zstd", body);
+Deno.test("decoded() throws a TypeError when there is no such option", async () => {
+  const { conn, response } = await respond("gzip", bytes("body"));
+  using _ = conn;
+  assertThrows(() => response.decoded({ limit: 5 } as DecodedOptions), TypeError, "limit");
+});
+
+for (const [name, { coding, make }] of Object.entries(BOMBS)) {
+  Deno.test(`decoded() is not harmed by ${name}`, async () => {
+    const { conn, response } = await respond(coding, await make());
     using _ = conn;
+    const before = Deno.memoryUsage().rss;
+    let [total, peak] = [0, before];
+    const look = () => void (peak = Math.max(peak, Deno.memoryUsage().rss));
+    const timer = setInterval(look, 1);
     try {
-      assertEquals((await contentOf(response)).length, 0);
+      for await (const piece of response.decoded({ maxDecodedBytes: 2 ** 20 })) {
+        total += piece.length;
+      }
+      assertEquals(total, 0);
     } catch (error) {
       assertInstanceOf(error, HTTPException);
+    } finally {
+      clearInterval(timer);
+      look();
     }
+    assert(total <= 2 ** 20);
+    assert(peak - before < 65 * 2 ** 20, `The memory grew by ${peak - before}`);
   });
 }
 
-Deno.test("decoded() skips zstd frames that are to be skipped", async () => {
-  const skipped = new Uint8Array([0x5f, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3]);
-  const body = concat([skipped, zstd(CONTENT), skipped]);
-  assertSame(await decode("zstd", body), CONTENT);
-});
+// Interrupted
 
-Deno.test("decoded() throws when a zstd frame to be skipped is longer than the body", async () => {
-  const skipped = new Uint8Array([0x50, 0x2a, 0x4d, 0x18, 0xff, 0xff, 0xff, 0xff, 1, 2, 3]);
-  const { conn, response } = await respond("zstd", concat([zstd(CONTENT), skipped]));
+/** A response whose body has come whole, with long to decode. */
+async function respondWithMuch(options: HTTPConnectionOptions & { signal?: AbortSignal }) {
+  const { signal, ...rest } = options;
+  const fake = new FakeTransport();
+  const body = await brotliZeros(1024);
+  fake.arrive(`HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: ${body.length}\r\n\r\n`);
+  fake.release(body, false);
+  const conn = new HTTPConnection("example.com", { ...over(fake), ...rest });
+  await conn.request("GET", "/", null, {}, { signal });
+  return { conn, content: (await conn.getresponse()).decoded({ maxDecodedBytes: Infinity }) };
+}
+
+Deno.test("decoded() is ended by the total deadline when all of the body has come", async () => {
+  const { conn, content } = await respondWithMuch({ deadlines: { total: 0.1 } });
   using _ = conn;
-  await assertRejects(() => contentOf(response), HTTPException);
+  const error = await assertRejects(
+    () => soon(content.pipeTo(new WritableStream())),
+    Deno.errors.TimedOut,
+    "total deadline of 0.1 s",
+  );
+  assertEquals((error as ExchangeDetails).phase, "body");
 });
 
-Deno.test("decoded() takes 30,000 empty zstd frames", async () => {
-  const empty = zstd(new Uint8Array());
-  const body = new Uint8Array(empty.length * 30_000);
-  for (let at = 0; at < body.length; at += empty.length) body.set(empty, at);
-  assertEquals((await decode("zstd", body)).length, 0);
+Deno.test("decoded() is ended by a signal when all of the body has come", async () => {
+  const controller = new AbortController();
+  const { conn, content } = await respondWithMuch({ signal: controller.signal });
+  using _ = conn;
+  const reason = new Error("No more");
+  setTimeout(() => controller.abort(reason), 20);
+  const error = await assertRejects(() => soon(content.pipeTo(new WritableStream())));
+  assertStrictEquals(error, reason);
+  assertEquals(Object.keys(reason), []);
 });
 
-for (const limit of [NaN, -1, "5"]) {
-  Deno.test(`decoded() throws a TypeError when maxDecodedBytes is ${limit} (${typeof limit})`, async () => {
-    const { conn, response } = await respond("gzip", gzip(CONTENT));
-    using _ = conn;
-    assertThrows(() => response.decoded({ maxDecodedBytes: limit as number }), TypeError);
-  });
-}
+Deno.test("decoded() is ended by cancel() while it decodes", async () => {
+  const { conn, content } = await respondWithMuch({});
+  using _ = conn;
+  const reader = content.getReader();
+  const read = reader.read();
+  await soon(reader.cancel());
+  await read;
+});
+
+Deno.test("decoded() reads nothing of the body before it is read itself", async () => {
+  const body = gzip(NOISE);
+  const fake = new FakeTransport();
+  fake.arrive(
+    `HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: ${body.length}\r\n\r\n`,
+  );
+  using conn = new HTTPConnection("example.com", { ...over(fake), deadlines: { bodyIdle: 0.01 } });
+  await conn.request("GET", "/");
+  const reader = (await conn.getresponse()).decoded().getReader();
+  fake.release(body.slice(0, 20_000), false);
+  await soon(reader.read());
+  // No read of the body is pending, so that its deadline does not run.
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  fake.release(body.slice(20_000), false);
+  let rest = 0;
+  for (let next; !(next = await soon(reader.read())).done;) rest += next.value.length;
+  assert(rest > 0);
+});
 
 // As a stream
 
@@ -294,6 +433,37 @@ Deno.test("decoded() gives a ReadableStream that web calls take", async () => {
   using _ = conn;
   assertEquals(await new Response(response.decoded() as BodyInit).text(), TEXT);
 });
+
+Deno.test("decoded() has text()", async () => {
+  const { conn, response } = await respond("br", br(new TextEncoder().encode("Grüße")), {
+    size: 1,
+  });
+  using _ = conn;
+  assertEquals(await response.decoded().text(), "Grüße");
+});
+
+Deno.test("decoded() has json()", async () => {
+  const { conn, response } = await respond("zstd", zstd(new TextEncoder().encode('{"a":[1,"ü"]}')));
+  using _ = conn;
+  assertEquals(await response.decoded().json(), { a: [1, "ü"] });
+});
+
+for (const call of ["text", "json"] as const) {
+  Deno.test(`decoded() has ${call}(), which throws what the stream throws`, async () => {
+    const { conn, response } = await respond("gzip", gzip(CONTENT).slice(0, -1));
+    using _ = conn;
+    await assertRejects(() => response.decoded()[call](), HTTPException, "ends within");
+  });
+
+  Deno.test(`decoded() has ${call}(), which throws a TypeError when the stream is locked`, async () => {
+    const { conn, response } = await respond("gzip", gzip(CONTENT));
+    using _ = conn;
+    const content = response.decoded();
+    const reader = content.getReader();
+    await assertRejects(() => content[call](), TypeError);
+    await reader.cancel();
+  });
+}
 
 Deno.test("decoded() gives content while the body still comes", async () => {
   const fake = new FakeTransport();
