@@ -44,7 +44,7 @@ const MAX_CODINGS = 5;
  *
  * @tuning
  */
-const SHIFT_MS = 10;
+const SHIFT_MS = 4;
 
 /** What decoding needs to know of the response. */
 export interface CodedBody {

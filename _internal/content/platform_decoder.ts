@@ -118,6 +118,9 @@ export class PlatformDecoder {
   /** Decodes these bytes, or as many of them as are of the coded content. */
   async *decode(bytes: Uint8Array): AsyncGenerator<Piece> {
     let isDone = false;
+    // What gave these bytes may have taken its time: the write begins to decode at once.
+    const pause = this.#pace();
+    if (pause !== undefined) await pause;
     this.#stream.write(bytes, () => {
       isDone = true;
       this.#wake();
