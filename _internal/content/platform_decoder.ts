@@ -32,12 +32,14 @@ export type Zlib =
 
 /** Makes decoders, of which a body may need many. */
 export class Decoders {
+  #name: DecoderName;
   #coding: string;
   #make: (options: Record<string, unknown>) => ZlibStream;
   #pace: Pace;
   readonly constants: Record<string, number>;
 
   private constructor(zlib: Zlib, name: DecoderName, coding: string, pace: Pace) {
+    this.#name = name;
     this.#coding = coding;
     this.#make = zlib[name]!;
     this.#pace = pace;
@@ -62,15 +64,28 @@ export class Decoders {
    */
   static of(zlib: Zlib | undefined, name: DecoderName, coding: string, pace: Pace): Decoders {
     if (typeof zlib?.[name] === "function") return new Decoders(zlib, name, coding, pace);
-    throw new Deno.errors.NotSupported(
-      `Cannot decode body: ${coding} needs ${name}() of node:zlib, which this runtime lacks`,
-    );
+    throw lacking(name, coding);
   }
 
   /** A decoder. */
   open(params?: Record<number, number>): PlatformDecoder {
-    return new PlatformDecoder(this.#make({ chunkSize: PIECE, params }), this.#coding, this.#pace);
+    let stream: ZlibStream;
+    try {
+      stream = this.#make({ chunkSize: PIECE, params });
+    } catch (cause) {
+      // Deno: 2.5 has createZstdDecompress(), which throws. May go when no 2.5 is supported.
+      throw lacking(this.#name, this.#coding, cause);
+    }
+    return new PlatformDecoder(stream, this.#coding, this.#pace);
   }
+}
+
+/** The error of a coding that the platform cannot decode: that is not the server's fault. */
+function lacking(name: DecoderName, coding: string, cause?: unknown): Error {
+  return new Deno.errors.NotSupported(
+    `Cannot decode body: ${coding} needs ${name}() of node:zlib, which this runtime lacks`,
+    cause === undefined ? undefined : { cause },
+  );
 }
 
 /** A decoder at work. */

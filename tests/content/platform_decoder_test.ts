@@ -30,6 +30,22 @@ for (const [name, coding, code] of DECODERS) {
     }
   });
 
+  Deno.test(`open() throws NotSupported when ${name}() of the platform throws`, () => {
+    const reason = new TypeError("It is not a constructor");
+    const platform = {
+      ...ALL,
+      [name]: () => {
+        throw reason;
+      },
+    };
+    const error = assertThrows(
+      () => Decoders.of(platform, name, coding, pace).open(),
+      Deno.errors.NotSupported,
+      `${coding} needs ${name}() of node:zlib`,
+    );
+    assertEquals(error.cause, reason);
+  });
+
   Deno.test(`decode() decodes no further ahead than two pieces: ${name}()`, async () => {
     let pieces = 0;
     const counting = {

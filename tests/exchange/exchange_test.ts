@@ -917,6 +917,31 @@ Deno.test("tell() does nothing without a trace", () => {
   carried().exchange.tell({ type: "close" });
 });
 
+Deno.test("guard() gives what does nothing while no signal was aborted and no deadline has passed", () => {
+  const { exchange } = carried();
+  exchange.listen(new AbortController().signal);
+  exchange.guard()();
+  assertEquals(exchange.failure, null);
+});
+
+Deno.test("guard() gives what throws the reason of a signal, also when the exchange is over", () => {
+  const { exchange } = carried();
+  const controller = new AbortController();
+  exchange.listen(controller.signal);
+  const check = exchange.guard();
+  exchange.send("send");
+  exchange.send("finish");
+  answer(exchange);
+  exchange.bodyEnded();
+  assert(exchange.over);
+  check();
+  const reason = new Error("No more");
+  controller.abort(reason);
+  assertStrictEquals(assertThrows(check), reason);
+  assertUntouched(reason);
+  assertEquals(exchange.failure, null);
+});
+
 Deno.test("byUser() returns what the call does", () => {
   assertEquals(byUser(() => 5), 5);
 });
