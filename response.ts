@@ -587,10 +587,12 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
     const codings = codingsOf(this.getheader("content-encoding"));
     this.#refuseLocked();
     const check = this.#exchange.guard();
+    const body = this.#opened();
+    const wasRead = body.state === "complete";
     const content = decode(
       {
         pieces: this.#pieces(false, () => {}),
-        mayBeEmpty: () => !this.#body!.endsWithConnection,
+        mayBeEmpty: () => wasRead || !body.endsWithConnection,
         close: () => this.close(),
         check,
         turn,

@@ -101,12 +101,14 @@ export function codingsOf(field: string | null): string[] {
   const codings = (field ?? "").split(",").map((coding) => coding.trim().toLowerCase())
     .filter((coding) => coding !== "" && coding !== "identity").reverse();
   if (codings.length > MAX_CODINGS) {
-    throw new HTTPException(`Cannot decode body: got more than ${MAX_CODINGS} content codings`);
+    throw new HTTPException(
+      `Cannot decode body as it has more than ${MAX_CODINGS} content codings: got ${codings.length}`,
+    );
   }
   const unknown = codings.find((coding) => !KNOWN.includes(coding));
   if (unknown !== undefined) {
     throw new HTTPException(
-      `Cannot decode body: unknown content coding ${JSON.stringify(unknown)}`,
+      `Cannot decode body as its content coding is unknown: got ${JSON.stringify(unknown)}`,
     );
   }
   return codings;

@@ -83,7 +83,7 @@ export class Decoders {
 /** The error of a coding that the platform cannot decode: that is not the server's fault. */
 function lacking(name: DecoderName, coding: string, cause?: unknown): Error {
   return new Deno.errors.NotSupported(
-    `Cannot decode body: ${coding} needs ${name}() of node:zlib, which this runtime lacks`,
+    `Cannot decode body as ${coding} needs ${name}() of node:zlib, which this runtime lacks`,
     cause === undefined ? undefined : { cause },
   );
 }

@@ -106,7 +106,7 @@ async function* decodeFrame(
     isLast = (value & 1) === 1;
     batch.add(blockHeader);
     for (let left = type === RLE ? 1 : value >> 3; left > 0;) {
-      if (batch.isFull || input.available === 0) yield* decoder.decode(batch.take());
+      if (batch.isFull) yield* decoder.decode(batch.take());
       const part = await input.some(left);
       if (part === null) throw cutOff("zstd");
       left -= part.length;

@@ -39,7 +39,7 @@ import {
   zstd,
 } from "../helpers/coded_responses.ts";
 import { FakeTransport, over } from "../helpers/fake_transport.ts";
-import { soon } from "../helpers/waiting.ts";
+import { microtasks, soon } from "../helpers/waiting.ts";
 import { bytes, concat } from "../servers/raw.ts";
 
 // What is decoded
@@ -537,6 +537,36 @@ Deno.test("decoded() leaves the connection reusable when it is read to its end",
   }
 });
 
+/** A response of gzip, and of a CR LF that has not come yet. */
+async function respondWithTail() {
+  const body = gzip(CONTENT);
+  const fake = new FakeTransport();
+  fake.arrive(
+    `HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: ${body.length + 2}\r\n\r\n`,
+  );
+  fake.release(body.slice(), false);
+  const conn = new HTTPConnection("example.com", over(fake));
+  await conn.request("GET", "/");
+  return { fake, conn, content: (await conn.getresponse()).decoded() };
+}
+
+Deno.test("decoded() leaves the connection reusable when something stands behind, and comes later", async () => {
+  const { fake, conn, content } = await respondWithTail();
+  using _ = conn;
+  const text = content.text();
+  await microtasks(100);
+  fake.arrive("\r\n");
+  assertEquals(await soon(text), TEXT);
+  assertEquals(fake.closes, 0);
+});
+
+Deno.test("decoded() throws IncompleteRead when the connection ends behind the content, and not the body", async () => {
+  const { fake, conn, content } = await respondWithTail();
+  using _ = conn;
+  fake.end();
+  await assertRejects(() => soon(content.text()), IncompleteRead);
+});
+
 Deno.test("decoded() leaves the trailers on the response", async () => {
   const { conn, response } = await respond("gzip", gzip(CONTENT), { size: 99, chunked: true });
   using _ = conn;
@@ -549,6 +579,15 @@ Deno.test("decoded() gives nothing when the request was HEAD", async () => {
     await decode("gzip", new Uint8Array(), { method: "HEAD", length: 100 }),
     new Uint8Array(),
   );
+});
+
+Deno.test("decoded() gives nothing when the body was read before", async () => {
+  for (const untilClose of [false, true]) {
+    const { conn, response } = await respond("gzip", gzip(CONTENT), { untilClose });
+    using _ = conn;
+    await response.read();
+    assertSame(await contentOf(response), new Uint8Array());
+  }
 });
 
 Deno.test("decoded() is never applied when the body is read as it is", async () => {

@@ -190,6 +190,38 @@ Deno.test("unzstd() refuses a window of a byte over maxZstdWindowBytes", async (
   );
 });
 
+/** A frame that has no window but its content, in one raw block; its size takes so many bytes. */
+function singleSegment(content: Uint8Array, sizeBytes: 1 | 2 | 4): Uint8Array {
+  const header = new Uint8Array(5 + sizeBytes + 3);
+  const view = new DataView(header.buffer);
+  const { length } = content;
+  view.setUint32(0, 0xfd2fb528, true);
+  header[4] = [0, 0x20, 0x60, 0, 0xa0][sizeBytes];
+  if (sizeBytes === 1) header[5] = length;
+  else if (sizeBytes === 2) view.setUint16(5, length - 256, true);
+  else view.setUint32(5, length, true);
+  const block = length << 3 | 1;
+  header.set([block & 255, block >>> 8 & 255, block >>> 16], 5 + sizeBytes);
+  return concat([header, content]);
+}
+
+for (const [size, sizeBytes] of [[200, 1], [1000, 2], [256, 2], [70_000, 4]] as const) {
+  Deno.test(`unzstd() takes a content of ${size} bytes for the window where there is none`, async () => {
+    const content = LARGE.slice(0, size);
+    const body = singleSegment(content, sizeBytes);
+    const { conn, response } = await respond("zstd", body);
+    using _ = conn;
+    assertSame(await contentOf(response, { maxZstdWindowBytes: size }), content);
+    const { conn: other, response: refused } = await respond("zstd", body);
+    using _other = other;
+    await assertRejects(
+      () => contentOf(refused, { maxZstdWindowBytes: size - 1 }),
+      HTTPException,
+      `got ${size}`,
+    );
+  });
+}
+
 Deno.test("unzstd() takes a window of 256 MiB when maxZstdWindowBytes is as large", async () => {
   const body = frame(0x00, 18 << 3);
   const { conn, response } = await respond("zstd", body);

@@ -19,6 +19,7 @@ import {
 import { readAll } from "@std/io/read-all";
 import type { Reader, Writer } from "@std/io/types";
 import { writeAll } from "@std/io/write-all";
+import { LimitedBytesTransformStream } from "@std/streams/limited-bytes-transform-stream";
 import { toArrayBuffer } from "@std/streams/to-array-buffer";
 import { toBytes } from "@std/streams/to-bytes";
 import { toJson } from "@std/streams/to-json";
@@ -125,6 +126,26 @@ Deno.test("readAll() reads until the end", async () => {
   };
   const bytes = await readAll(reader);
   assertEquals([bytes.length, bytes[32767], bytes[32774]], [32775, 0, 7]);
+});
+
+for (const error of [false, true]) {
+  Deno.test(`LimitedBytesTransformStream passes as many bytes as its size (error: ${error})`, async () => {
+    const stream = ReadableStream.from([new Uint8Array(2), new Uint8Array(3)])
+      .pipeThrough(new LimitedBytesTransformStream(5, { error }));
+    assertEquals((await toBytes(stream)).length, 5);
+  });
+}
+
+Deno.test("LimitedBytesTransformStream throws a RangeError at a byte more, when it is to", async () => {
+  const stream = ReadableStream.from([new Uint8Array(2), new Uint8Array(4)])
+    .pipeThrough(new LimitedBytesTransformStream(5, { error: true }));
+  await assertRejects(() => toBytes(stream), RangeError);
+});
+
+Deno.test("LimitedBytesTransformStream ends before the piece with a byte more by default", async () => {
+  const stream = ReadableStream.from([new Uint8Array(2), new Uint8Array(4)])
+    .pipeThrough(new LimitedBytesTransformStream(5));
+  assertEquals((await toBytes(stream)).length, 2);
 });
 
 Deno.test("toText() decodes a character that is cut in two", async () => {
