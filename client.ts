@@ -16,16 +16,21 @@ import { HTTP_PORT, HTTPS_PORT } from "./status.ts";
 import type { Connection } from "./_internal/exchange/connection.ts";
 import { Connections } from "./_internal/exchange/connections.ts";
 import type { Plan } from "./_internal/exchange/connector.ts";
-import { Exchange, interrupted, Thrown } from "./_internal/exchange/exchange.ts";
+import { delivered, Exchange, interrupted, Thrown } from "./_internal/exchange/exchange.ts";
 import {
   checkOptions,
+  checkPutRequestOptions,
+  checkRequestOptions,
+  checkResponseOptions,
   type Detached,
   type HTTPConnectionOptions,
   type HTTPSConnectionOptions,
   limitsOf,
+  NO_OPTIONS,
   type PutRequestOptions,
   type RequestOptions,
   type ResponseOptions,
+  SETTABLE,
   settingsOf,
 } from "./_internal/exchange/options.ts";
 import { contentOf, type RequestBody, requestFields } from "./_internal/exchange/request_body.ts";
@@ -47,8 +52,12 @@ import {
   type HostPort,
   splitAddress,
   splitHostPort,
+  uriHost,
   urlOf,
 } from "./_internal/wire/authority.ts";
+import { checkHost } from "./_internal/wire/grammar.ts";
+import { inspectable, showFacts } from "./_internal/wire/inspect.ts";
+import { type Check, check, level, port as checkPort } from "./_internal/wire/option_check.ts";
 import {
   fieldOf,
   fieldPairs,
@@ -58,13 +67,36 @@ import {
   RequestHead,
 } from "./_internal/wire/request_head.ts";
 
-/** Makes a connection one over TLS. */
-let secureWith: (conn: HTTPConnection, context: TLSContext) => void;
+const checkSock: Check = check("null or a transport, with read(), write() and close()", (sock) => {
+  if (sock === null) return true;
+  const { read, write, close } = Object(sock) as Partial<Transport>;
+  return [read, write, close].every((call) => typeof call === "function");
+});
+
+/** The levels that classes were given; a class without one has that of its base. */
+const classLevels = new WeakMap<object, number>();
+
+/** A property that is checked when it is set. On the prototype, so that a subclass may have a field of its name. */
+function settable<T>(
+  get: (conn: HTTPConnection) => T,
+  set: (conn: HTTPConnection, value: T) => void,
+): PropertyDescriptor & ThisType<HTTPConnection> {
+  return {
+    get() {
+      return get(this);
+    },
+    set(value: T) {
+      set(this, value);
+    },
+    enumerable: true,
+    configurable: true,
+  };
+}
 
 /**
  * A connection to an HTTP server, made when the first request is sent and again when a request needs a
  * new one. One request is sent at a time, and its response read before that of the next. No request is
- * ever sent twice.
+ * ever sent twice. `console.log` shows its state, its peer and what failed last, and no secrets.
  *
  * @example Make a request
  * ```ts
@@ -91,25 +123,96 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     this.prototype.response_class = HTTPResponse;
     this.prototype.default_port = HTTP_PORT;
     this.prototype.auto_open = 1;
-    secureWith = (conn, context) => void (conn.#context = context);
+    Object.defineProperties(this.prototype, {
+      host: settable((conn) => conn.#host, (conn, host) => {
+        checkHost(host);
+        conn.#host = host;
+      }),
+      port: settable((conn) => conn.#port, (conn, port) => {
+        checkPort("port", port);
+        conn.#port = port;
+      }),
+      timeout: settable((conn) => conn.#timeout, (conn, timeout) => {
+        SETTABLE.timeout("timeout", timeout);
+        conn.#timeout = timeout;
+      }),
+      source_address: settable((conn) => conn.#source, (conn, source) => {
+        SETTABLE.source_address("source_address", source);
+        conn.#source = source;
+      }),
+      blocksize: settable((conn) => conn.#blocksize, (conn, blocksize) => {
+        SETTABLE.blocksize("blocksize", blocksize);
+        conn.#blocksize = blocksize;
+      }),
+      debuglevel: settable(
+        (conn) => conn.#debuglevel ?? (conn.constructor as typeof HTTPConnection).debuglevel,
+        (conn, debuglevel) => {
+          level("debuglevel", debuglevel);
+          conn.#debuglevel = debuglevel;
+        },
+      ),
+    });
+    inspectable(this.prototype, "HTTPConnection", (conn, view) => {
+      return showFacts(conn, #connections in conn ? conn.#facts() : {}, view);
+    });
+    Object.defineProperty(this, "debuglevel", {
+      get(this: object): number {
+        for (let at: object | null = this; at !== null; at = Object.getPrototypeOf(at)) {
+          const found = classLevels.get(at);
+          if (found !== undefined) return found;
+        }
+        return 0;
+      },
+      set(this: object, debuglevel: number) {
+        level("debuglevel", debuglevel);
+        classLevels.set(this, debuglevel);
+      },
+      configurable: true,
+    });
   }
 
+  /**
+   * Over 0, what is sent and read is printed for every connection of this class, and of those that extend
+   * it, that has set no level of its own.
+   *
+   * @default {0}
+   *
+   * @example Print what all connections send and read
+   * ```ts
+   * import { HTTPConnection } from "@denoports/http-client";
+   * import { assertEquals } from "@std/assert";
+   *
+   * HTTPConnection.debuglevel = 1;
+   * assertEquals(new HTTPConnection("example.com").debuglevel, 1);
+   * HTTPConnection.debuglevel = 0;
+   * ```
+   */
+  declare static debuglevel: number;
   /** The host, without brackets. */
-  host: string;
+  declare host: string;
   /** The port. */
-  port: number;
+  declare port: number;
   /** Seconds that a blocking operation may take, or `null`. */
-  timeout: number | null;
+  declare timeout: number | null;
   /** The address to connect from, or `null`. */
-  source_address: [host: string, port: number] | null;
+  declare source_address: [host: string, port: number] | null;
   /** The size in bytes of the pieces in which a body that is a `Reader` is read. */
-  blocksize: number;
-  /** Over 0, what is sent and read is printed. */
-  debuglevel = 0;
+  declare blocksize: number;
+  /**
+   * Over 0, what is sent and read is printed: to the console, or to the option `debug`. Passwords and
+   * cookies are part of it, as in Python. It is the static one until it is set.
+   */
+  declare debuglevel: number;
 
+  #host: string;
+  #port: number;
+  #timeout: number | null;
+  #source: [host: string, port: number] | null;
+  #blocksize: number;
+  #debuglevel: number | null = null;
   #options: HTTPConnectionOptions;
   #hostKnown = { host: "", port: -1, standard: -1, field: "" };
-  #context: TLSContext | null = null;
+  #context: TLSContext | null;
   #connections: Connections;
   #state: CallState = "Idle";
   /** The request in the making. */
@@ -144,17 +247,18 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     options: HTTPConnectionOptions = {},
   ) {
     if (typeof port === "object" && port !== null) [port, options] = [null, port];
-    checkOptions(options, this instanceof HTTPSConnection);
-    this.#options = options;
+    const overTls = this instanceof HTTPSConnection;
+    const known = this.#options = checkOptions(options, overTls);
+    this.#context = overTls ? (known as HTTPSConnectionOptions).context ?? {} : null;
     this.#connections = new Connections({
-      settings: settingsOf(options),
-      trace: options.trace ?? null,
+      settings: settingsOf(known),
+      trace: known.trace ?? null,
       plan: () => this.#plan(),
     });
-    this.timeout = options.timeout ?? null;
-    this.source_address = options.source_address ?? null;
-    this.blocksize = options.blocksize ?? 8192;
-    ({ host: this.host, port: this.port } = splitHostPort(host, port, this.default_port));
+    this.#timeout = known.timeout ?? null;
+    this.#source = known.source_address ?? null;
+    this.#blocksize = known.blocksize ?? 8192;
+    ({ host: this.#host, port: this.#port } = splitHostPort(host, port, this.default_port));
   }
 
   /**
@@ -167,6 +271,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
   }
 
   set sock(sock: Transport | null) {
+    checkSock("sock", sock);
     this.#connections.sock = sock;
   }
 
@@ -187,15 +292,18 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
    * @throws {TunnelError} When the proxy refuses the tunnel.
    */
   async connect(): Promise<void> {
-    await this.#connections.connect(
-      new Exchange({
-        method: "",
-        target: "",
-        url: "",
-        limits: limitsOf(this.timeout, this.#options.deadlines),
-        owner: this.#connections,
-      }),
-    );
+    const attempt = new Exchange({
+      method: "",
+      target: "",
+      url: "",
+      limits: limitsOf(this.timeout, this.#options.deadlines),
+      owner: this.#connections,
+    });
+    try {
+      await this.#connections.connect(attempt);
+    } catch (error) {
+      throw delivered(error);
+    }
   }
 
   /**
@@ -235,7 +343,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Prints what is sent and read, as Python does, from now on.
+   * Prints what is sent and read, as Python does, from now on: to the console, or to the option `debug`.
    *
    * @param level Over 0 to print, 0 to stop.
    */
@@ -259,6 +367,12 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
   set_tunnel(host: string, port: number | null = null, headers: HeaderFields | null = null): void {
     if (this.#connections.open) {
       throw new ImproperConnectionState("Cannot set up tunnel: the connection is established");
+    }
+    if (typeof port === "object" && port !== null) {
+      throw new TypeError(
+        "Cannot use the port of the tunnel as it must be a number or null: got an object, " +
+          "the fields of CONNECT are the third argument",
+      );
     }
     const target = splitHostPort(host, port, this.default_port);
     this.#tunnel = tunnelTo(target, fieldPairs(headers));
@@ -300,9 +414,10 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     url: string,
     body: RequestBody | null = null,
     headers: HeaderFields | null = null,
-    options: RequestOptions = {},
+    options: RequestOptions = NO_OPTIONS,
   ): Promise<void> {
     try {
+      checkRequestOptions(options);
       const pairs = fieldPairs(headers);
       this.putrequest(method, url, hasField(pairs, "host"), hasField(pairs, "accept-encoding"));
       try {
@@ -337,7 +452,8 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
    * @throws {RemoteDisconnected} When the server closed the connection without a byte.
    * @throws {HTTPException} When the head is malformed; see {@linkcode HTTPResponse.begin}.
    */
-  async getresponse(options: ResponseOptions = {}): Promise<HTTPResponse> {
+  async getresponse(options: ResponseOptions = NO_OPTIONS): Promise<HTTPResponse> {
+    checkResponseOptions(options);
     this.#checkResponse();
     this.#move("getresponse");
     const exchange = this.#exchange!;
@@ -356,7 +472,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
       return response;
     } catch (error) {
       exchange.delivered = true;
-      throw exchange.fail(error);
+      throw delivered(exchange.fail(error));
     } finally {
       if (this.#exchange === exchange) this.#move("over");
     }
@@ -382,7 +498,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     const failed = this.#exchange?.failure ?? null;
     if (this.#state !== "Idle" || failed === null || this.#exchange!.delivered) return;
     this.#exchange!.delivered = true;
-    throw failed.reason;
+    throw delivered(failed.reason);
   }
 
   /** A request that failed is out no longer: the next one may begin. */
@@ -410,6 +526,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     skip_accept_encoding = false,
   ): void {
     if (typeof skip_host === "object") {
+      checkPutRequestOptions(skip_host);
       ({ skip_host = false, skip_accept_encoding = false } = skip_host);
     }
     this.#forgetFailed();
@@ -450,7 +567,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
    */
   endheaders(
     message_body: RequestBody | null = null,
-    options: RequestOptions = {},
+    options: RequestOptions = NO_OPTIONS,
   ): Promise<void> {
     try {
       this.#move("endheaders");
@@ -461,7 +578,13 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
         this.#exchange = exchange;
         this.#carrier = this.#raw = null;
         exchange.beginSend();
-        return exchange.lastSend = handled(this.#dispatch(exchange, out, head.closes));
+        const sent: Promise<void> = this.#dispatch(
+          exchange,
+          out,
+          head.closes,
+          () => void handled(sent),
+        );
+        return exchange.lastSend = sent;
       } catch (error) {
         this.#refuse();
         throw error instanceof Thrown ? error.reason : error;
@@ -478,6 +601,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     options: RequestOptions,
   ): { exchange: Exchange; out: Outgoing } {
     const whole = this.#isWhole;
+    if (!whole) checkRequestOptions(options);
     if (options.signal?.aborted) throw options.signal.reason;
     this.#checkOpen();
     const content = contentOf(body, this.blocksize, head.contentType);
@@ -557,17 +681,19 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
   #follow(exchange: Exchange, send: (before: Promise<void>) => Promise<void>): Promise<void> {
     const before = exchange.lastSend;
     exchange.beginSend();
-    const sent = async () => {
+    const follow = async () => {
       try {
         exchange.check();
         await send(before);
       } catch (error) {
-        throw sendError(exchange, error);
+        queueMicrotask(() => void handled(sent));
+        throw delivered(sendError(exchange, error));
       } finally {
         exchange.endSend();
       }
     };
-    return exchange.lastSend = handled(sent());
+    const sent = follow();
+    return exchange.lastSend = sent;
   }
 
   /** Sends bytes that belong to no request, over whatever there is. */
@@ -614,6 +740,23 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
       throw new ImproperConnectionState("Cannot detach: the connection has not switched protocols");
     }
     return { ...detached, ...streamsOf(detached.transport, detached.buffered) };
+  }
+
+  /** What is shown of it: no fields, no options that may be secret. */
+  #facts(): Record<string, unknown> {
+    const { host, port, timeout, lastFailure } = this;
+    const tunnel = this.#tunnel;
+    return {
+      host,
+      port,
+      state: this.#state,
+      ...this.#connections.facts(),
+      ...(tunnel === null ? {} : { tunnel: `${uriHost(tunnel.host)}:${tunnel.port}` }),
+      ...(this.#options.socketPath === undefined ? {} : { socketPath: this.#options.socketPath }),
+      ...(this.#options.address === undefined ? {} : { address: this.#options.address }),
+      timeout,
+      ...(lastFailure === null ? {} : { lastFailure }),
+    };
   }
 
   /** Follows the transition table; throws where it has no way. */
@@ -665,8 +808,18 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     };
   }
 
-  /** Sends a request, on the connection that is there if it may be used, else on a new one. */
-  async #dispatch(exchange: Exchange, out: Outgoing, closes: boolean): Promise<void> {
+  /**
+   * Sends a request, on the connection that is there if it may be used, else on a new one.
+   *
+   * @param handle Called when it fails: nobody has to await it. Not before, as V8 shows who awaits a promise
+   * in the stack of an error only where nobody else waits for it.
+   */
+  async #dispatch(
+    exchange: Exchange,
+    out: Outgoing,
+    closes: boolean,
+    handle: () => void,
+  ): Promise<void> {
     try {
       let connection = this.#connections.claim(exchange);
       if (connection === null || !(await this.#connections.isUsable(connection, exchange))) {
@@ -691,7 +844,10 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
         exchange.tell({ type: "requestEnd", bytes: exchange.sent, whole: !exchange.stopped });
       }
     } catch (error) {
-      throw error instanceof NotConnected ? exchange.refuse(error) : sendError(exchange, error);
+      queueMicrotask(handle);
+      throw delivered(
+        error instanceof NotConnected ? exchange.refuse(error) : sendError(exchange, error),
+      );
     } finally {
       exchange.endSend();
     }
@@ -747,6 +903,10 @@ function ignore(): void {}
 export class HTTPSConnection extends HTTPConnection {
   static {
     this.prototype.default_port = HTTPS_PORT;
+    Object.defineProperty(this.prototype, Symbol.toStringTag, {
+      value: "HTTPSConnection",
+      configurable: true,
+    });
   }
 
   /**
@@ -768,6 +928,5 @@ export class HTTPSConnection extends HTTPConnection {
   ) {
     if (typeof port === "object" && port !== null) [port, options] = [null, port];
     super(host, port, options);
-    secureWith(this, options.context ?? {});
   }
 }

@@ -11,6 +11,7 @@ import {
   SectionScanner,
 } from "./_internal/wire/field_section.ts";
 import { takeSection } from "./_internal/wire/response_head.ts";
+import { inspectable, showFields } from "./_internal/wire/inspect.ts";
 import { BufferedReader } from "./_internal/net/buffered_reader.ts";
 import { bufferedOf, LineReader } from "./_internal/net/line_reader.ts";
 import {
@@ -28,7 +29,8 @@ export let messageOf: (fields: string[], defects: HeaderDefect[]) => HTTPMessage
 /**
  * The header fields of a message: in the order and the case in which they came, duplicates kept.
  * Names are compared without regard to case. It has the calls of Python's `email.message.Message` that
- * are about headers, and those of a `Map`.
+ * are about headers, and those of a `Map`. `console.log` shows the fields, but not the values of
+ * `Authorization`, `Proxy-Authorization`, `Cookie` and `Set-Cookie`.
  *
  * @example Read fields as in Python, or as a `Map`
  * ```ts
@@ -58,6 +60,9 @@ export class HTTPMessage implements Iterable<[string, string]> {
       if (defects.length > 0) message.defects.push(...defects);
       return message;
     };
+    inspectable(this.prototype, "HTTPMessage", (message, view) => {
+      return showFields(message, #fields in message ? message.#fields : [], view);
+    });
   }
 
   /**
@@ -377,6 +382,15 @@ export class HTTPMessage implements Iterable<[string, string]> {
   /** The same as {@linkcode as_string}. */
   toString(): string {
     return this.as_string();
+  }
+
+  /**
+   * What `JSON.stringify` makes of the message: the fields as pairs, in their order. Nothing is hidden.
+   *
+   * @returns A new array.
+   */
+  toJSON(): [string, string][] {
+    return [...this];
   }
 
   /**

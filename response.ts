@@ -13,14 +13,24 @@ import {
 } from "./_internal/content/decoded.ts";
 import { type Body, EMPTY } from "./_internal/exchange/body.ts";
 import { BodyIterator, BodyStream } from "./_internal/exchange/body_stream.ts";
-import { Connection } from "./_internal/exchange/connection.ts";
-import { Exchange } from "./_internal/exchange/exchange.ts";
+import { type Answer, Connection } from "./_internal/exchange/connection.ts";
+import { delivered, Exchange } from "./_internal/exchange/exchange.ts";
 import { IS_SPENT } from "./_internal/exchange/request_body.ts";
 import type { ResponseTimings } from "./_internal/exchange/trace.ts";
 import { bufferedOf, LineReader } from "./_internal/net/line_reader.ts";
 import { turn } from "./_internal/net/platform.ts";
 import { fromStream, type Transport } from "./_internal/net/transport.ts";
+import type { Delimiter } from "./_internal/wire/framing.ts";
 import { checkBytes, checkCount } from "./_internal/wire/grammar.ts";
+import { inspectable, showFacts, withoutUserInfo } from "./_internal/wire/inspect.ts";
+import {
+  anything,
+  checkOptionsOf,
+  level,
+  type OptionsOf,
+  text,
+  textOrNull,
+} from "./_internal/wire/option_check.ts";
 
 /** Options of {@linkcode HTTPResponse}. */
 export interface HTTPResponseOptions {
@@ -40,6 +50,17 @@ export interface HTTPResponseOptions {
   url?: string;
 }
 
+const OPTIONS: OptionsOf<keyof HTTPResponseOptions> = {
+  of: "HTTPResponse",
+  known: { debuglevel: level, method: textOrNull, url: text },
+};
+/** Their values are checked where they are used. */
+const DECODED_OPTIONS: OptionsOf<keyof DecodedOptions> = {
+  of: "decoded()",
+  known: { maxDecodedBytes: anything },
+  meanings: { limit: "maxDecodedBytes", maxbodybytes: "maxDecodedBytes" },
+};
+
 /**
  * A response. The body is read by Python's calls, by `for await`, or as the web stream that it is, mixed
  * freely while the stream is not locked. Nothing is read ahead of what was asked for but what one
@@ -47,6 +68,8 @@ export interface HTTPResponseOptions {
  *
  * A body that ends early never looks whole: `read()` throws {@linkcode IncompleteRead} at once; the other
  * calls return what came, and the next one throws.
+ *
+ * `console.log` shows the status, the fields without secrets, and how far the body is.
  *
  * @example Read a body in pieces
  * ```ts
@@ -90,6 +113,13 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
   #closed = false;
   /** Whether `decoded()` has the body: what is read beside it would be missing there. */
   #isDecoded = false;
+  #delimiter: Delimiter | null = null;
+
+  static {
+    inspectable(this.prototype, "HTTPResponse", (response, view) => {
+      return showFacts(response, #body in response ? response.#facts() : {}, view);
+    });
+  }
 
   /**
    * Makes a response; `begin()` reads its head.
@@ -107,6 +137,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
       pull: (controller) => this.#pull(controller as ReadableByteStreamController),
       cancel: () => this.close(),
     }, { highWaterMark: 0 });
+    checkOptionsOf(options, OPTIONS);
     this.debuglevel = options.debuglevel ?? 0;
     this.url = options.url ?? "";
     if (source instanceof Connection) {
@@ -138,10 +169,13 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
   }
 
   async #begin(): Promise<void> {
-    const { head, framing, body } = await this.#connection.awaitAnswer(
-      this.#exchange,
-      this.debuglevel > 0,
-    );
+    let answer: Answer;
+    try {
+      answer = await this.#connection.awaitAnswer(this.#exchange, this.debuglevel > 0);
+    } catch (error) {
+      throw delivered(error);
+    }
+    const { head, framing, body } = answer;
     this.status = head.status;
     this.reason = head.reason;
     this.version = head.version;
@@ -149,6 +183,34 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
     this.chunked = framing.chunked;
     this.#headers = messageOf(head.fields, head.defects);
     this.#body = body;
+    this.#delimiter = framing.delimiter;
+  }
+
+  /** What is shown of it. */
+  #facts(): Record<string, unknown> {
+    const { status, reason, version, will_close } = this;
+    const url = withoutUserInfo(this.url);
+    const body = this.#body;
+    if (body === null) {
+      const hasFailed = this.#exchange.failure !== null;
+      return { state: this.#closed ? "closed" : hasFailed ? "failed" : "not begun", url };
+    }
+    const { length } = this;
+    const { trailers } = body.decoder;
+    return {
+      status,
+      reason,
+      version,
+      url,
+      state: this.#closed ? "closed" : body.state,
+      framing: this.#delimiter,
+      ...(length === null ? {} : { length }),
+      will_close,
+      headers: this.#headers,
+      ...(trailers && trailers.fields.length > 0
+        ? { trailers: messageOf(trailers.fields, trailers.defects) }
+        : {}),
+    };
   }
 
   /**
@@ -584,6 +646,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
    * ```
    */
   decoded(options: DecodedOptions = {}): DecodedContent {
+    checkOptionsOf(options, DECODED_OPTIONS);
     const codings = codingsOf(this.getheader("content-encoding"));
     this.#refuseLocked();
     const check = this.#exchange.guard();
@@ -624,7 +687,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
   /** The body, once the head was read. */
   #opened(): Body {
     if (this.#body === null) {
-      if (this.#exchange.failure !== null) throw this.#exchange.failure.reason;
+      if (this.#exchange.failure !== null) throw delivered(this.#exchange.failure.reason);
       throw new ResponseNotReady("Cannot read response: it has not begun, call begin() first");
     }
     return this.#body;
@@ -672,7 +735,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
 
   /** What is to be thrown for an error of a read. */
   #failed(error: unknown): unknown {
-    return this.#body === null ? error : this.#body.failed(error);
+    return this.#body === null ? delivered(error) : this.#body.failed(error);
   }
 
   /**

@@ -11,7 +11,7 @@ import { messageOf } from "../../headers.ts";
 import { BUFFER_SIZE, type BufferedReader } from "../net/buffered_reader.ts";
 import { type BodyDecoder, ENDED, NEED_MORE } from "../wire/body_decoder.ts";
 import type { Framing } from "../wire/framing.ts";
-import { type Exchange, interrupted, Thrown } from "./exchange.ts";
+import { delivered, type Exchange, interrupted, Thrown } from "./exchange.ts";
 import { BODY, type BodyEvent, type BodyState, next } from "./states.ts";
 
 /** No bytes. */
@@ -146,7 +146,7 @@ export class Body {
 
   /** What is to be thrown for an error of a read: what a callback has thrown ends the exchange. */
   failed(error: unknown): unknown {
-    return error instanceof Thrown ? this.#exchange.fail(error) : error;
+    return delivered(error instanceof Thrown ? this.#exchange.fail(error) : error);
   }
 
   /** Whether the end of the connection, here and now, leaves it whole. */

@@ -20,12 +20,13 @@ import {
 } from "../net/platform.ts";
 import { readHead } from "../net/read_head.ts";
 import { closeQuietly, type Transport } from "../net/transport.ts";
+import { uriHost } from "../wire/authority.ts";
 import { decoderFor } from "../wire/body_decoder.ts";
 import { DEFAULT_LIMITS, type SectionLimits } from "../wire/field_section.ts";
 import { frame, type Framing } from "../wire/framing.ts";
 import type { Head } from "../wire/response_head.ts";
 import { Body, type BodySource } from "./body.ts";
-import { debugHeaders, debugInterim, debugReply } from "./debug.ts";
+import { debugHeaders, debugInterim, debugReply, type DebugSink } from "./debug.ts";
 import { Deadlines } from "./deadlines.ts";
 import {
   byUser,
@@ -49,6 +50,8 @@ export interface ResponseSettings {
   /** Whether TLS that ends without `close_notify` is an end like any other. */
   suppressRaggedEofs: boolean;
   onInterim: ((head: Head) => void) | null;
+  /** Where debug lines go. */
+  debug: DebugSink;
 }
 
 /** CPython's limits, and this library's for what CPython does not limit. */
@@ -60,6 +63,7 @@ export const DEFAULT_SETTINGS: ResponseSettings = {
   maxBodyBytes: Infinity,
   suppressRaggedEofs: false,
   onInterim: null,
+  debug: null,
 };
 
 /** After so many milliseconds of rest, the system is asked anew what has come. */
@@ -184,6 +188,15 @@ export class Connection implements Transport, Carrier, BodySource {
         if (this.#waiting.delete(reject)) reject(reason);
       });
     });
+  }
+
+  /** The other end as text, if the transport is a socket of the platform's that tells. */
+  get peer(): string | null {
+    if (this.kind === "other") return null;
+    const { remoteAddr } = this.transport as { remoteAddr?: Deno.Addr };
+    if (remoteAddr === undefined) return null;
+    if ("path" in remoteAddr) return remoteAddr.path;
+    return "hostname" in remoteAddr ? `${uriHost(remoteAddr.hostname)}:${remoteAddr.port}` : null;
   }
 
   // Availability
@@ -572,11 +585,11 @@ export class Connection implements Transport, Carrier, BodySource {
       const head = await readHead(reader, {
         limits: settings.head,
         maxInterim: settings.maxInterim,
-        onStatusLine: debug ? debugReply : null,
+        onStatusLine: debug ? (line) => debugReply(settings.debug, line) : null,
         onInterim: (head) => this.#interim(exchange, head, debug),
       }, this);
       const framing = frame(exchange.method, head.status, head.version, head.fields);
-      if (debug) debugHeaders(head.fields);
+      if (debug) debugHeaders(settings.debug, head.fields);
       const body = new Body(this, exchange, decoderFor(framing, settings), framing);
       exchange.answered({ status: head.status, willClose: framing.willClose, body });
       if (framing.delimiter === "tunnel") this.#move("switch");
@@ -603,7 +616,7 @@ export class Connection implements Transport, Carrier, BodySource {
   }
 
   #interim(exchange: Exchange, head: Head, debug: boolean): void {
-    if (debug) debugInterim(head.fields);
+    if (debug) debugInterim(this.settings.debug, head.fields);
     if (exchange.trace !== null) exchange.tell({ type: "interim", ...shown(head) });
     exchange.oninterim?.(head.status);
     const { onInterim } = this.settings;

@@ -51,6 +51,17 @@ export class Connections implements ExchangeOwner {
     return this.#current;
   }
 
+  /** What is shown of the current one: how it stands, who is at the other end, what it has carried. */
+  facts(): Record<string, unknown> {
+    const current = this.#current;
+    if (current === null) return { connection: "closed", peer: null, requests: 0 };
+    return {
+      connection: current.opening ?? current.availability,
+      peer: current.peer,
+      requests: current.served + (current.exchange === null ? 0 : 1),
+    };
+  }
+
   /** Whether there is a connection, or one in the making. */
   get open(): boolean {
     const { current } = this;

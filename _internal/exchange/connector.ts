@@ -156,9 +156,9 @@ class Connector {
   async #openTunnel({ host, port, head: request }: Tunnel): Promise<void> {
     const connection = this.#connection;
     const { debug, onproxy } = this.#plan;
-    const { head: limits } = connection.settings;
+    const { debug: sink, head: limits } = connection.settings;
     const bytes = request.bytes();
-    if (debug) debugSend(bytes);
+    if (debug) debugSend(sink, bytes);
     // Its bytes are not those of the request that is to follow.
     const { limits: seconds } = this.#exchange;
     const asking = new Exchange({ method: "CONNECT", target: "", url: "", limits: seconds });
@@ -168,9 +168,9 @@ class Connector {
       const head = await readHead(connection.reader, {
         limits,
         maxInterim: connection.settings.maxInterim,
-        onStatusLine: debug ? debugReply : null,
+        onStatusLine: debug ? (line) => debugReply(sink, line) : null,
       }, connection);
-      if (debug) debugHeaders(head.fields);
+      if (debug) debugHeaders(sink, head.fields);
       const headers = messageOf(head.fields, head.defects);
       onproxy(headers);
       if (!isOpened(head.status)) throw new TunnelError(head.status, head.reason, headers);

@@ -147,13 +147,3 @@ export class Deadlines {
     this.#onexpired(NAMES[first], this.#seconds[first]!);
   };
 }
-
-/** Checks a number of seconds that a user gave. */
-export function checkSeconds(name: string, seconds: number | null | undefined): void {
-  if (seconds === null || seconds === undefined) return;
-  if (typeof seconds !== "number" || !(seconds > 0)) {
-    throw new TypeError(
-      `Cannot use ${name} ${String(seconds)}: it is not a number of seconds over 0`,
-    );
-  }
-}

@@ -1,9 +1,19 @@
 /**
- * What `set_debuglevel(1)` prints, in Python's spelling: `send: b'GET / HTTP/1.1\r\n...'`.
+ * What `set_debuglevel(1)` prints, in Python's spelling: `send: b'GET / HTTP/1.1\r\n...'`. Nothing is
+ * hidden, as in Python: who debugs wants the bytes.
  *
  * @module
  */
 import { decodeLatin1 } from "../wire/latin1.ts";
+import { byUser } from "./exchange.ts";
+
+/** Takes a line; `null` stands for the console. */
+export type DebugSink = ((line: string) => void) | null;
+
+function print(sink: DebugSink, line: string): void {
+  if (sink === null) console.log(line);
+  else byUser(() => sink(line));
+}
 
 /** The escapes that Python's `repr()` has a letter for. */
 const LETTERS: Record<string, string> = { "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t" };
@@ -23,32 +33,32 @@ function repr(text: string, prefix: "" | "b"): string {
 }
 
 /** `send: b'...'`. */
-export function debugSend(bytes: Uint8Array): void {
-  console.log("send:", repr(decodeLatin1(bytes), "b"));
+export function debugSend(sink: DebugSink, bytes: Uint8Array): void {
+  print(sink, `send: ${repr(decodeLatin1(bytes), "b")}`);
 }
 
 /** `reply: '...'`. */
-export function debugReply(line: string): void {
-  console.log("reply:", repr(line, ""));
+export function debugReply(sink: DebugSink, line: string): void {
+  print(sink, `reply: ${repr(line, "")}`);
 }
 
 /** `header: Name: value`, a line each. */
-export function debugHeaders(fields: readonly string[]): void {
+export function debugHeaders(sink: DebugSink, fields: readonly string[]): void {
   for (let i = 0; i < fields.length; i += 2) {
-    console.log("header:", `${fields[i]}:`, fields[i + 1]);
+    print(sink, `header: ${fields[i]}: ${fields[i + 1]}`);
   }
 }
 
 /** `headers: [b'...', b'\r\n']`, for an interim response that is skipped. */
-export function debugInterim(fields: readonly string[]): void {
+export function debugInterim(sink: DebugSink, fields: readonly string[]): void {
   const lines: string[] = [];
   for (let i = 0; i < fields.length; i += 2) {
     lines.push(repr(`${fields[i]}: ${fields[i + 1]}\r\n`, "b"));
   }
-  console.log("headers:", `[${[...lines, repr("\r\n", "b")].join(", ")}]`);
+  print(sink, `headers: [${[...lines, repr("\r\n", "b")].join(", ")}]`);
 }
 
 /** Any other line. */
-export function debugNote(note: string): void {
-  console.log(note);
+export function debugNote(sink: DebugSink, note: string): void {
+  print(sink, note);
 }

@@ -496,6 +496,28 @@ const NO_SIGNALS: AbortSignal[] = [];
 function annotate(error: unknown, facts: ExchangeDetails): void {
   if (!(error instanceof Error) || !Object.isExtensible(error) || "phase" in error) return;
   Object.assign(error, facts);
+  OWN.set(error, null);
+}
+
+/** Errors that are not the user's, with the stacks that they were made with once that was asked. */
+const OWN = new WeakMap<object, string | null>();
+
+/**
+ * An error that is thrown to a caller. What arose in a timer, in a callback or in another call knows nothing
+ * of the caller who waits: those frames are put behind its own. Objects of the user's stay as they are.
+ */
+export function delivered<T>(error: T): T {
+  if (!(error instanceof Error)) return error;
+  let made = OWN.get(error);
+  if (made === undefined) return error;
+  if (made === null) OWN.set(error, made = String(error.stack));
+  const here: { stack?: unknown } = {};
+  Error.captureStackTrace(here, delivered);
+  if (typeof here.stack !== "string") return error;
+  const own = new Set(made.split("\n"));
+  const frames = here.stack.split("\n").slice(1).filter((frame) => !own.has(frame));
+  Reflect.set(error, "stack", [made, ...frames].join("\n"));
+  return error;
 }
 
 const ACTIONS: Record<ExchangePhase, string> = {

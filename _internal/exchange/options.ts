@@ -7,7 +7,28 @@ import type { HTTPMessage } from "../../headers.ts";
 import { messageOf } from "../../headers.ts";
 import type { ResponseSettings } from "./connection.ts";
 import { DEFAULT_LIMITS } from "../wire/field_section.ts";
-import { checkSeconds } from "./deadlines.ts";
+import {
+  anything,
+  callback,
+  type Check,
+  check,
+  checkedCopy,
+  checkOptionsOf,
+  flag,
+  type Known,
+  limit,
+  name,
+  oneOf,
+  type OptionsOf,
+  seconds,
+  secondsOrNull,
+  secret,
+  signal,
+  size,
+  sourceAddress,
+  text,
+  texts,
+} from "../wire/option_check.ts";
 import { type ExchangeLimits, NO_LIMITS } from "./exchange.ts";
 import type { Trailers } from "../wire/request_head.ts";
 import type { TLSContext } from "../net/tls.ts";
@@ -107,6 +128,11 @@ export interface HTTPConnectionOptions extends Limits {
   transport?: () => Promise<Transport>;
   /** Gets each event of the exchanges, from connect to close. */
   trace?: Trace;
+  /**
+   * Takes the lines that are printed at a `debuglevel` over 0, in place of the console. They show all, as in
+   * Python: passwords and cookies, too. What it throws fails the exchange.
+   */
+  debug?: (line: string) => void;
 }
 
 /** Options of `HTTPSConnection`. */
@@ -173,44 +199,165 @@ export interface Detached {
   writable: WritableStream<Uint8Array>;
 }
 
-const LIMIT_NAMES = [
-  "maxLineBytes",
-  "maxHeaderBytes",
-  "max_response_headers",
-  "maxInterimResponses",
-  "maxTrailers",
-  "maxChunkExtensionBytes",
-  "maxBodyBytes",
-  "blocksize",
-] as const;
+const DEADLINES: OptionsOf<keyof Deadlines> = {
+  of: "deadlines",
+  prefix: "deadlines.",
+  known: { connect: seconds, tls: seconds, head: seconds, bodyIdle: seconds, total: seconds },
+  meanings: {
+    body: "deadlines.bodyIdle",
+    handshake: "deadlines.tls",
+    header: "deadlines.head",
+    headers: "deadlines.head",
+    idle: "deadlines.bodyIdle",
+    overall: "deadlines.total",
+    read: "timeout",
+    response: "deadlines.head",
+    timeout: "timeout",
+    write: "timeout",
+  },
+};
 
-/** Refuses options that make no sense, or not together: no option is ignored. */
-export function checkOptions(options: HTTPSConnectionOptions, tls: boolean): void {
-  checkSeconds("timeout", options.timeout);
-  for (const [name, seconds] of Object.entries(options.deadlines ?? {})) {
-    checkSeconds(`deadlines.${name}`, seconds);
+const CONTEXT: OptionsOf<keyof TLSContext> = {
+  of: "context",
+  prefix: "context.",
+  known: {
+    caCerts: texts,
+    cert: secret,
+    key: secret,
+    alpnProtocols: texts,
+    server_hostname: text,
+    check_hostname: flag,
+    verify_mode: oneOf("CERT_REQUIRED", "CERT_NONE"),
+    suppress_ragged_eofs: flag,
+  },
+  meanings: {
+    ca: "context.caCerts",
+    cadata: "context.caCerts",
+    cafile: "context.caCerts",
+    certchain: "context.cert",
+    certfile: "context.cert",
+    hostname: "context.server_hostname",
+    keyfile: "context.key",
+    passphrase: "context.password",
+    privatekey: "context.key",
+    rejectunauthorized: 'context.verify_mode, "CERT_NONE" for false',
+    servername: "context.server_hostname",
+    sni: "context.server_hostname",
+  },
+};
+
+/** What other libraries call what is here, and what stands elsewhere. */
+const CONNECTION_MEANINGS: Record<string, string> = {
+  ...prefixed(DEADLINES),
+  ...prefixed(CONTEXT),
+  ...DEADLINES.meanings,
+  ...CONTEXT.meanings,
+  agent: "one connection object for each connection",
+  bodytimeout: "deadlines.bodyIdle",
+  ciphers: "context, which has no such option",
+  connecttimeout: "deadlines.connect",
+  debuglevel: "conn.debuglevel, or set_debuglevel()",
+  handshaketimeout: "deadlines.tls",
+  headers: "the headers of request(), its fourth argument",
+  headerstimeout: "deadlines.head",
+  headtimeout: "deadlines.head",
+  host: "the host, the first argument",
+  hostname: "the host, the first argument",
+  keepalive: "nothing: a connection is kept, unless a request has Connection: close",
+  localaddress: "source_address",
+  lookup: "address, or transport",
+  maxheadersize: "maxHeaderBytes",
+  maxresponsesize: "maxBodyBytes",
+  onheaders: "trace",
+  path: "socketPath",
+  port: "the port, the second argument",
+  proxy: "set_tunnel()",
+  read: "timeout",
+  requesttimeout: "deadlines.total",
+  response: "deadlines.head",
+  signal: "signal, an option of request() and getresponse()",
+  socket: "transport, or conn.sock",
+  timeoutms: "timeout, in seconds",
+  timeoutmillis: "timeout, in seconds",
+  timeoutseconds: "timeout",
+  tls: "deadlines.tls, or context",
+  tunnel: "set_tunnel()",
+  unixsocket: "socketPath",
+};
+
+/** Each option by its name, as one that stands in an object within the options. */
+function prefixed({ known, prefix }: OptionsOf): Record<string, string> {
+  return Object.fromEntries(
+    Object.keys(known).map((key) => [key.toLowerCase().replace(/_/g, ""), prefix + key]),
+  );
+}
+
+const CONNECTION: Known<keyof HTTPSConnectionOptions> = {
+  timeout: secondsOrNull,
+  source_address: sourceAddress,
+  blocksize: size,
+  deadlines: (_name, value) => checkOptionsOf(value, DEADLINES),
+  onInformational: callback,
+  socketPath: name,
+  address: name,
+  transport: callback,
+  trace: callback,
+  debug: callback,
+  context: (_name, value) => checkContext(value as TLSContext),
+  maxLineBytes: limit,
+  maxHeaderBytes: limit,
+  max_response_headers: limit,
+  maxInterimResponses: limit,
+  maxTrailers: limit,
+  maxChunkExtensionBytes: limit,
+  maxBodyBytes: limit,
+};
+
+const HTTP: OptionsOf = {
+  of: "HTTPConnection",
+  known: CONNECTION,
+  meanings: CONNECTION_MEANINGS,
+};
+const HTTPS: OptionsOf = { ...HTTP, of: "HTTPSConnection" };
+
+/** What is set on a connection later is checked as the option of that name. */
+export const SETTABLE: Known<"timeout" | "source_address" | "blocksize"> = CONNECTION;
+
+/**
+ * Refuses options that make no sense, or not together: no option is ignored.
+ *
+ * @returns A copy: what is changed later goes unchecked.
+ */
+export function checkOptions(
+  options: HTTPSConnectionOptions,
+  tls: boolean,
+): HTTPSConnectionOptions {
+  if (typeof options === "number") {
+    throw new TypeError(
+      `Cannot use the options of ${
+        (tls ? HTTPS : HTTP).of
+      } as they must be an object: got ${options}, did you mean { timeout: ${options} }`,
+    );
   }
-  for (const name of LIMIT_NAMES) {
-    const value = options[name];
-    if (value !== undefined && !(typeof value === "number" && value >= 1)) {
-      throw new TypeError(`Cannot use ${name} ${String(value)}: it is not a number over 0`);
-    }
+  if (!tls && options?.context !== undefined) {
+    throw new TypeError("Cannot connect: context is for an HTTPSConnection");
   }
+  const copy = checkedCopy(options, tls ? HTTPS : HTTP);
   const ways = (["transport", "socketPath", "address"] as const)
-    .filter((name) => options[name] !== undefined);
+    .filter((name) => copy[name] !== undefined);
   if (ways.length > 1) {
     throw new TypeError(`Cannot connect: ${ways.join(" and ")} exclude each other`);
   }
-  if (options.source_address && ways.length === 1 && ways[0] !== "address") {
+  if (copy.source_address && ways.length === 1 && ways[0] !== "address") {
     throw new TypeError(`Cannot connect: ${ways[0]} and source_address exclude each other`);
   }
-  if (!tls && options.context !== undefined) {
-    throw new TypeError("Cannot connect: context is for an HTTPSConnection");
-  }
-  checkContext(options.context ?? {});
+  if (copy.deadlines !== undefined) copy.deadlines = checkedCopy(copy.deadlines, DEADLINES);
+  if (copy.context !== undefined) copy.context = checkedCopy(copy.context, CONTEXT);
+  return copy;
 }
 
 function checkContext(context: TLSContext): void {
+  checkOptionsOf(context, CONTEXT);
   if ((context.cert === undefined) !== (context.key === undefined)) {
     throw new TypeError("Cannot use context: cert and key go together");
   }
@@ -222,12 +369,78 @@ function checkContext(context: TLSContext): void {
   }
 }
 
+const REQUEST_MEANINGS: Record<string, string> = {
+  abortsignal: "signal",
+  body: "the body, the third argument",
+  chunked: "encode_chunked",
+  deadline: "deadlines, an option of the connection",
+  deadlines: "deadlines, an option of the connection",
+  expect: "expect_continue",
+  headers: "the headers of request(), its fourth argument",
+  host: "skip_host, an option of putrequest(), or a Host field",
+  method: "the method, the first argument",
+  timeout: "timeout, an option of the connection",
+  timeoutms: "timeout, an option of the connection, in seconds",
+  trailer: "trailers",
+  url: "the target, the second argument",
+};
+
+const waitOrSeconds: Check = check(
+  "true, false or a positive number of seconds",
+  (value) => typeof value === "boolean" || (typeof value === "number" && value > 0),
+);
+
+const REQUEST: OptionsOf<keyof RequestOptions> = {
+  of: "a request",
+  known: {
+    encode_chunked: flag,
+    signal,
+    // Fields are checked where they are read.
+    trailers: anything,
+    expect_continue: waitOrSeconds,
+  },
+  meanings: REQUEST_MEANINGS,
+};
+
+const RESPONSE: OptionsOf<keyof ResponseOptions> = {
+  of: "getresponse()",
+  known: { signal },
+  meanings: REQUEST_MEANINGS,
+};
+
+const PUTREQUEST: OptionsOf<keyof PutRequestOptions> = {
+  of: "putrequest()",
+  known: { skip_host: flag, skip_accept_encoding: flag },
+  meanings: { ...REQUEST_MEANINGS, headers: "putheader()", body: "endheaders()" },
+};
+
+/** No options: nothing to check. */
+export const NO_OPTIONS: Readonly<Record<never, never>> = Object.freeze({});
+
+/** Refuses options of a request that make no sense. */
+export function checkRequestOptions(options: RequestOptions): void {
+  if (options !== NO_OPTIONS) checkOptionsOf(options, REQUEST);
+}
+
+/** Refuses options of `getresponse()` that make no sense. */
+export function checkResponseOptions(options: ResponseOptions): void {
+  if (options !== NO_OPTIONS) checkOptionsOf(options, RESPONSE);
+}
+
+/** Refuses options of `putrequest()` that make no sense. */
+export function checkPutRequestOptions(options: PutRequestOptions): void {
+  checkOptionsOf(options, PUTREQUEST);
+}
+
 /** What of a connection's options limits the time of an exchange. */
 export function limitsOf(
   timeout: number | null,
   deadlines: Deadlines | undefined,
 ): ExchangeLimits {
-  return timeout === null && deadlines === undefined ? NO_LIMITS : { ...deadlines, timeout };
+  if (timeout === null && deadlines === undefined) return NO_LIMITS;
+  // A field of a subclass is set by no setter.
+  if (timeout !== null) seconds("timeout", timeout);
+  return { ...deadlines, timeout };
 }
 
 /** What applies to the responses of a connection. */
@@ -245,5 +458,6 @@ export function settingsOf(options: HTTPSConnectionOptions): ResponseSettings {
     onInterim: onInformational === undefined
       ? null
       : (head) => onInformational(head.status, head.reason, messageOf(head.fields, head.defects)),
+    debug: options.debug ?? null,
   };
 }

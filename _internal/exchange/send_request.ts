@@ -11,7 +11,6 @@ import { chunkLine, chunkParts, CRLF, lastChunk } from "../wire/chunked_encoding
 import { fieldPairs, type HeaderFields, recycle, type Trailers } from "../wire/request_head.ts";
 import { encodeText, type TextEncoding, textEncodingOf } from "../wire/text_encoding.ts";
 import type { Connection } from "./connection.ts";
-import { checkSeconds } from "./deadlines.ts";
 import { debugNote, debugSend } from "./debug.ts";
 import { byUser, type Exchange, Thrown } from "./exchange.ts";
 import { type Content, OVER, pieceBytes, type Pieces } from "./request_body.ts";
@@ -81,7 +80,6 @@ export function outgoing(
   debug: boolean,
 ): Outgoing {
   const expect = options.expect_continue ?? false;
-  if (typeof expect !== "boolean") checkSeconds("expect_continue", expect);
   const chunked = content !== null && options.encode_chunked === true;
   const { trailers } = options;
   const out = { head, content, last: null, expect, exact, debug };
@@ -126,7 +124,7 @@ export async function sendRequest(
     if (out.content === null) {
       const { head } = out;
       const { length } = head;
-      if (out.debug) debugSend(head);
+      if (out.debug) debugSend(connection.settings.debug, head);
       await connection.send(exchange, head);
       if (connection.kind === "deno") recycle(head);
       if (exchange.trace !== null) exchange.tell({ type: "requestHead", bytes: length });
@@ -207,7 +205,8 @@ class Upload {
   /** Stages it all, and writes what does not fit. */
   async #send(): Promise<void> {
     const { content, debug, head, last } = this.#out;
-    if (debug && this.#used > 0) debugSend(head);
+    const { debug: sink } = this.#connection.settings;
+    if (debug && this.#used > 0) debugSend(sink, head);
     if (content!.kind === "bytes") {
       const { bytes, size } = content!;
       if (bytes.length !== size) {
@@ -216,14 +215,14 @@ class Upload {
       const writing = this.#put(bytes);
       if (writing !== null) await writing;
     } else {
-      if (debug && content!.readable) debugNote("reading a readable");
+      if (debug && content!.readable) debugNote(sink, "reading a readable");
       await this.#sendPieces(byUser(() => content!.pieces()), content!.size);
     }
     this.#checkComplete();
     if (last !== null) {
       const made = last();
       const bytes = made instanceof Promise ? await this.#during(made) : made;
-      if (debug) debugSend(bytes);
+      if (debug) debugSend(sink, bytes);
       const writing = this.#add(bytes);
       if (writing !== null) await writing;
     }
@@ -283,12 +282,15 @@ class Upload {
   #put(piece: Uint8Array): Promise<void> | null {
     const { debug, last } = this.#out;
     if (piece.length === 0) {
-      if (debug) debugNote("Zero length chunk ignored");
+      if (debug) debugNote(this.#connection.settings.debug, "Zero length chunk ignored");
       return null;
     }
     // What is of a known size was given with the call.
     if (this.#out.content!.size === null) this.#exchange.give(piece.length);
-    if (debug) debugSend(last === null ? piece : joined(chunkParts(piece)));
+    if (debug) {
+      const sent = last === null ? piece : joined(chunkParts(piece));
+      debugSend(this.#connection.settings.debug, sent);
+    }
     return last === null ? this.#add(piece) : this.#addChunk(piece);
   }
 
@@ -454,7 +456,7 @@ class Upload {
     exchange.oninterim = (status) => {
       if (status === 100) asked.resolve();
     };
-    if (this.#out.debug) debugSend(this.#out.head);
+    if (this.#out.debug) debugSend(this.#connection.settings.debug, this.#out.head);
     exchange.send("wait");
     try {
       await connection.send(exchange, this.#out.head, undefined, this.#ontaken);

@@ -5,7 +5,7 @@
  * @module
  */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { checkSeconds, type DeadlineKind, Deadlines } from "../../_internal/exchange/deadlines.ts";
+import { type DeadlineKind, Deadlines } from "../../_internal/exchange/deadlines.ts";
 import {
   type ExchangeDetails,
   type ExchangePhase,
@@ -311,20 +311,6 @@ Deno.test("a deadline of more than a timer can take is waited for in parts", () 
   clock.advance(longest);
   assertEquals(passed.length, 1);
 });
-
-Deno.test("checkSeconds() takes numbers over 0, and what stands for none", () => {
-  for (const seconds of [0.001, 1, Infinity, null, undefined]) checkSeconds("timeout", seconds);
-});
-
-for (const wrong of [0, -1, NaN, "1", true]) {
-  Deno.test(`checkSeconds() throws a TypeError for ${JSON.stringify(wrong)} (${typeof wrong})`, () => {
-    assertThrows(
-      () => checkSeconds("timeout", wrong as number),
-      TypeError,
-      `Cannot use timeout ${wrong}: it is not a number of seconds over 0`,
-    );
-  });
-}
 
 // Through the public API
 

@@ -43,7 +43,7 @@ const SENT: [title: string, data: string, line: string][] = [
 
 for (const [title, data, line] of SENT) {
   Deno.test(`debugSend() spells ${title} as Python does`, async () => {
-    assertEquals(await printed(() => debugSend(bytes(data))), [line]);
+    assertEquals(await printed(() => debugSend(null, bytes(data))), [line]);
   });
 }
 
@@ -57,12 +57,12 @@ const REPLIES: [title: string, line: string, printed: string][] = [
 
 for (const [title, line, expected] of REPLIES) {
   Deno.test(`debugReply() spells ${title} as Python does`, async () => {
-    assertEquals(await printed(() => debugReply(line)), [expected]);
+    assertEquals(await printed(() => debugReply(null, line)), [expected]);
   });
 }
 
 Deno.test("debugHeaders() prints a line for each field", async () => {
-  assertEquals(await printed(() => debugHeaders(["A", "b", "a", "c, d", "Empty", ""])), [
+  assertEquals(await printed(() => debugHeaders(null, ["A", "b", "a", "c, d", "Empty", ""])), [
     "header: A: b",
     "header: a: c, d",
     "header: Empty: ",
@@ -70,17 +70,17 @@ Deno.test("debugHeaders() prints a line for each field", async () => {
 });
 
 Deno.test("debugInterim() prints the fields as one list", async () => {
-  assertEquals(await printed(() => debugInterim(["A", "b"])), [
+  assertEquals(await printed(() => debugInterim(null, ["A", "b"])), [
     "headers: [b'A: b\\r\\n', b'\\r\\n']",
   ]);
 });
 
 Deno.test("debugInterim() prints a list when there are no fields", async () => {
-  assertEquals(await printed(() => debugInterim([])), ["headers: [b'\\r\\n']"]);
+  assertEquals(await printed(() => debugInterim(null, [])), ["headers: [b'\\r\\n']"]);
 });
 
 Deno.test("debugNote() prints the note", async () => {
-  assertEquals(await printed(() => debugNote("a note")), ["a note"]);
+  assertEquals(await printed(() => debugNote(null, "a note")), ["a note"]);
 });
 
 const FIELDS = "Host: example.com\\r\\nAccept-Encoding: identity\\r\\n";

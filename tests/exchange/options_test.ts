@@ -36,7 +36,7 @@ const TAKEN: [title: string, options: HTTPSConnectionOptions][] = [
 ];
 
 for (const [title, options] of TAKEN) {
-  Deno.test(`checkOptions() takes ${title}`, () => checkOptions(options, true));
+  Deno.test(`checkOptions() takes ${title}`, () => void checkOptions(options, true));
 }
 
 const NUMBERS = [
@@ -56,7 +56,7 @@ for (const name of NUMBERS) {
       assertThrows(
         () => checkOptions({ [name]: wrong }, true),
         TypeError,
-        `Cannot use ${name} ${wrong}: it is not a number over 0`,
+        `Cannot use ${name} as it must be a whole number `,
       );
     });
   }
@@ -64,11 +64,11 @@ for (const name of NUMBERS) {
 
 /** Options that are refused, and why. */
 const REFUSED: [title: string, options: unknown, message: string, tls?: boolean][] = [
-  ["timeout is 0", { timeout: 0 }, "Cannot use timeout 0: it is not a number of seconds over 0"],
+  ["timeout is 0", { timeout: 0 }, "Cannot use timeout as it must be a positive number of seconds, or null: got 0"],
   [
     "a deadline is negative",
     { deadlines: { head: 1, tls: -1 } },
-    "Cannot use deadlines.tls -1: it is not a number of seconds over 0",
+    "Cannot use deadlines.tls as it must be a positive number of seconds: got -1",
   ],
   [
     "there are a transport and a unix socket",
@@ -149,6 +149,7 @@ Deno.test("settingsOf() is the default settings when no option is given", () => 
     maxBodyBytes: Infinity,
     suppressRaggedEofs: false,
     onInterim: null,
+    debug: null,
   });
 });
 
@@ -172,6 +173,7 @@ Deno.test("settingsOf() has each limit in its place", () => {
       maxBodyBytes: 7,
       suppressRaggedEofs: true,
       onInterim: null,
+      debug: null,
     },
   );
 });
