@@ -366,7 +366,9 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
    */
   set_tunnel(host: string, port: number | null = null, headers: HeaderFields | null = null): void {
     if (this.#connections.open) {
-      throw new ImproperConnectionState("Cannot set up tunnel: the connection is established");
+      throw new ImproperConnectionState(
+        "Cannot set up tunnel: the connection is established, call close() first",
+      );
     }
     if (typeof port === "object" && port !== null) {
       throw new TypeError(
@@ -533,7 +535,9 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     const next = call(this.#state, "putrequest");
     const before = this.#exchange;
     if (before?.busySending && !before.stopped) {
-      throw new CannotSendRequest("Cannot send request: the body of the one before still goes out");
+      throw new CannotSendRequest(
+        "Cannot send request: the body of the one before still goes out, await its promise first",
+      );
     }
     const head = new RequestHead(method, url || "/");
     if (!skip_host) head.field("Host", authorityOf(method, head.target) ?? this.#hostField());
@@ -737,7 +741,9 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
   detach(): Detached {
     const detached = this.#connections.detach(this.#tunnel !== null && this.#state === "Idle");
     if (detached === null) {
-      throw new ImproperConnectionState("Cannot detach: the connection has not switched protocols");
+      throw new ImproperConnectionState(
+        "Cannot detach: the connection has not switched protocols, get a 101 or open a tunnel first",
+      );
     }
     return { ...detached, ...streamsOf(detached.transport, detached.buffered) };
   }
@@ -747,7 +753,8 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     const { host, port, timeout, lastFailure } = this;
     const tunnel = this.#tunnel;
     return {
-      host,
+      // CPython takes a user and a password for a part of the host.
+      host: host.replace(/^.*@/, "<hidden>@"),
       port,
       state: this.#state,
       ...this.#connections.facts(),
@@ -783,7 +790,9 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
 
   #checkOpen(): void {
     if (this.#connections.current !== null || this.auto_open) return;
-    throw new NotConnected("Cannot send: there is no connection, and auto_open is off");
+    throw new NotConnected(
+      "Cannot send: there is no connection, and auto_open is off, call connect() first",
+    );
   }
 
   /** Where to connect to, and how. */
@@ -866,7 +875,9 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
       await connections.checkUnspoken(connection, exchange);
       return connection;
     }
-    throw new NotConnected("Cannot send: connect() has made no connection");
+    throw new NotConnected(
+      "Cannot send: connect() has made no connection, call super.connect() or set sock in it",
+    );
   }
 
   async #connectByUser(): Promise<void> {

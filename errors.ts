@@ -86,6 +86,9 @@ export class HTTPException extends Error implements ExchangeDetails {
   }
 }
 
+/** Python's old name of {@linkcode HTTPException}, the same class. */
+export const error: typeof HTTPException = HTTPException;
+
 /** There is no connection, and `auto_open` does not allow to make one. */
 export class NotConnected extends HTTPException {
   static {

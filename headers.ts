@@ -12,12 +12,14 @@ import {
 } from "./_internal/wire/field_section.ts";
 import { takeSection } from "./_internal/wire/response_head.ts";
 import { inspectable, showFields } from "./_internal/wire/inspect.ts";
+import { encodeLatin1 } from "./_internal/wire/latin1.ts";
 import { BufferedReader } from "./_internal/net/buffered_reader.ts";
 import { bufferedOf, LineReader } from "./_internal/net/line_reader.ts";
 import {
   charsetName,
   collapse,
   formatParameter,
+  joinParameters,
   type ParameterValue,
   parseParameters,
   unquoteValue,
@@ -360,6 +362,170 @@ export class HTTPMessage implements Iterable<[string, string]> {
   get_boundary<T = null>(failobj: T = null as T): string | T {
     const value = this.get_param("boundary");
     return value === null ? failobj : collapse(value).trimEnd();
+  }
+
+  /**
+   * The main value of `Content-Disposition`, in lower case.
+   *
+   * @returns Such as `"attachment"`; `null` where there is no such field.
+   */
+  get_content_disposition(): string | null {
+    return this.get("content-disposition")?.split(";", 1)[0].trim().toLowerCase() ?? null;
+  }
+
+  /**
+   * Sets a parameter of a field, in its place or behind the others. A field that changes goes to the end of
+   * the message, as in Python, unless `replace` is set. Without a `Content-Type`, one of `text/plain` is made.
+   *
+   * @param param The parameter's name, in any case.
+   * @param value Its value, in the form of RFC 2231 if it is a triple; `null` for a bare name.
+   * @param header The field's name.
+   * @default {"Content-Type"}
+   * @param requote Whether all values are put in quotes, needed or not.
+   * @default {true}
+   * @param charset A charset, for the form of RFC 2231.
+   * @default {null}
+   * @param language The language that goes with it.
+   * @default {""}
+   * @param replace Whether the field keeps its place.
+   * @default {false}
+   * @throws {TypeError} When `replace` is set and there is no such field, or the value is of no use.
+   *
+   * @example Name the charset
+   * ```ts
+   * import { HTTPMessage } from "@denoports/http-client";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const headers = new HTTPMessage([["Content-Type", "text/html"]]);
+   * headers.set_param("charset", "utf-8");
+   * assertEquals(headers.get("content-type"), 'text/html; charset="utf-8"');
+   * ```
+   */
+  set_param(
+    param: string,
+    value: ParameterValue | null,
+    header = "Content-Type",
+    requote = true,
+    charset: string | null = null,
+    language = "",
+    replace = false,
+  ): void {
+    if (value !== null && typeof value !== "string" && !Array.isArray(value)) {
+      throw new TypeError(
+        `Cannot set parameter ${param} as its value must be a string, a triple or null: ` +
+          `got a value of type ${typeof value}`,
+      );
+    }
+    if (charset && typeof value === "string") value = [charset, language, value];
+    const formatted = formatParameter(param, value, requote);
+    const isType = header.toLowerCase() === "content-type";
+    const before = this.get(header, isType ? "text/plain" : "");
+    // CPython: one with an empty value is not replaced.
+    const isThere = Boolean(this.get_param(param, null, header));
+    const wanted = param.toLowerCase();
+    const parts = isThere
+      ? this.get_params([], header, requote).map(([name, old]) =>
+        name.toLowerCase() === wanted ? formatted : formatParameter(name, old, requote)
+      )
+      : [before, formatted];
+    this.#rewrite(header, joinParameters(parts), replace);
+  }
+
+  /**
+   * Removes a parameter of a field; a field that changes goes to the end of the message, as in Python.
+   *
+   * @param param The parameter's name, in any case.
+   * @param header The field's name.
+   * @default {"content-type"}
+   * @param requote Whether all values are put in quotes, needed or not.
+   * @default {true}
+   */
+  del_param(param: string, header = "content-type", requote = true): void {
+    const wanted = param.toLowerCase();
+    const params = this.get_params(null, header, requote);
+    if (params === null) return;
+    const parts = params.filter(([name]) => name.toLowerCase() !== wanted)
+      .map(([name, value]) => formatParameter(name, value, requote));
+    this.#rewrite(header, joinParameters(parts), false);
+  }
+
+  /**
+   * Sets the main value of `Content-Type`, and `MIME-Version`; the parameters stay. Both fields go to the
+   * end of the message, as in Python.
+   *
+   * @param type Such as `"text/html"`.
+   * @param header The field's name; for another one, `MIME-Version` stays as it is.
+   * @default {"Content-Type"}
+   * @param requote Whether all values are put in quotes, needed or not.
+   * @default {true}
+   * @throws {TypeError} When the type has not one slash (Python: `ValueError`).
+   */
+  set_type(type: string, header = "Content-Type", requote = true): void {
+    if (String(type).split("/").length !== 2) {
+      throw new TypeError(
+        `Cannot set type as it must have one slash: got ${JSON.stringify(String(type))}`,
+      );
+    }
+    if (header.toLowerCase() === "content-type") {
+      this.delete("mime-version");
+      this.append("MIME-Version", "1.0");
+    }
+    const params = this.get_params([], header, requote);
+    this.delete(header);
+    this.append(header, type);
+    for (const [name, value] of params.slice(1)) this.set_param(name, value, header, requote);
+  }
+
+  /**
+   * Sets the `boundary` of `Content-Type`; the field keeps its place.
+   *
+   * @param boundary The boundary, put in quotes.
+   * @throws {TypeError} When there is no `Content-Type` (Python: `HeaderParseError`).
+   */
+  set_boundary(boundary: string): void {
+    const params = this.get_params(null, "content-type", false);
+    if (params === null) {
+      throw new TypeError("Cannot set boundary: there is no Content-Type, append one first");
+    }
+    const set = `boundary="${boundary}"`;
+    const parts = params.map(([name, value]) => {
+      if (name.toLowerCase() === "boundary") return set;
+      if (typeof value === "string") return value === "" ? name : `${name}=${value}`;
+      return formatParameter(name, unquoteValue(value));
+    });
+    if (!params.some(([name]) => name.toLowerCase() === "boundary")) parts.push(set);
+    const value = parts.join("; ");
+    for (let at = this.#indexOf("content-type", 0); at >= 0;) {
+      this.#fields[at + 1] = value;
+      at = this.#indexOf("content-type", at + 2);
+    }
+  }
+
+  /** Gives a field another value, in its place or at the end. */
+  #rewrite(header: string, value: string, inPlace: boolean): void {
+    if (value === this.get(header)) return;
+    if (inPlace) return this.replace_header(header, value);
+    this.delete(header);
+    this.append(header, value);
+  }
+
+  /**
+   * The fields as pairs, in their order, as they are; a change of the message meanwhile is not seen.
+   *
+   * @returns An iterator.
+   */
+  raw_items(): IterableIterator<[string, string]> {
+    return this.items()[Symbol.iterator]();
+  }
+
+  /**
+   * What {@linkcode as_string} gives, in ISO-8859-1. No line is folded.
+   *
+   * @returns The bytes.
+   * @throws {TypeError} When a field has a line end, or a character that ISO-8859-1 does not have.
+   */
+  as_bytes(): Uint8Array<ArrayBuffer> {
+    return encodeLatin1(this.as_string(), "headers");
   }
 
   /**

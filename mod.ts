@@ -47,6 +47,7 @@ export {
   BadStatusLine,
   CannotSendHeader,
   CannotSendRequest,
+  error,
   type ExchangeDetails,
   type ExchangePhase,
   HTTPException,

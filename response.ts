@@ -220,7 +220,9 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
    */
   get headers(): HTTPMessage {
     if (this.#headers === null) {
-      throw new ResponseNotReady("Cannot get headers: the response has not begun");
+      throw new ResponseNotReady(
+        "Cannot get headers: the response has not begun, call begin() first",
+      );
     }
     return this.#headers;
   }
@@ -674,7 +676,9 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
 
   #refuseLocked(): void {
     if (this.locked) {
-      throw new TypeError("Cannot read response: its stream is locked by a reader");
+      throw new TypeError(
+        "Cannot read response: its stream is locked by a reader, read from that or release it",
+      );
     }
     this.#refuseDecoded();
   }
@@ -701,7 +705,9 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
 
   /** The same for whoever has the body already. */
   #enterBody(): Body | null {
-    if (this.#busy) throw new TypeError("Cannot read response: another read is at work");
+    if (this.#busy) {
+      throw new TypeError("Cannot read response: another read is at work, await it first");
+    }
     const body = this.#opened();
     return body.readable ? body : null;
   }
@@ -744,7 +750,9 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
    */
   async #pull(controller: ReadableByteStreamController): Promise<void> {
     this.#refuseDecoded();
-    if (this.#busy) throw new TypeError("Cannot read response: another read is at work");
+    if (this.#busy) {
+      throw new TypeError("Cannot read response: another read is at work, await it first");
+    }
     const body = this.#opened();
     let isOver = false;
     const give = () => {

@@ -127,7 +127,7 @@ export class Body {
       return this.#exchange.annotate(error);
     }
     if (partial.length > 0) this.partial = partial;
-    if (this.#exchange.failure !== null) return this.#exchange.failure.reason;
+    if (this.#exchange.failure !== null) return delivered(this.#exchange.failure.reason);
     return this.#exchange.annotate(interrupted("body", "response"));
   }
 

@@ -535,7 +535,10 @@ export function interrupted(phase: ExchangePhase, what: string): Error {
 
 /** The error of whoever waits for what takes too long. */
 export function timedOut(phase: ExchangePhase, name: string, seconds: number): Error {
-  return new Deno.errors.TimedOut(
+  const error = new Deno.errors.TimedOut(
     `${ACTIONS[phase]}: the ${name} of ${seconds} s has passed (phase ${phase})`,
   );
+  // It arose in a timer, whose frames tell nobody anything: see `delivered`.
+  error.stack = `${error.name}: ${error.message}`;
+  return error;
 }

@@ -5,6 +5,7 @@
  * @module
  */
 import type { HTTPMessage } from "../../headers.ts";
+import { showWithoutUserInfo } from "../wire/inspect.ts";
 
 /**
  * An event of an exchange; `time` is in milliseconds, as `performance.now()` gives them. Byte counts of a request are of what the transport has accepted, framing
@@ -55,7 +56,9 @@ export type Untimed = WithoutTime<TraceEvent>;
 
 /** Tells `trace` of an event; the call stands behind a check that there is one. */
 export function tell(trace: Trace, event: Untimed): void {
-  trace({ ...event, time: performance.now() } as TraceEvent);
+  const told = { ...event, time: performance.now() } as TraceEvent;
+  if (told.type === "requestStart" && told.target.includes("@")) showWithoutUserInfo(told);
+  trace(told);
 }
 
 /**

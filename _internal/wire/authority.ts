@@ -5,6 +5,7 @@
  */
 import { InvalidURL } from "../../errors.ts";
 import { checkHost } from "./grammar.ts";
+import { withoutUserInfo } from "./inspect.ts";
 
 /** A host without brackets, and a port. */
 export interface HostPort {
@@ -29,6 +30,12 @@ export function splitHostPort(
   if ((port === null || port === undefined) && colon > host.lastIndexOf("]")) {
     const digits = host.slice(colon + 1);
     if (!/^[0-9]*$/.test(digits)) {
+      // Not shown: it has a password.
+      if (digits.includes("@")) {
+        throw new InvalidURL(
+          "Cannot use host as it must have no user and password: send an Authorization field",
+        );
+      }
       throw new InvalidURL(`Cannot use port ${JSON.stringify(digits)}: it is not a number`);
     }
     if (digits !== "") number = Number(digits);
@@ -81,7 +88,9 @@ export function authorityOf(method: string, target: string): string | null {
   if (match === null || match[1] === "") return null;
   const authority = match[1].slice(match[1].lastIndexOf("@") + 1);
   if (authority.includes("[") !== authority.includes("]")) {
-    throw new TypeError(`Cannot send request: the target ${JSON.stringify(target)} is no URL`);
+    throw new TypeError(
+      `Cannot send request: the target ${JSON.stringify(withoutUserInfo(target))} is no URL`,
+    );
   }
   return authority.replace(/^(\[[^\]%]*)%[^\]]*\]/, "$1]");
 }

@@ -5,6 +5,7 @@
  * @module
  */
 import { InvalidURL } from "../../errors.ts";
+import { isSecretField, withoutUserInfo } from "./inspect.ts";
 
 /** token = 1*tchar (RFC 9110, Section 5.6.2): 1 at each code of a tchar. */
 export const TCHAR: Uint8Array = new Uint8Array(256);
@@ -83,9 +84,8 @@ export function isPlainValue(value: string): boolean {
 /** Checks a field value that is to be sent. A fold is refused too (RFC 9112, Section 5.2). */
 export function checkFieldValue(name: string, value: string): void {
   if (ILLEGAL_IN_VALUE.test(value)) {
-    throw new TypeError(
-      `Cannot send header ${name}: the value ${quote(value)} has a control character`,
-    );
+    const shown = isSecretField(name) ? "" : `${quote(value)} `;
+    throw new TypeError(`Cannot send header ${name}: the value ${shown}has a control character`);
   }
 }
 
@@ -112,7 +112,7 @@ export function isBlank(code: number): boolean {
 
 /** A value of the user's for an error message, short and on one line. */
 function quote(value: unknown): string {
-  const text = typeof value === "string" ? JSON.stringify(value) : String(value);
+  const text = typeof value === "string" ? JSON.stringify(withoutUserInfo(value)) : String(value);
   return text.length > 80 ? `${text.slice(0, 80)}...` : text;
 }
 

@@ -6,9 +6,9 @@
  */
 
 /** Under this name Deno calls what an object shows of itself with its `inspect` and the options. */
-export const DENO_INSPECT: unique symbol = Symbol.for("Deno.customInspect") as never;
+const DENO_INSPECT = Symbol.for("Deno.customInspect");
 /** Under this name Node does, with the depth that is left, the options and its `inspect`. */
-export const NODE_INSPECT: unique symbol = Symbol.for("nodejs.util.inspect.custom") as never;
+const NODE_INSPECT = Symbol.for("nodejs.util.inspect.custom");
 
 /** Fields whose values let whoever has them act for the user. */
 const SECRET = new Set(["authorization", "cookie", "proxy-authorization", "set-cookie"]);
@@ -63,25 +63,23 @@ function viewOf(inspect: Inspect, options: InspectOptions, depth: number, margin
   };
 }
 
-/** What has been given the two calls below. */
-export interface Inspected {
-  [DENO_INSPECT](inspect: Inspect, options: InspectOptions): string;
-  [NODE_INSPECT](depth: number | null, options: InspectOptions, inspect: Inspect): string;
-}
-
 /** Lets the objects of a class show themselves, and have a name in `String(object)`. */
 export function inspectable<T extends object>(
   prototype: T,
   tag: string,
   show: (object: T, view: View) => string,
 ): void {
-  const shown = (object: T, view: View) => {
+  Object.defineProperty(prototype, Symbol.toStringTag, { value: tag, configurable: true });
+  showBy(prototype, (object, view) => {
     const { name } = object.constructor;
     return view.isDeep ? show(object, view) : view.word(`[${name || tag}]`);
-  };
+  });
+}
+
+/** Puts the two calls on an object, where nothing that looks at its properties finds them. */
+function showBy<T extends object>(target: T, shown: (object: T, view: View) => string): void {
   const hidden = (value: unknown) => ({ value, writable: true, configurable: true });
-  Object.defineProperties(prototype, {
-    [Symbol.toStringTag]: { value: tag, configurable: true },
+  Object.defineProperties(target, {
     [DENO_INSPECT]: hidden(function (this: T, inspect: Inspect, options: InspectOptions = {}) {
       return shown(this, denoView(inspect, options));
     }),
@@ -104,8 +102,9 @@ export function showFields(object: object, fields: readonly string[], view: View
   if (fields.length === 0) return `${name} {}`;
   const entries: string[] = [];
   for (let i = 0; i < fields.length && entries.length < MOST_FIELDS; i += 2) {
-    const isSecret = SECRET.has(fields[i].toLowerCase());
-    const value = isSecret ? view.word(HIDDEN) : view.show(withoutUserInfo(fields[i + 1]));
+    const value = isSecretField(fields[i])
+      ? view.word(HIDDEN)
+      : view.show(withoutUserInfo(fields[i + 1]));
     entries.push(`${view.show(fields[i])}: ${value}`);
   }
   const left = fields.length / 2 - entries.length;
@@ -114,6 +113,21 @@ export function showFields(object: object, fields: readonly string[], view: View
   if (line.length <= LINE && !line.includes("\n")) return `${name} { ${line} }`;
   const { margin } = view;
   return `${name} {\n${entries.map((entry) => `${margin}  ${entry}`).join(",\n")}\n${margin}}`;
+}
+
+/** Lets a plain object show itself without the user and the password of the URLs in it. */
+export function showWithoutUserInfo(object: object): void {
+  showBy(object, (_, view) => {
+    const entries = Object.entries(object).map(([key, value]) => {
+      return [key, typeof value === "string" ? withoutUserInfo(value) : value];
+    });
+    return view.isDeep ? view.show(Object.fromEntries(entries)) : view.word("[Object]");
+  });
+}
+
+/** Whether the value of a field lets whoever has it act for the user. */
+export function isSecretField(name: string): boolean {
+  return SECRET.has(name.toLowerCase());
 }
 
 /** A text without the user and the password of the URLs in it. */

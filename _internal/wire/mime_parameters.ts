@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { encodeLatin1 } from "./latin1.ts";
 
 /** A parameter's value in the form of RFC 2231: charset, language, text. */
 export type EncodedValue = [charset: string | null, language: string | null, text: string];
@@ -134,31 +135,70 @@ export function charsetName(value: ParameterValue): string | null {
   return /^[\x00-\x7f]*$/.test(text) ? text.toLowerCase() : null;
 }
 
-/** `name="value"`, or the form of RFC 2231 where that is asked for or needed. */
-export function formatParameter(name: string, value: ParameterValue): string {
-  if (value.length === 0) return name;
+/** What RFC 2045, Section 5.1, wants in quotes. */
+const SPECIAL = /[ ()<>@,;:\\"\/[\]?=]/;
+
+/**
+ * `name="value"`, or the form of RFC 2231 where that is asked for or needed; the name alone without a value.
+ * Quotes are put where they are needed, and around any other value, too, where `quoted` says so.
+ */
+export function formatParameter(
+  name: string,
+  value: ParameterValue | null,
+  quoted = true,
+): string {
+  if (value === null || value.length === 0) return name;
   if (typeof value !== "string") {
     const [charset, language, text] = value;
-    if (charset === null && language === null) return `${name}*=${percentEncode(text)}`;
+    if (charset === null && language === null) return `${name}*=${percentEncode(text, null)}`;
     return `${name}*=${charset ?? ""}'${language ?? ""}'${percentEncode(text, charset)}`;
   }
   // deno-lint-ignore no-control-regex
-  if (/[^\x00-\x7f]/.test(value)) return `${name}*=utf-8''${percentEncode(value)}`;
-  return `${name}="${quote(value)}"`;
+  if (/[^\x00-\x7f]/.test(value)) return `${name}*=utf-8''${percentEncode(value, "utf-8")}`;
+  return quoted || SPECIAL.test(value) ? `${name}="${quote(value)}"` : `${name}=${value}`;
+}
+
+/** Parameters as one value; CPython: what is empty at the beginning is left out. */
+export function joinParameters(parts: string[]): string {
+  return parts.reduce((value, part) => value === "" ? part : `${value}; ${part}`, "");
 }
 
 /** Percent-encoding of all but the unreserved characters (RFC 3986, Section 2.3). */
-function percentEncode(text: string, charset: string | null = null): string {
-  const latin1 = charset !== null && /^(iso-8859-1|latin-?1)$/i.test(charset);
-  const bytes = latin1
-    ? Uint8Array.from(text, (c) => c.charCodeAt(0))
-    : new TextEncoder().encode(text);
+function percentEncode(text: string, charset: string | null): string {
   let encoded = "";
-  for (const byte of bytes) {
+  for (const byte of encodeIn(text, charset || "us-ascii")) {
     const c = String.fromCharCode(byte);
     encoded += /[A-Za-z0-9_.~-]/.test(c)
       ? c
       : `%${byte.toString(16).toUpperCase().padStart(2, "0")}`;
   }
   return encoded;
+}
+
+/**
+ * The bytes of a text in a charset.
+ *
+ * @throws {TypeError} When the charset does not have a character, or is none that the platform can write.
+ */
+function encodeIn(text: string, charset: string): Uint8Array {
+  if (/^utf-?8$/i.test(charset)) return new TextEncoder().encode(text);
+  if (/^(iso-8859-1|latin-?1)$/i.test(charset)) return encodeLatin1(text, "parameter");
+  // deno-lint-ignore no-control-regex
+  const isAscii = /^[\x00-\x7f]*$/.test(text);
+  if (!isAscii || !extendsAscii(charset)) {
+    throw new TypeError(
+      `Cannot encode parameter in ${charset}: it can be written in utf-8, iso-8859-1 or us-ascii`,
+    );
+  }
+  return new TextEncoder().encode(text);
+}
+
+/** Whether US-ASCII is the same in a charset. */
+function extendsAscii(charset: string): boolean {
+  if (/^(us-)?ascii$/i.test(charset)) return true;
+  try {
+    return !new TextDecoder(charset).encoding.startsWith("utf-16");
+  } catch {
+    return false;
+  }
 }

@@ -86,7 +86,8 @@ export const sourceAddress: Check = check(
   "an array of a host and a port, or null",
   (value) =>
     value === null ||
-    (Array.isArray(value) && value.length === 2 && typeof value[0] === "string" && isPort(value[1])),
+    (Array.isArray(value) && value.length === 2 && typeof value[0] === "string" &&
+      isPort(value[1])),
 );
 export const signal: Check = check("an AbortSignal, or null", (value) => {
   if (value === null) return true;

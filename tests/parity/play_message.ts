@@ -23,6 +23,10 @@ function perform(message: HTTPMessage, [name, ...args]: Call): unknown {
       message.add_header(field, value, Object.fromEntries(params ?? []));
       return null;
     }
+    case "as_bytes":
+      return String.fromCharCode(...message.as_bytes());
+    case "raw_items":
+      return [...message.raw_items()];
     default: {
       const method = (message as unknown as Record<string, Method>)[name];
       return method.apply(message, args) ?? null;

@@ -85,6 +85,8 @@ const CLASSES: Record<string, string> = {
   UnicodeEncodeError: "TypeError",
   UnicodeError: "TypeError",
   KeyError: "TypeError",
+  LookupError: "TypeError",
+  HeaderParseError: "TypeError",
   // set_tunnel() on a connection that is made: a matter of its state.
   RuntimeError: "ImproperConnectionState",
 };

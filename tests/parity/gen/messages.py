@@ -35,7 +35,10 @@ def perform(message, name, args):
         message.add_header(field, value, **{key: tuple(v["t"]) if isinstance(v, dict) else v for key,
             v in pairs.items()})
         return None
-    return getattr(message, name)(*args)
+    result = getattr(message, name)(*args)
+    if name == "as_bytes":
+        return result.decode("latin-1")
+    return [*result] if name == "raw_items" else result
 
 
 def vector(ident, lines, calls):
@@ -100,6 +103,51 @@ DISPOSITIONS = [
     "attachment; filename*0=\xe9; filename*1*=%e9",
     "attachment; filename*10=k; filename*9=j; filename*0=a; filename*1=b",
 ]
+
+
+SET_PARAMS = [
+    ["charset", "ascii"], ["CHARSET", "x"], ["x", "a b"], ["x", 'a"b\\c'], ["x", ""], ["x", None], ["boundary", "a;b"],
+    ["x", "1", "Content-Type", False], ["x", "a/b", "Content-Type", False], ["x", "1", "content-type", True],
+    ["x", "caf\xe9"], ["x", "caf\xe9", "Content-Type", True, "iso-8859-1"],
+    ["x", "caf\xe9", "Content-Type", True, "utf-8", "fr"], ["x", "a b", "Content-Type", True, "us-ascii", "en"],
+    ["x", "1", "X-Other"], ["x", "1", "X-Other", False], ["x", "1", "Content-Type", True, None, "", True],
+    ["charset", "y", "CONTENT-TYPE", False, None, "", True], ["x", "1", "X-None", True, None, "", True],
+]
+SET_ON = [
+    "", "A: 1\r\nContent-Type: text/html; charset=utf-8\r\nB: 2\r\n", "Content-Type: text/html\r\nB: 2\r\n",
+    'A: 1\r\ncontent-type: a/b; X="q"; y=plain; z\r\nX-Other: v; x=old; y=2\r\n',
+    "Content-Type: ; charset=x\r\n", "Content-Type: a/b; x=; y\r\nB: 2\r\n", "Content-Type:\r\nX-Other:\r\n",
+    "Content-Type: a/b; x*=utf-8''%c3%a9; y=1\r\nB: 2\r\n", "Content-Type: a/b; x=1; X=2; charset=1\r\n",
+    "Content-Type: a/b; x=1\r\nB: 2\r\nContent-Type: c/d; charset=2\r\nMIME-Version: 1.1\r\n",
+]
+SET_TYPES = [["text/plain"], ["TEXT/Html"], ["text"], ["a/b/c"], ["/"], ["text/plain", "Content-Type", False],
+    ["x/y", "X-Other"], ["x/y", "X-New"], ["x/y", "content-type"]]
+
+
+def parameters():
+    for number, lines in enumerate(SET_ON):
+        for place, args in enumerate(SET_PARAMS):
+            yield vector(f"set-param/{number}/{place}", lines,
+                [["set_param", *args], ["items"], ["get_param", args[0], None, *args[2:3]]])
+        for name, args in {"charset": ["charset"], "upper": ["X"], "none": ["none"], "type": ["a/b"],
+            "other": ["x", "X-Other"], "raw": ["x", "content-type", False]}.items():
+            yield vector(f"del-param/{number}/{name}", lines, [["del_param", *args], ["items"]])
+        for place, args in enumerate(SET_TYPES):
+            yield vector(f"set-type/{number}/{place}", lines, [["set_type", *args], ["items"]])
+        if "*" not in lines:
+            yield vector(f"set-boundary/{number}", lines, [["set_boundary", "b 1"], ["items"], ["get_boundary"],
+                ["set_boundary", "2"], ["items"]])
+        yield vector(f"set-twice/{number}", lines, [["set_param", "x", "1"], ["set_param", "x", "2"],
+            ["set_type", "c/d"], ["del_param", "x"], ["items"]])
+    for number, value in enumerate(CONTENT_TYPES):
+        yield vector(f"set-on/{number}", f"Content-Type: {value}\r\nA: 1\r\n",
+            [["set_param", "x", "new"], ["items"], ["set_type", "n/t"], ["items"], ["del_param", "charset"],
+            ["items"]])
+    for number, value in enumerate(DISPOSITIONS + ["", ";", " INLINE ; x=1", "A B", "\xc9TAT"]):
+        yield vector(f"disposition-of/{number}", f"Content-Disposition: {value}\r\n", [["get_content_disposition"]])
+    yield vector("disposition-of/none", "A: 1\r\n", [["get_content_disposition"]])
+    for name, lines in {"plain": "A: 1\r\nB: 2\r\n", "lookup": LOOK_UP, "none": ""}.items():
+        yield vector(f"bytes/{name}", lines, [["as_bytes"], ["raw_items"]])
 
 
 def messages():
@@ -182,6 +230,7 @@ def messages():
         yield vector(f"string/{name}", lines, [["as_string"]])
     yield vector("string/after", LOOK_UP, [["delete", "a"], ["replace_header", "content-type", "x/y"],
         ["append", "Z", "1"], ["as_string"]])
+    yield from parameters()
     yield vector("fold", "A: b\r\n c\r\nB: d\r\n\te  \r\n", [["get", "A"], ["get", "b"], ["items"]])
     yield vector("fold-param", "Content-Type: text/html;\r\n charset=utf-8\r\n",
         [["get_content_type"], ["get_content_charset"], ["get_params"]])
