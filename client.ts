@@ -55,9 +55,14 @@ import {
   uriHost,
   urlOf,
 } from "./_internal/wire/authority.ts";
-import { checkHost } from "./_internal/wire/grammar.ts";
 import { inspectable, showFacts } from "./_internal/wire/inspect.ts";
-import { type Check, check, level, port as checkPort } from "./_internal/wire/option_check.ts";
+import {
+  type Check,
+  check,
+  level,
+  port as checkPort,
+  text as checkText,
+} from "./_internal/wire/option_check.ts";
 import {
   fieldOf,
   fieldPairs,
@@ -125,7 +130,8 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     this.prototype.auto_open = 1;
     Object.defineProperties(this.prototype, {
       host: settable((conn) => conn.#host, (conn, host) => {
-        checkHost(host);
+        // What is illegal in it is told by the request, as the constructor tells it: `InvalidURL`.
+        checkText("host", host);
         conn.#host = host;
       }),
       port: settable((conn) => conn.#port, (conn, port) => {

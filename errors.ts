@@ -86,9 +86,6 @@ export class HTTPException extends Error implements ExchangeDetails {
   }
 }
 
-/** Python's old name of {@linkcode HTTPException}, the same class. */
-export const error: typeof HTTPException = HTTPException;
-
 /** There is no connection, and `auto_open` does not allow to make one. */
 export class NotConnected extends HTTPException {
   static {
@@ -304,3 +301,6 @@ export class ProtocolError extends HTTPException {
     named(this, "ProtocolError");
   }
 }
+
+// CPython: the old name of the base class, kept for code that catches it.
+export { HTTPException as error };

@@ -10,8 +10,6 @@ import { DEFAULT_LIMITS } from "../wire/field_section.ts";
 import {
   anything,
   callback,
-  type Check,
-  check,
   checkedCopy,
   checkOptionsOf,
   flag,
@@ -385,19 +383,14 @@ const REQUEST_MEANINGS: Record<string, string> = {
   url: "the target, the second argument",
 };
 
-const waitOrSeconds: Check = check(
-  "true, false or a positive number of seconds",
-  (value) => typeof value === "boolean" || (typeof value === "number" && value > 0),
-);
-
 const REQUEST: OptionsOf<keyof RequestOptions> = {
   of: "a request",
   known: {
     encode_chunked: flag,
     signal,
-    // Fields are checked where they are read.
+    // Checked with the body: see `outgoing`.
     trailers: anything,
-    expect_continue: waitOrSeconds,
+    expect_continue: anything,
   },
   meanings: REQUEST_MEANINGS,
 };

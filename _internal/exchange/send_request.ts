@@ -8,6 +8,7 @@
  * @module
  */
 import { chunkLine, chunkParts, CRLF, lastChunk } from "../wire/chunked_encoding.ts";
+import { waitOrSeconds } from "../wire/option_check.ts";
 import { fieldPairs, type HeaderFields, recycle, type Trailers } from "../wire/request_head.ts";
 import { encodeText, type TextEncoding, textEncodingOf } from "../wire/text_encoding.ts";
 import type { Connection } from "./connection.ts";
@@ -79,7 +80,8 @@ export function outgoing(
   exact: boolean,
   debug: boolean,
 ): Outgoing {
-  const expect = options.expect_continue ?? false;
+  const { expect_continue: expect = false } = options;
+  waitOrSeconds("expect_continue", expect);
   const chunked = content !== null && options.encode_chunked === true;
   const { trailers } = options;
   const out = { head, content, last: null, expect, exact, debug };

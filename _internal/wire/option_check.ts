@@ -52,6 +52,10 @@ export const secondsOrNull: Check = check(
   "a positive number of seconds, or null",
   (value) => value === null || isPositive(value),
 );
+export const waitOrSeconds: Check = check(
+  "true, false or a positive number of seconds",
+  (value) => typeof value === "boolean" || isPositive(value),
+);
 /** How many of something are taken from a server. */
 export const limit: Check = check(
   "a whole number from 1 on, or Infinity",

@@ -64,7 +64,11 @@ for (const name of NUMBERS) {
 
 /** Options that are refused, and why. */
 const REFUSED: [title: string, options: unknown, message: string, tls?: boolean][] = [
-  ["timeout is 0", { timeout: 0 }, "Cannot use timeout as it must be a positive number of seconds, or null: got 0"],
+  [
+    "timeout is 0",
+    { timeout: 0 },
+    "Cannot use timeout as it must be a positive number of seconds, or null: got 0",
+  ],
   [
     "a deadline is negative",
     { deadlines: { head: 1, tls: -1 } },

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStrictEquals, assertThrows } from "@std/assert";
 import * as http from "../../mod.ts";
 import {
   BadStatusLine,
@@ -71,10 +71,14 @@ for (const [error, own, bases] of TREE) {
 }
 
 Deno.test("mod.ts exports no exception that is not in the tree", () => {
-  const exported = Object.values(http)
+  const exported = [...new Set<unknown>(Object.values(http))]
     .filter((one) => typeof one === "function" && one.prototype instanceof Error)
     .map((one) => (one as ErrorClass).name);
   assertEquals([...exported].sort(), CLASSES.map(({ name }) => name).sort());
+});
+
+Deno.test("error is HTTPException, as in Python", () => {
+  assertStrictEquals(http.error, HTTPException);
 });
 
 Deno.test("RemoteDisconnected is a Deno.errors.ConnectionReset", () => {
