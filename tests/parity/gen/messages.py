@@ -140,7 +140,7 @@ def parameters():
         yield vector(f"set-twice/{number}", lines, [["set_param", "x", "1"], ["set_param", "x", "2"],
             ["set_type", "c/d"], ["del_param", "x"], ["items"]])
     for number, value in enumerate(CONTENT_TYPES):
-        yield vector(f"set-on/{number}", f"Content-Type: {value}\r\nA: 1\r\n",
+        yield vector(f"set-on/{number}", f"Content-Type: {value.strip()}\r\nA: 1\r\n",
             [["set_param", "x", "new"], ["items"], ["set_type", "n/t"], ["items"], ["del_param", "charset"],
             ["items"]])
     for number, value in enumerate(DISPOSITIONS + ["", ";", " INLINE ; x=1", "A B", "\xc9TAT"]):
