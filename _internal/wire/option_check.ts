@@ -135,15 +135,17 @@ export interface OptionsOf<Key extends string = string> {
 export function checkOptionsOf(options: unknown, schema: OptionsOf): void {
   const { known, of, prefix = "" } = schema;
   if (typeof options !== "object" || options === null || Array.isArray(options)) {
-    const what = prefix === "" ? `the options of ${of}` : prefix.slice(0, -1);
-    throw unusable(what, "an object", show(options));
+    if (prefix !== "") throw unusable(prefix.slice(0, -1), "an object", show(options));
+    throw new TypeError(
+      `Cannot use the options of ${of} as they must be an object: got ${show(options)}`,
+    );
   }
   for (const key in options) {
     // What somebody has put on all objects is nobody's option.
     if (key in Object.prototype) continue;
     if (!Object.hasOwn(known, key)) throw unknownKey(key, schema);
   }
-  for (const key in known) {
+  for (const key of Object.keys(known)) {
     const value = (options as Record<string, unknown>)[key];
     if (value !== undefined) known[key](prefix + key, value);
   }
@@ -153,7 +155,7 @@ export function checkOptionsOf(options: unknown, schema: OptionsOf): void {
 export function checkedCopy<T extends object>(options: T, schema: OptionsOf): T {
   checkOptionsOf(options, schema);
   const copy: Record<string, unknown> = {};
-  for (const key in schema.known) {
+  for (const key of Object.keys(schema.known)) {
     const value = options[key as keyof T];
     if (value !== undefined) copy[key] = value;
   }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import {
   debugHeaders,
   debugInterim,
@@ -14,6 +14,7 @@ import {
 import { HTTPConnection, HTTPResponse } from "../../mod.ts";
 import { getText } from "../helpers/exchanges.ts";
 import { answering, FakeTransport, ok, over } from "../helpers/fake_transport.ts";
+import { thrown } from "../helpers/waiting.ts";
 import { bytes } from "../servers/raw.ts";
 
 /** The lines that are printed in the meantime. */
@@ -266,3 +267,115 @@ Deno.test("set_debuglevel() does not change what is sent", async () => {
   }
   assertEquals(wires[0], wires[1]);
 });
+
+// The level of a class, and where the lines go
+
+/** Runs with a level for a class, which is as before afterwards. */
+async function atLevel(
+  type: typeof HTTPConnection,
+  level: number,
+  run: () => unknown,
+): Promise<string[]> {
+  const before = type.debuglevel;
+  type.debuglevel = level;
+  try {
+    return await printed(run);
+  } finally {
+    type.debuglevel = before;
+  }
+}
+
+/** A subclass, for tests that set its level. */
+function subclass(): typeof HTTPConnection {
+  return class extends HTTPConnection {};
+}
+
+Deno.test("HTTPConnection.debuglevel prints for every connection, of subclasses, too", async () => {
+  for (const type of [HTTPConnection, subclass()]) {
+    const lines = await atLevel(HTTPConnection, 1, async () => {
+      using conn = new type("example.com", over(answering(ok())));
+      assertEquals(conn.debuglevel, 1);
+      await getText(conn);
+    });
+    assert(lines.some((line) => line.startsWith("send: b'GET / HTTP/1.1")));
+    assert(lines.some((line) => line.startsWith("reply: 'HTTP/1.1 200 OK")));
+  }
+});
+
+Deno.test("HTTPConnection.debuglevel reaches connections that were made before", async () => {
+  using conn = new HTTPConnection("example.com", over(answering(ok())));
+  const lines = await atLevel(HTTPConnection, 1, () => getText(conn));
+  assert(lines.length > 0);
+});
+
+Deno.test("HTTPConnection.debuglevel does not change a connection that has a level of its own", async () => {
+  using conn = new HTTPConnection("example.com", over(answering(ok())));
+  conn.set_debuglevel(0);
+  assertEquals(await atLevel(HTTPConnection, 1, () => getText(conn)), []);
+});
+
+Deno.test("debuglevel of a subclass is its own, and that of its subclasses", async () => {
+  const Base = subclass();
+  class Leaf extends Base {}
+  await atLevel(Base, 2, () => {
+    const levels = [HTTPConnection, Base, Leaf].map((type) => new type("a").debuglevel);
+    assertEquals(levels, [0, 2, 2]);
+  });
+  class Static extends HTTPConnection {
+    static override debuglevel = 3;
+  }
+  assertEquals(new Static("a").debuglevel, 3);
+});
+
+Deno.test("debug takes the lines in place of the console, and as they would be there", async () => {
+  const exchange = async (debug?: (line: string) => void) => {
+    const answer = ok("x", "A: b\r\n");
+    using conn = new HTTPConnection("example.com", {
+      ...over(
+        new FakeTransport([], {
+          answers: [
+            "HTTP/1.1 200 OK\r\nProxy: yes\r\n\r\n",
+            `HTTP/1.1 100 Continue\r\n\r\n${answer}`,
+          ],
+        }),
+      ),
+      ...(debug === undefined ? {} : { debug }),
+    });
+    conn.set_debuglevel(1);
+    conn.set_tunnel("origin.example", 80);
+    await conn.request("PUT", "/", ["ab", "", "c"], { Authorization: "shown" });
+    await (await conn.getresponse()).read();
+  };
+  const wanted = await printed(() => exchange());
+  const lines: string[] = [];
+  const rest = await printed(() => exchange((line) => void lines.push(line)));
+  assertEquals([lines, rest], [wanted, []]);
+  // As in Python, nothing is hidden.
+  assert(lines.some((line) => line.includes("Authorization: shown")));
+});
+
+Deno.test("debug gets nothing while the level is 0", async () => {
+  const lines: string[] = [];
+  using conn = new HTTPConnection("example.com", {
+    ...over(answering(ok())),
+    debug: (line) => void lines.push(line),
+  });
+  await getText(conn);
+  assertEquals(lines, []);
+});
+
+for (const prefix of ["send:", "reply:", "header:"]) {
+  Deno.test(`what debug throws at "${prefix}" fails the exchange, and is not changed`, async () => {
+    const reason = Object.freeze(new Error("by the user"));
+    using conn = new HTTPConnection("example.com", {
+      ...over(answering(ok()), answering(ok())),
+      debug(line) {
+        if (line.startsWith(prefix)) throw reason;
+      },
+    });
+    conn.set_debuglevel(1);
+    assertStrictEquals(await thrown(getText(conn)), reason);
+    conn.set_debuglevel(0);
+    assertEquals(await getText(conn), "ok");
+  });
+}

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertStrictEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { DEFAULT_SETTINGS } from "../../_internal/exchange/connection.ts";
 import { NO_LIMITS } from "../../_internal/exchange/exchange.ts";
 import {
@@ -127,6 +127,110 @@ for (const [title, options, message, tls = true] of REFUSED) {
     assertThrows(() => checkOptions(options as HTTPSConnectionOptions, tls), TypeError, message);
   });
 }
+
+/** Keys that are unknown, in the object where somebody wrote them, and what is said to be meant. */
+const UNKNOWN: [options: Record<string, unknown>, key: string, meant: string][] = [
+  [{ timout: 5 }, "timout", "timeout"],
+  [{ timeoutMs: 5000 }, "timeoutMs", "timeout, in seconds"],
+  [{ Timeout: 5 }, "Timeout", "timeout"],
+  [{ sourceAddress: null }, "sourceAddress", "source_address"],
+  [{ blockSize: 1 }, "blockSize", "blocksize"],
+  [{ maxResponseHeaders: 1 }, "maxResponseHeaders", "max_response_headers"],
+  [{ rejectUnauthorized: false }, "rejectUnauthorized", "context.verify_mode"],
+  [{ ca: "pem" }, "ca", "context.caCerts"],
+  [{ caCerts: ["pem"] }, "caCerts", "context.caCerts"],
+  [{ check_hostname: false }, "check_hostname", "context.check_hostname"],
+  [{ key: "pem" }, "key", "context.key"],
+  [{ head: 5 }, "head", "deadlines.head"],
+  [{ total: 5 }, "total", "deadlines.total"],
+  [{ headersTimeout: 5 }, "headersTimeout", "deadlines.head"],
+  [{ headers: {} }, "headers", "the headers of request(), its fourth argument"],
+  [{ signal: null }, "signal", "signal, an option of request() and getresponse()"],
+  [{ port: 80 }, "port", "the port, the second argument"],
+  [{ debuglevel: 1 }, "debuglevel", "conn.debuglevel, or set_debuglevel()"],
+  [{ proxy: "http://a" }, "proxy", "set_tunnel()"],
+  [{ unixSocket: "/a" }, "unixSocket", "socketPath"],
+  [{ deadlines: { header: 5 } }, "deadlines.header", "deadlines.head"],
+  [{ deadlines: { body_idle: 5 } }, "deadlines.body_idle", "deadlines.bodyIdle"],
+  [{ deadlines: { timeout: 5 } }, "deadlines.timeout", "timeout"],
+  [{ context: { ca: "pem" } }, "context.ca", "context.caCerts"],
+  [{ context: { checkHostname: false } }, "context.checkHostname", "context.check_hostname"],
+  [{ context: { servername: "a" } }, "context.servername", "context.server_hostname"],
+  [{ context: { rejectUnauthorized: false } }, "context.rejectUnauthorized", "context.verify_mode"],
+  [{ context: { ALPNProtocols: [] } }, "context.ALPNProtocols", "context.alpnProtocols"],
+];
+
+for (const [options, key, meant] of UNKNOWN) {
+  Deno.test(`checkOptions() throws a TypeError for ${key} that names ${meant}`, () => {
+    const error = assertThrows(() => checkOptions(options, true), TypeError);
+    assertStringIncludes(error.message, `Cannot use ${key} as it is no option of `);
+    assertStringIncludes(error.message, `did you mean ${meant}`);
+  });
+}
+
+/** What JSON has no way to write. */
+function nameless(_key: string, value: unknown): unknown {
+  return typeof value === "number" && !Number.isFinite(value) ? String(value) : value;
+}
+
+/** Values that make no sense, and the name that the error has. */
+const SENSELESS: [options: Record<string, unknown>, name: string][] = [
+  [{ timeout: NaN }, "timeout"],
+  [{ timeout: "5" }, "timeout"],
+  [{ timeout: -1 }, "timeout"],
+  [{ deadlines: null }, "deadlines"],
+  [{ deadlines: 5 }, "deadlines"],
+  [{ deadlines: { head: null } }, "deadlines.head"],
+  [{ deadlines: { head: "5" } }, "deadlines.head"],
+  [{ source_address: "127.0.0.1" }, "source_address"],
+  [{ source_address: ["127.0.0.1", -1] }, "source_address"],
+  [{ blocksize: Infinity }, "blocksize"],
+  [{ onInformational: true }, "onInformational"],
+  [{ trace: null }, "trace"],
+  [{ debug: "console" }, "debug"],
+  [{ transport: {} }, "transport"],
+  [{ socketPath: "" }, "socketPath"],
+  [{ socketPath: 5 }, "socketPath"],
+  [{ address: null }, "address"],
+  [{ context: null }, "context"],
+  [{ context: "pem" }, "context"],
+  [{ context: { caCerts: CA } }, "context.caCerts"],
+  [{ context: { caCerts: [1] } }, "context.caCerts"],
+  [{ context: { cert: 1, key: 1 } }, "context.cert"],
+  [{ context: { check_hostname: "false" } }, "context.check_hostname"],
+  [{ context: { check_hostname: null } }, "context.check_hostname"],
+  [{ context: { verify_mode: "cert_none" } }, "context.verify_mode"],
+  [{ context: { verify_mode: 0 } }, "context.verify_mode"],
+  [{ context: { server_hostname: null } }, "context.server_hostname"],
+  [{ context: { alpnProtocols: "h2" } }, "context.alpnProtocols"],
+  [{ context: { suppress_ragged_eofs: 1 } }, "context.suppress_ragged_eofs"],
+];
+
+for (const [options, name] of SENSELESS) {
+  Deno.test(`checkOptions() throws a TypeError for ${JSON.stringify(options, nameless).slice(0, 80)}`, () => {
+    assertThrows(() => checkOptions(options, true), TypeError, `Cannot use ${name} as it must be `);
+  });
+}
+
+Deno.test("checkOptions() throws a TypeError when a timeout stands where options do", () => {
+  const options = 10 as unknown as HTTPSConnectionOptions;
+  assertThrows(() => checkOptions(options, false), TypeError, "did you mean { timeout: 10 }");
+});
+
+Deno.test("checkOptions() gives a copy that later changes do not reach", () => {
+  const deadlines = { head: 1 };
+  const context = { server_hostname: "a" };
+  const options = { timeout: 1, deadlines, context };
+  const copy = checkOptions(options, true);
+  Object.assign(options, { timeout: NaN });
+  deadlines.head = NaN;
+  context.server_hostname = "b";
+  assertEquals(copy, { timeout: 1, deadlines: { head: 1 }, context: { server_hostname: "a" } });
+});
+
+Deno.test("limitsOf() throws a TypeError for a timeout that no setter has seen", () => {
+  assertThrows(() => limitsOf(NaN, undefined), TypeError, "Cannot use timeout");
+});
 
 Deno.test("checkOptions() takes a connection without TLS and without a context", () => {
   checkOptions({ timeout: 1 }, false);
