@@ -81,6 +81,10 @@ const checkSock: Check = check("null or a transport, with read(), write() and cl
 /** The levels that classes were given; a class without one has that of its base. */
 const classLevels = new WeakMap<object, number>();
 
+function levelOf(type: object | null): number {
+  return type === null ? 0 : classLevels.get(type) ?? levelOf(Object.getPrototypeOf(type));
+}
+
 /** A property that is checked when it is set. On the prototype, so that a subclass may have a field of its name. */
 function settable<T>(
   get: (conn: HTTPConnection) => T,
@@ -163,11 +167,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     });
     Object.defineProperty(this, "debuglevel", {
       get(this: object): number {
-        for (let at: object | null = this; at !== null; at = Object.getPrototypeOf(at)) {
-          const found = classLevels.get(at);
-          if (found !== undefined) return found;
-        }
-        return 0;
+        return levelOf(this);
       },
       set(this: object, debuglevel: number) {
         level("debuglevel", debuglevel);

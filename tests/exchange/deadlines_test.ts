@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type DeadlineKind, Deadlines } from "../../_internal/exchange/deadlines.ts";
 import {
   type ExchangeDetails,
