@@ -155,7 +155,7 @@ export class IncompleteRead extends HTTPException {
    */
   constructor(partial: Uint8Array, expected: number | null = null, options?: ErrorOptions) {
     const more = expected === null ? "" : `, ${expected} more expected`;
-    super(`Incomplete read: ${partial.length} bytes read${more}`, options);
+    super(`Cannot read to the end: ${partial.length} bytes read${more}`, options);
     this.partial = partial;
     this.expected = expected;
   }

@@ -18,6 +18,8 @@ import { bufferedOf, LineReader } from "./_internal/net/line_reader.ts";
 import {
   charsetName,
   collapse,
+  type EncodedValue,
+  formatAsRead,
   formatParameter,
   joinParameters,
   type ParameterValue,
@@ -491,7 +493,7 @@ export class HTTPMessage implements Iterable<[string, string]> {
     const parts = params.map(([name, value]) => {
       if (name.toLowerCase() === "boundary") return set;
       if (typeof value === "string") return value === "" ? name : `${name}=${value}`;
-      return formatParameter(name, unquoteValue(value));
+      return formatAsRead(name, unquoteValue(value) as EncodedValue);
     });
     if (!params.some(([name]) => name.toLowerCase() === "boundary")) parts.push(set);
     const value = parts.join("; ");

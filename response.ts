@@ -137,7 +137,8 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
       pull: (controller) => this.#pull(controller as ReadableByteStreamController),
       cancel: () => this.close(),
     }, { highWaterMark: 0 });
-    checkOptionsOf(options, OPTIONS);
+    // What this library makes is known to be right.
+    if (!(source instanceof Connection)) checkOptionsOf(options, OPTIONS);
     this.debuglevel = options.debuglevel ?? 0;
     this.url = options.url ?? "";
     if (source instanceof Connection) {

@@ -150,11 +150,14 @@ export function formatParameter(
   if (value === null || value.length === 0) return name;
   if (typeof value !== "string") {
     const [charset, language, text] = value;
-    if (charset === null && language === null) return `${name}*=${percentEncode(text, null)}`;
-    return `${name}*=${charset ?? ""}'${language ?? ""}'${percentEncode(text, charset)}`;
+    const encoded = percentEncode(encodeIn(text, charset || "us-ascii"));
+    if (charset === null && language === null) return `${name}*=${encoded}`;
+    return `${name}*=${charset ?? ""}'${language ?? ""}'${encoded}`;
   }
   // deno-lint-ignore no-control-regex
-  if (/[^\x00-\x7f]/.test(value)) return `${name}*=utf-8''${percentEncode(value, "utf-8")}`;
+  if (/[^\x00-\x7f]/.test(value)) {
+    return `${name}*=utf-8''${percentEncode(encodeIn(value, "utf-8"))}`;
+  }
   return quoted || SPECIAL.test(value) ? `${name}="${quote(value)}"` : `${name}=${value}`;
 }
 
@@ -163,10 +166,17 @@ export function joinParameters(parts: string[]): string {
   return parts.reduce((value, part) => value === "" ? part : `${value}; ${part}`, "");
 }
 
+/** A parameter in the form of RFC 2231 as it was read: its text stands for bytes, whatever the charset. */
+export function formatAsRead(name: string, [charset, language, text]: EncodedValue): string {
+  const encoded = percentEncode(encodeLatin1(text, "parameter"));
+  if (charset === null && language === null) return `${name}*=${encoded}`;
+  return `${name}*=${charset ?? ""}'${language ?? ""}'${encoded}`;
+}
+
 /** Percent-encoding of all but the unreserved characters (RFC 3986, Section 2.3). */
-function percentEncode(text: string, charset: string | null): string {
+function percentEncode(bytes: Uint8Array): string {
   let encoded = "";
-  for (const byte of encodeIn(text, charset || "us-ascii")) {
+  for (const byte of bytes) {
     const c = String.fromCharCode(byte);
     encoded += /[A-Za-z0-9_.~-]/.test(c)
       ? c

@@ -358,3 +358,159 @@ Deno.test("parse_headers() throws with what came when a section ends early", asy
   const error = await assertRejects(() => parse_headers(lineSource("A: 1\r\nB")), IncompleteRead);
   assertEquals(latin1(error.partial), "A: 1\r\nB");
 });
+
+// The calls that change parameters; the vectors of `tests/parity` have CPython's answers to many more.
+
+/** A message with fields around a type. */
+function typed(type: string): HTTPMessage {
+  return new HTTPMessage([["A", "1"], ["Content-Type", type], ["B", "2"]]);
+}
+
+const DISPOSITIONS: [value: string, expected: string][] = [
+  ["attachment; filename=x", "attachment"],
+  ["  INLINE ;x=1", "inline"],
+  ["", ""],
+];
+
+for (const [value, expected] of DISPOSITIONS) {
+  Deno.test(`get_content_disposition() of "${value}" is "${expected}"`, () => {
+    const message = new HTTPMessage([["content-disposition", value]]);
+    assertEquals(message.get_content_disposition(), expected);
+  });
+}
+
+Deno.test("get_content_disposition() is null without the field", () => {
+  assertEquals(sample().get_content_disposition(), null);
+});
+
+Deno.test("set_param() adds a parameter, and the field goes to the end", () => {
+  const message = typed("text/html");
+  message.set_param("charset", "utf-8");
+  assertEquals(message.items(), [
+    ["A", "1"],
+    ["B", "2"],
+    ["Content-Type", 'text/html; charset="utf-8"'],
+  ]);
+});
+
+Deno.test("set_param() replaces a parameter, and the field keeps its place with replace", () => {
+  const message = typed("text/html; Charset=a; x=1");
+  message.set_param("charset", "b", "content-type", true, null, "", true);
+  assertEquals(message.items()[1], ["Content-Type", 'text/html; charset="b"; x="1"']);
+});
+
+Deno.test("set_param() puts quotes only where they are needed without requote", () => {
+  const message = typed("text/html");
+  message.set_param("x", "1", "Content-Type", false);
+  message.set_param("y", "a/b", "Content-Type", false);
+  assertEquals(message.get("content-type"), 'text/html; x=1; y="a/b"');
+});
+
+Deno.test("set_param() makes a Content-Type of text/plain, and any other field of the parameter", () => {
+  const message = new HTTPMessage();
+  message.set_param("charset", "a");
+  message.set_param("x", "1", "Other");
+  assertEquals(message.items(), [["Content-Type", 'text/plain; charset="a"'], ["Other", 'x="1"']]);
+});
+
+Deno.test("set_param() writes the form of RFC 2231 for a charset, and for a triple", () => {
+  const message = typed("a/b");
+  message.set_param("x", "\xe9", "Content-Type", true, "iso-8859-1", "fr");
+  message.set_param("y", ["utf-8", "", "\u20ac"]);
+  assertEquals(message.get("content-type"), "a/b; x*=iso-8859-1'fr'%E9; y*=utf-8''%E2%82%AC");
+});
+
+for (const wrong of [5, true, {}, undefined]) {
+  Deno.test(`set_param() throws a TypeError and changes nothing for a value that is ${wrong}`, () => {
+    const message = typed("a/b");
+    assertThrows(() => message.set_param("x", wrong as never), TypeError, "Cannot set parameter x");
+    assertEquals(message.items(), typed("a/b").items());
+  });
+}
+
+for (const charset of ["no-such-charset", "koi8-r", "utf-16le"]) {
+  Deno.test(`set_param() throws a TypeError for a text that it cannot write in ${charset}`, () => {
+    const message = typed("a/b");
+    const set = () => message.set_param("x", "\u20ac", "Content-Type", true, charset);
+    assertThrows(set, TypeError, `Cannot encode parameter in ${charset}`);
+  });
+}
+
+Deno.test("set_param() writes US-ASCII in any charset that extends it", () => {
+  const message = typed("a/b");
+  message.set_param("x", "a b", "Content-Type", true, "koi8-r");
+  assertEquals(message.get("content-type"), "a/b; x*=koi8-r''a%20b");
+});
+
+Deno.test("del_param() removes a parameter in any case, and nothing without one", () => {
+  const message = typed("text/html; Charset=a; x=1");
+  message.del_param("charset");
+  assertEquals(message.get("content-type"), 'text/html; x="1"');
+  const { items } = sample();
+  const before = sample();
+  before.del_param("charset");
+  assertEquals(before.items(), items.call(sample()));
+});
+
+Deno.test("set_type() keeps the parameters and sets MIME-Version", () => {
+  const message = typed("text/html; charset=a");
+  message.set_type("application/json");
+  assertEquals(message.items().slice(2), [
+    ["MIME-Version", "1.0"],
+    ["Content-Type", 'application/json; charset="a"'],
+  ]);
+});
+
+for (const wrong of ["text", "a/b/c", ""]) {
+  Deno.test(`set_type("${wrong}") throws a TypeError and changes nothing`, () => {
+    const message = typed("a/b");
+    assertThrows(
+      () => message.set_type(wrong),
+      TypeError,
+      "Cannot set type as it must have one slash",
+    );
+    assertEquals(message.items(), typed("a/b").items());
+  });
+}
+
+Deno.test("set_boundary() sets it where it is, and the field keeps its place", () => {
+  const message = typed("multipart/mixed; Boundary=a; x=1");
+  message.set_boundary("b c");
+  assertEquals(message.items()[1], ["Content-Type", 'multipart/mixed; boundary="b c"; x="1"']);
+});
+
+Deno.test("set_boundary() keeps a parameter in the form of RFC 2231", () => {
+  const message = typed("multipart/mixed; x*=utf-8''%e2%82%ac");
+  message.set_boundary("b");
+  assertEquals(message.get_param("x"), ["utf-8", "", "\xe2\x82\xac"]);
+  assertEquals(message.get_boundary(), "b");
+});
+
+Deno.test("set_boundary() throws a TypeError without a Content-Type", () => {
+  assertThrows(() => sample().set_boundary("b"), TypeError, "there is no Content-Type");
+});
+
+Deno.test("as_bytes() is the text in ISO-8859-1, in lines as long as they are", () => {
+  const message = new HTTPMessage([["A", "\xe9".repeat(200)], ["B", "x y ".repeat(50)]]);
+  assertEquals(latin1(message.as_bytes()), message.as_string());
+});
+
+Deno.test("as_bytes() throws a TypeError for what cannot be written", () => {
+  const throws = (value: string) =>
+    assertThrows(() => new HTTPMessage([["A", value]]).as_bytes(), TypeError);
+  throws("\u20ac");
+  throws("a\r\nB: c");
+});
+
+Deno.test("raw_items() gives the pairs as they were when it was called", () => {
+  const message = sample();
+  const items = message.raw_items();
+  message.delete("a");
+  assertEquals([...items], ITEMS);
+});
+
+Deno.test("toJSON() gives the pairs, and a copy of them", () => {
+  const message = sample();
+  message.toJSON().pop();
+  assertEquals(message.toJSON(), ITEMS);
+});
