@@ -78,6 +78,20 @@ const checkSock: Check = check("null or a transport, with read(), write() and cl
   return [read, write, close].every((call) => typeof call === "function");
 });
 
+/** The arguments behind the host: the port may be left out. */
+function portAndOptions<T extends HTTPConnectionOptions>(
+  port: number | null | undefined | T,
+  options: T,
+): [number | null | undefined, T] {
+  if (typeof port !== "object" || port === null) return [port, options];
+  if (options !== NO_OPTIONS) {
+    throw new TypeError(
+      "Cannot use port as it must be a number or null before options: got an object",
+    );
+  }
+  return [null, port];
+}
+
 /** The levels that classes were given; a class without one has that of its base. */
 const classLevels = new WeakMap<object, number>();
 
@@ -250,9 +264,9 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
   constructor(
     host: string,
     port?: number | null | HTTPConnectionOptions,
-    options: HTTPConnectionOptions = {},
+    options: HTTPConnectionOptions = NO_OPTIONS,
   ) {
-    if (typeof port === "object" && port !== null) [port, options] = [null, port];
+    [port, options] = portAndOptions(port, options);
     const overTls = this instanceof HTTPSConnection;
     const known = this.#options = checkOptions(options, overTls);
     this.#context = overTls ? (known as HTTPSConnectionOptions).context ?? {} : null;
@@ -760,7 +774,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     const tunnel = this.#tunnel;
     return {
       // CPython takes a user and a password for a part of the host.
-      host: host.replace(/^.*@/, "<hidden>@"),
+      host: String(host).replace(/^.*@/, "<hidden>@"),
       port,
       state: this.#state,
       ...this.#connections.facts(),
@@ -941,9 +955,9 @@ export class HTTPSConnection extends HTTPConnection {
   constructor(
     host: string,
     port?: number | null | HTTPSConnectionOptions,
-    options: HTTPSConnectionOptions = {},
+    options: HTTPSConnectionOptions = NO_OPTIONS,
   ) {
-    if (typeof port === "object" && port !== null) [port, options] = [null, port];
+    [port, options] = portAndOptions(port, options);
     super(host, port, options);
   }
 }

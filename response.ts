@@ -190,7 +190,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
   /** What is shown of it. */
   #facts(): Record<string, unknown> {
     const { status, reason, version, will_close } = this;
-    const url = withoutUserInfo(this.url);
+    const url = withoutUserInfo(String(this.url));
     const body = this.#body;
     if (body === null) {
       const hasFailed = this.#exchange.failure !== null;

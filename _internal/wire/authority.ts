@@ -6,6 +6,7 @@
 import { InvalidURL } from "../../errors.ts";
 import { checkHost } from "./grammar.ts";
 import { withoutUserInfo } from "./inspect.ts";
+import { show } from "./option_check.ts";
 
 /** A host without brackets, and a port. */
 export interface HostPort {
@@ -36,13 +37,15 @@ export function splitHostPort(
           "Cannot use host as it must have no user and password: send an Authorization field",
         );
       }
-      throw new InvalidURL(`Cannot use port ${JSON.stringify(digits)}: it is not a number`);
+      throw new InvalidURL(`Cannot use port as it must be a number: got ${JSON.stringify(digits)}`);
     }
     if (digits !== "") number = Number(digits);
     host = host.slice(0, colon);
   }
   if (!Number.isInteger(number) || number < 0 || number > 65535) {
-    throw new InvalidURL(`Cannot use port ${String(number)}: it is not a number from 0 to 65535`);
+    throw new InvalidURL(
+      `Cannot use port as it must be a whole number from 0 to 65535: got ${show(number)}`,
+    );
   }
   if (host.startsWith("[") && host.endsWith("]")) host = host.slice(1, -1);
   return { host, port: number };
@@ -61,7 +64,7 @@ export function toAscii(host: string): string {
   // What delimits a URL's other parts would cut the name short.
   const url = /[/?#@\\:%]/.test(host) ? null : URL.parse(`http://${host}`);
   if (url !== null) return url.hostname;
-  throw new InvalidURL(`Cannot use host ${JSON.stringify(host)}: it is no domain name`);
+  throw new InvalidURL(`Cannot use host as it must be a domain name: got ${JSON.stringify(host)}`);
 }
 
 /** uri-host (RFC 9110, Section 7.2): an IPv6 address in brackets, and without its scope. */

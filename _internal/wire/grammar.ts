@@ -6,6 +6,7 @@
  */
 import { InvalidURL } from "../../errors.ts";
 import { isSecretField, withoutUserInfo } from "./inspect.ts";
+import { show } from "./option_check.ts";
 
 /** token = 1*tchar (RFC 9110, Section 5.6.2): 1 at each code of a tchar. */
 export const TCHAR: Uint8Array = new Uint8Array(256);
@@ -56,10 +57,12 @@ export function checkTarget(target: string): void {
 /** CVE-2019-18348: a host with CR LF in it ends the `Host` field. CVE-2026-1502: so in a tunnel. */
 export function checkHost(host: string): void {
   if (typeof host !== "string") {
-    throw new TypeError(`Cannot use host ${quote(host)}: it is not a string`);
+    throw new TypeError(`Cannot use host as it must be a string: got ${show(host)}`);
   }
   if (ILLEGAL_IN_TARGET.test(host)) {
-    throw new InvalidURL(`Cannot use host ${quote(host)}: it has a control character or a space`);
+    throw new InvalidURL(
+      `Cannot use host as it must have no control character and no space: got ${quote(host)}`,
+    );
   }
 }
 
@@ -120,11 +123,11 @@ function quote(value: unknown): string {
 export function checkCount(count: number): number {
   if (count < 0) return Infinity;
   if (count === Infinity || Number.isInteger(count)) return count;
-  throw new TypeError(`Cannot read ${quote(count)} bytes: it is not a whole number`);
+  throw new TypeError(`Cannot read so much as it must be a whole number: got ${show(count)}`);
 }
 
 /** Memory of a user's to read into. */
 export function checkBytes(target: Uint8Array): Uint8Array {
   if (target instanceof Uint8Array) return target;
-  throw new TypeError("Cannot read into it: it is not a Uint8Array");
+  throw new TypeError(`Cannot read into memory as it must be a Uint8Array: got ${show(target)}`);
 }

@@ -98,6 +98,11 @@ Deno.test("HTTPConnection() and HTTPSConnection() throw a TypeError for an optio
   }
 });
 
+Deno.test("HTTPConnection() throws a TypeError for options in two places", () => {
+  const make = () => new HTTPConnection("example.com", { timeout: 5 } as never, { blocksize: 1 });
+  assertThrows(make, TypeError, "Cannot use port as it must be a number or null before options");
+});
+
 Deno.test("HTTPResponse() throws a TypeError for an option that is unknown or makes no sense", () => {
   const make = (options: unknown) => () => new HTTPResponse(new FakeTransport(), options as never);
   assertThrows(make({ debugLevel: 1 }), TypeError, "did you mean debuglevel");
