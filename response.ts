@@ -8,6 +8,7 @@ import { type HTTPMessage, messageOf } from "./headers.ts";
 import {
   codingsOf,
   decode,
+  DECODED_OPTIONS,
   type DecodedContent,
   type DecodedOptions,
 } from "./_internal/content/decoded.ts";
@@ -24,7 +25,6 @@ import type { Delimiter } from "./_internal/wire/framing.ts";
 import { checkBytes, checkCount } from "./_internal/wire/grammar.ts";
 import { inspectable, showFacts, withoutUserInfo } from "./_internal/wire/inspect.ts";
 import {
-  anything,
   checkOptionsOf,
   level,
   type OptionsOf,
@@ -54,13 +54,6 @@ const OPTIONS: OptionsOf<keyof HTTPResponseOptions> = {
   of: "HTTPResponse",
   known: { debuglevel: level, method: textOrNull, url: text },
 };
-/** Their values are checked where they are used. */
-const DECODED_OPTIONS: OptionsOf<keyof DecodedOptions> = {
-  of: "decoded()",
-  known: { maxDecodedBytes: anything },
-  meanings: { limit: "maxDecodedBytes", maxbodybytes: "maxDecodedBytes" },
-};
-
 /**
  * A response. The body is read by Python's calls, by `for await`, or as the web stream that it is, mixed
  * freely while the stream is not locked. Nothing is read ahead of what was asked for but what one

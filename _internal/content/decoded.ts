@@ -8,6 +8,7 @@ import { LimitedBytesTransformStream } from "@std/streams/limited-bytes-transfor
 import { toJson } from "@std/streams/to-json";
 import { toText } from "@std/streams/to-text";
 import { HTTPException } from "../../errors.ts";
+import { amount, type OptionsOf } from "../wire/option_check.ts";
 import { CodedInput, cutOff, type Pace, type Piece } from "./coded_input.ts";
 import { gunzip } from "./gzip.ts";
 import { type DecoderName, Decoders } from "./platform_decoder.ts";
@@ -31,11 +32,17 @@ export interface DecodedOptions {
   maxZstdWindowBytes?: number;
 }
 
+/** What `decoded()` knows of options. */
+export const DECODED_OPTIONS: OptionsOf<keyof DecodedOptions> = {
+  of: "decoded()",
+  known: { maxDecodedBytes: amount, maxZstdWindowBytes: amount },
+  meanings: { limit: "maxDecodedBytes", maxbodybytes: "maxDecodedBytes" },
+};
+
 /** 100 MiB: more than nearly all that is sent in a content coding, and memory that any machine has. */
 const MAX_DECODED_BYTES = 100 * 1024 * 1024;
 /** RFC 9659, Section 3. */
 const MAX_ZSTD_WINDOW_BYTES = 8 * 1024 * 1024;
-const LIMITS = ["maxDecodedBytes", "maxZstdWindowBytes"] as const;
 /** More codings than this are no content but an attack. */
 const MAX_CODINGS = 5;
 /**
@@ -120,7 +127,6 @@ export function decode(
   codings: string[],
   options: DecodedOptions,
 ): DecodedContent {
-  checkLimits(options);
   const pace = paceOf(body);
   let { pieces } = body;
   for (const [i, coding] of codings.entries()) {
@@ -141,21 +147,6 @@ export function decode(
       await iterator.return?.();
     },
   });
-}
-
-function checkLimits(options: DecodedOptions): void {
-  for (const [name, value] of Object.entries(options)) {
-    if (!(LIMITS as readonly string[]).includes(name)) {
-      throw new TypeError(
-        `Cannot decode body as there is no option ${name}: there are ${LIMITS.join(" and ")}`,
-      );
-    }
-    if (value !== undefined && (typeof value !== "number" || !(value >= 0))) {
-      throw new TypeError(
-        `Cannot use ${name} as it must be a number of bytes: got ${String(value)}`,
-      );
-    }
-  }
 }
 
 /** Decoding works in shifts: between two of them all else has its turn. */

@@ -61,6 +61,11 @@ export const limit: Check = check(
   "a whole number from 1 on, or Infinity",
   (value) => value === Infinity || isCount(value),
 );
+/** The same where none may be taken. */
+export const amount: Check = check(
+  "a number of bytes from 0 on",
+  (value) => typeof value === "number" && value >= 0,
+);
 /** The size of a piece of memory. */
 export const size: Check = check("a whole number of bytes from 1 on", isCount);
 /** Python takes `True` and `False` as levels, too. */

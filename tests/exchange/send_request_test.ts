@@ -63,6 +63,7 @@ class Source implements Pieces {
       kind: "pieces",
       size,
       readable: false,
+      contentType: null,
       pieces: () => {
         this.calls.push("open");
         return this;
@@ -780,7 +781,13 @@ Deno.test("sendRequest() does not wait for return() of a source, nor hear what i
 
 Deno.test("sendRequest() leaves a source that has no return()", async () => {
   const pieces: Pieces = { next: () => ({ done: false, value: 5 }) };
-  const content: Content = { kind: "pieces", size: null, readable: false, pieces: () => pieces };
+  const content: Content = {
+    kind: "pieces",
+    size: null,
+    readable: false,
+    contentType: null,
+    pieces: () => pieces,
+  };
   await assertRejects(() => soon(send({ content }).sent), TypeError);
 });
 

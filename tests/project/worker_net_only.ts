@@ -41,7 +41,8 @@ function ways(job: Job): Record<string, () => HTTPConnection> {
     "HTTP with a timeout": () => new HTTPConnection("127.0.0.1", port, { timeout: 60 }),
     "HTTPS": () => tls({ context }),
     "HTTPS with source_address": () => tls({ context, ...source }),
-    "HTTPS with a client certificate": () => tls({ context: { ...context, ...job } }),
+    "HTTPS with a client certificate": () =>
+      tls({ context: { ...context, cert: job.cert, key: job.key } }),
     "HTTPS without verification": () => tls({ context: { verify_mode: "CERT_NONE" } }),
     "HTTPS over a transport": () =>
       tls({ context, transport: () => Deno.connect({ port: tlsPort }) }),
