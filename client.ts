@@ -69,6 +69,7 @@ import {
   type FieldValue,
   hasField,
   type HeaderFields,
+  type HTTPVersion,
   RequestHead,
 } from "./_internal/wire/request_head.ts";
 
@@ -164,6 +165,12 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
         SETTABLE.source_address("source_address", source);
         conn.#source = source;
       }),
+      httpVersion: settable((conn) => conn.#version, (conn, version) => {
+        SETTABLE.httpVersion("httpVersion", version);
+        conn.#version = version;
+        const tunnel = conn.#tunnel;
+        if (tunnel !== null) conn.#tunnel = tunnelTo(tunnel, tunnel.fields, version);
+      }),
       blocksize: settable((conn) => conn.#blocksize, (conn, blocksize) => {
         SETTABLE.blocksize("blocksize", blocksize);
         conn.#blocksize = blocksize;
@@ -218,6 +225,8 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
   declare source_address: [host: string, port: number] | null;
   /** The size in bytes of the pieces in which a body that is a `Reader` is read. */
   declare blocksize: number;
+  /** The version of the requests: 10 or 11. */
+  declare httpVersion: HTTPVersion;
   /**
    * Over 0, what is sent and read is printed: to the console, or to the option `debug`. Passwords and
    * cookies are part of it, as in Python. It is the static one until it is set.
@@ -229,6 +238,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
   #timeout: number | null;
   #source: [host: string, port: number] | null;
   #blocksize: number;
+  #version: HTTPVersion;
   #debuglevel: number | null = null;
   #options: HTTPConnectionOptions;
   #hostKnown = { host: "", port: -1, standard: -1, field: "" };
@@ -278,6 +288,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     this.#timeout = known.timeout ?? null;
     this.#source = known.source_address ?? null;
     this.#blocksize = known.blocksize ?? 8192;
+    this.#version = known.httpVersion ?? 11;
     ({ host: this.#host, port: this.#port } = splitHostPort(host, port, this.default_port));
   }
 
@@ -397,7 +408,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
       );
     }
     const target = splitHostPort(host, port, this.default_port);
-    this.#tunnel = tunnelTo(target, fieldPairs(headers));
+    this.#tunnel = tunnelTo(target, fieldPairs(headers), this.#version);
   }
 
   /**
@@ -410,7 +421,8 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Sends a request. `Host` and `Accept-Encoding: identity` are generated unless they are given, as is
+   * Sends a request. `Host` and `Accept-Encoding: identity` are generated unless they are given (in
+   * HTTP/1.0 they are not), as is
    * the framing of the body: `Content-Length` where the size is known (0 for PUT, POST and PATCH without
    * a body), else `Transfer-Encoding: chunked`.
    *
@@ -559,9 +571,13 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
         "Cannot send request: the body of the one before still goes out, await its promise first",
       );
     }
-    const head = new RequestHead(method, url || "/");
-    if (!skip_host) head.field("Host", authorityOf(method, head.target) ?? this.#hostField());
-    if (!skip_accept_encoding) head.field("Accept-Encoding", "identity");
+    const version = this.#version;
+    const head = new RequestHead(method, url || "/", version);
+    // CPython: HTTP/1.0 knows neither of the two.
+    if (version === 11) {
+      if (!skip_host) head.field("Host", authorityOf(method, head.target) ?? this.#hostField());
+      if (!skip_accept_encoding) head.field("Accept-Encoding", "identity");
+    }
     this.#state = next;
     this.#head = head;
   }
@@ -629,9 +645,11 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     if (options.signal?.aborted) throw options.signal.reason;
     this.#checkOpen();
     const content = contentOf(body, this.blocksize, head.contentType);
-    if (options.expect_continue && content !== null && !head.expects) {
+    if (options.expect_continue && (content !== null || head.version === 10) && !head.expects) {
       head.field("Expect", "100-continue");
     }
+    if (options.encode_chunked) head.refuseAt10("chunked bodies: give a Content-Length");
+    if (options.trailers !== undefined) head.refuseAt10("trailers");
     const out = outgoing(head.bytes(), content, options, whole, this.debuglevel > 0);
     const exchange = new Exchange({
       method: head.method,

@@ -28,7 +28,7 @@ import {
   texts,
 } from "../wire/option_check.ts";
 import { type ExchangeLimits, NO_LIMITS } from "./exchange.ts";
-import type { Trailers } from "../wire/request_head.ts";
+import type { HTTPVersion, Trailers } from "../wire/request_head.ts";
 import type { TLSContext } from "../net/tls.ts";
 import type { Trace } from "./trace.ts";
 import type { Transport } from "../net/transport.ts";
@@ -118,6 +118,14 @@ export interface HTTPConnectionOptions extends Limits {
   deadlines?: Deadlines;
   /** Called with each interim response (1xx other than 101), in order. */
   onInformational?: (status: number, reason: string, headers: HTTPMessage) => void;
+  /**
+   * The version of the requests, that of a tunnel's CONNECT included: 10 for HTTP/1.0, 11 for HTTP/1.1
+   * (Python: `_http_vsn`). With 10 neither `Host` nor `Accept-Encoding` is generated, and a chunked body,
+   * trailers and `Expect` are a `TypeError`.
+   *
+   * @default {11}
+   */
+  httpVersion?: HTTPVersion;
   /** A unix socket to connect to, by its path; the host is still what `Host` says. */
   socketPath?: string;
   /** Where to connect to: a host name or an address, in place of the host; the host is still what `Host` says. */
@@ -294,6 +302,7 @@ const CONNECTION: Known<keyof HTTPSConnectionOptions> = {
   timeout: secondsOrNull,
   source_address: sourceAddress,
   blocksize: size,
+  httpVersion: oneOf(10, 11),
   deadlines: (_name, value) => checkOptionsOf(value, DEADLINES),
   onInformational: callback,
   socketPath: name,
@@ -319,7 +328,8 @@ const HTTP: OptionsOf = {
 const HTTPS: OptionsOf = { ...HTTP, of: "HTTPSConnection" };
 
 /** What is set on a connection later is checked as the option of that name. */
-export const SETTABLE: Known<"timeout" | "source_address" | "blocksize"> = CONNECTION;
+export const SETTABLE: Known<"timeout" | "source_address" | "blocksize" | "httpVersion"> =
+  CONNECTION;
 
 /**
  * Refuses options that make no sense, or not together: no option is ignored.

@@ -7,7 +7,7 @@ import { HTTPConnection, type HTTPConnectionOptions, type Transport } from "../.
 import { ScriptedTransport } from "../parity/transports.ts";
 import { bytes, latin1 } from "../servers/raw.ts";
 
-const REQUEST_LINE = /^[A-Za-z]+ \S+ HTTP\/1\.1\r\n/;
+const REQUEST_LINE = /^[A-Za-z]+ \S+ HTTP\/1\.[01]\r\n/;
 
 /** Options of {@linkcode FakeTransport}. */
 export interface FakeOptions {

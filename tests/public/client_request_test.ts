@@ -1237,6 +1237,77 @@ Deno.test("putrequest() leaves the connection free when it refuses the target", 
   await assertRefused((conn) => conn.putrequest("GET", "/ "), InvalidURL);
 });
 
+// HTTP/1.0
+
+const OLD = { httpVersion: 10 } as const;
+
+Deno.test("httpVersion 10 makes requests of HTTP/1.0, without Host and Accept-Encoding", async () => {
+  const writes = await writesOf((conn) => conn.request("POST", "/", "abc", { A: "b" }), OLD);
+  assertEquals(writes.join(""), "POST / HTTP/1.0\r\nContent-Length: 3\r\nA: b\r\n\r\nabc");
+});
+
+Deno.test("httpVersion 10 sends the Host that it is given", async () => {
+  const writes = await writesOf((conn) => conn.request("GET", "/", null, { Host: "a" }), OLD);
+  assertEquals(writes.join(""), "GET / HTTP/1.0\r\nHost: a\r\n\r\n");
+});
+
+Deno.test("httpVersion can be set, for requests and tunnels to come", async () => {
+  const transport = new FakeTransport([], { answers: ["HTTP/1.0 200 OK\r\n\r\n"] });
+  using conn = new HTTPConnection("proxy.example", over(transport));
+  assertEquals(conn.httpVersion, 11);
+  conn.set_tunnel("origin.example", 443, { A: "b" });
+  conn.httpVersion = 10;
+  await conn.request("GET", "/");
+  assertEquals(
+    transport.sent,
+    "CONNECT origin.example:443 HTTP/1.0\r\nA: b\r\n\r\nGET / HTTP/1.0\r\n\r\n",
+  );
+});
+
+for (const version of [9, 12, "1.0", null, NaN]) {
+  Deno.test(`httpVersion throws a TypeError when it is ${version}`, () => {
+    const options = { httpVersion: version } as unknown as HTTPConnectionOptions;
+    assertThrows(() => new HTTPConnection("a", options), TypeError, "httpVersion");
+    const conn = new HTTPConnection("a");
+    assertThrows(() => conn.httpVersion = version as 10, TypeError, "httpVersion");
+    assertEquals(conn.httpVersion, 11);
+  });
+}
+
+const NOT_IN_10: [title: string, run: (conn: HTTPConnection) => unknown][] = [
+  ["an iterable body", (conn) => conn.request("POST", "/", ["a"])],
+  ["a Transfer-Encoding", (conn) => {
+    return conn.request("POST", "/", "a", { "Transfer-Encoding": "chunked" });
+  }],
+  ["trailers", (conn) => conn.request("POST", "/", "a", {}, { trailers: { A: "b" } })],
+  ["expect_continue", (conn) => conn.request("POST", "/", "a", {}, { expect_continue: true })],
+  ["expect_continue and no body", (conn) => {
+    return conn.request("POST", "/", null, {}, { expect_continue: true });
+  }],
+  ["an Expect", (conn) => conn.request("POST", "/", "a", { Expect: "100-continue" })],
+  ["endheaders() with encode_chunked", (conn) => {
+    conn.putrequest("POST", "/");
+    return conn.endheaders(["a"], { encode_chunked: true });
+  }],
+];
+
+for (const [title, run] of NOT_IN_10) {
+  Deno.test(`request() of HTTP/1.0 throws a TypeError and sends nothing when it has ${title}`, async () => {
+    const transport = new FakeTransport();
+    using conn = new HTTPConnection("example.com", { ...over(transport), ...OLD });
+    await assertRejects(async () => void await run(conn), TypeError, "HTTP/1.0");
+    await conn.request("GET", "/");
+    assertEquals(transport.sent, "GET / HTTP/1.0\r\n\r\n");
+  });
+}
+
+Deno.test("request() of HTTP/1.0 sends an iterable of a Content-Length that it is given", async () => {
+  const writes = await writesOf((conn) => {
+    return conn.request("POST", "/", ["a", "b"], { "Content-Length": 2 });
+  }, OLD);
+  assertEquals(writes.join(""), "POST / HTTP/1.0\r\nContent-Length: 2\r\n\r\nab");
+});
+
 // Text
 
 const JSON_TYPE = { "Content-Type": "application/json" };
