@@ -9,6 +9,7 @@ import { ProtocolError, RemoteDisconnected } from "../../errors.ts";
 import type { HTTPMessage } from "../../headers.ts";
 import { messageOf } from "../../headers.ts";
 import { BufferedReader } from "../net/buffered_reader.ts";
+import { writeError } from "../net/connect_errors.ts";
 import {
   CLOSE_ENDS_READS,
   isDenoSocket,
@@ -19,7 +20,7 @@ import {
   unref,
 } from "../net/platform.ts";
 import { readHead } from "../net/read_head.ts";
-import { closeQuietly, type Transport } from "../net/transport.ts";
+import { closeQuietly, isForeign, type Transport } from "../net/transport.ts";
 import { uriHost } from "../wire/authority.ts";
 import { decoderFor } from "../wire/body_decoder.ts";
 import { DEFAULT_LIMITS, type SectionLimits } from "../wire/field_section.ts";
@@ -85,6 +86,8 @@ export class Connection implements Transport, Carrier, BodySource {
   availability: Availability = "opening";
   /** What is done while it is opened. */
   opening: "connect" | "tls" | null = "connect";
+  /** Whom it is connected to by this library, as errors name it. */
+  peer = "";
   /** What it runs over, once it is open. */
   transport: Transport = UNOPENED;
   kind: TransportKind = "other";
@@ -356,7 +359,7 @@ export class Connection implements Transport, Carrier, BodySource {
   /** Ends it, and the exchange that it carries. */
   close(): void {
     this.exchange?.close("connection");
-    this.end(interrupted(this.opening ?? "send", "connection"));
+    this.end(interrupted(this.opening ?? "send", "connection", this.peer));
   }
 
   end(reason: unknown): void {
@@ -385,7 +388,7 @@ export class Connection implements Transport, Carrier, BodySource {
 
   #expire(name: string, seconds: number): void {
     const { exchange } = this;
-    exchange?.fail(timedOut(exchange.phase, name, seconds));
+    exchange?.fail(timedOut(exchange.phase, name, seconds, this.peer));
   }
 
   // What an exchange asks
@@ -407,7 +410,8 @@ export class Connection implements Transport, Carrier, BodySource {
   }
 
   throwsFor(error: unknown): boolean {
-    return this.kind === "other" && this.reader.failedWith(error);
+    if (this.kind === "other") return this.reader.failedWith(error);
+    return this.kind === "node" && isForeign(this.transport, error);
   }
 
   // Writing
@@ -480,7 +484,9 @@ export class Connection implements Transport, Carrier, BodySource {
   };
 
   #onwriteError = (reason: unknown): void => {
-    this.#failWrite(this.kind === "other" ? new Thrown(reason) : reason);
+    if (this.kind === "other" || isForeign(this.transport, reason)) reason = new Thrown(reason);
+    else if (this.kind === "deno") reason = writeError(reason, this.transport);
+    this.#failWrite(reason);
   };
 
   #failWrite(error: unknown): void {

@@ -4,12 +4,13 @@
  *
  * @module
  */
-import { ProtocolError, TunnelError } from "../../errors.ts";
+import { HTTPException, ProtocolError, TunnelError } from "../../errors.ts";
 import { type HTTPMessage, messageOf } from "../../headers.ts";
 import { readHead } from "../net/read_head.ts";
-import { forbidden, needsNodeTls, open, openTls, ownTransport, secure } from "../net/sockets.ts";
-import type { TLSContext } from "../net/tls.ts";
-import { closeQuietly, type Opened, type Route, type Transport } from "../net/transport.ts";
+import { connectError, retold, shownPeer, tlsError } from "../net/connect_errors.ts";
+import { forbidden, open, openTls, ownTransport, secure } from "../net/sockets.ts";
+import { HTTP_1_1, type TLSContext } from "../net/tls.ts";
+import { closeQuietly, type Opened, type Secured, type Transport } from "../net/transport.ts";
 import { isOpened, type Tunnel } from "../net/tunnel.ts";
 import { toAscii } from "../wire/authority.ts";
 import type { Connection } from "./connection.ts";
@@ -83,11 +84,12 @@ class Connector {
     const { timings } = this.#exchange;
     const { hostname: host, port, path, tunnel, context } = this.#plan;
     this.#tell({ type: "connectStart", host, port, path });
-    const { opened, isSecured } = await this.#openPlain();
+    if (this.#plan.custom === null) connection.peer = path ?? shownPeer(host, port);
+    const { opened, secured } = await this.#openPlain();
     connection.attach(opened.transport, opened.kind);
     timings.connected = performance.now();
     this.#tell({ type: "connected", address: addressOf(opened.transport) });
-    if (isSecured) timings.secured = timings.connected;
+    if (secured !== null) this.#endTls(secured, timings.connected);
     else {
       if (tunnel !== null) await this.#openTunnel(tunnel);
       if (context !== null) await this.#startTls(opened, context);
@@ -122,33 +124,65 @@ class Connector {
     }
   }
 
+  /** Whom to connect to, as errors name it. */
+  get #target(): string {
+    const { custom, hostname, path, port, source, tunnel } = this.#plan;
+    let target = path ?? shownPeer(hostname, port);
+    if (custom !== null) target = "the transport";
+    if (source !== null) target += ` from ${shownPeer(...source)}`;
+    return tunnel === null
+      ? target
+      : `the proxy ${target} for ${shownPeer(tunnel.host, tunnel.port)}`;
+  }
+
+  /** With whom TLS is spoken, as errors name it. */
+  get #tlsPeer(): string {
+    const { custom, hostname, path, port, serverName, tunnel } = this.#plan;
+    const server = shownPeer(serverName, tunnel?.port ?? port);
+    if (custom !== null) return server;
+    const way = path ?? shownPeer(hostname, port);
+    if (tunnel !== null) return `${server} through the proxy ${way}`;
+    return way === server ? server : `${server} at ${way}`;
+  }
+
   /** TCP, or what stands for it; TLS at once where the platform asks for that. */
-  async #openPlain(): Promise<{ opened: Opened; isSecured: boolean }> {
+  async #openPlain(): Promise<{ opened: Opened; secured: Secured | null }> {
     const plan = this.#plan;
-    const { context, custom, deadlines, path, serverName } = plan;
+    const { context, custom, deadlines, path } = plan;
     if (custom !== null) {
       const opened = await this.#step(callTransport(custom), "connect", deadlines.connect);
-      return { opened, isSecured: false };
+      return { opened, secured: null };
     }
-    // TLS over anything but TCP of Deno's own is Node's, from the socket up where that can be.
-    const nodeTls = context !== null && (needsNodeTls(context) || path !== null);
-    const route: Route = { ...plan, nodeTls };
     const controller = new AbortController();
     try {
-      const opening = open(route, controller.signal);
-      return {
-        opened: await this.#step(opening, "connect", deadlines.connect),
-        isSecured: false,
-      };
+      const opening = open(plan, controller.signal);
+      return { opened: await this.#step(opening, "connect", deadlines.connect), secured: null };
     } catch (error) {
       controller.abort(error);
       this.#exchange.check();
-      const plain = plan.source === null && path === null && !nodeTls;
-      if (
-        context === null || plan.tunnel !== null || plan.port !== 443 || !plain || !forbidden(error)
-      ) throw error;
-      const opening = openTls(route, context, serverName);
-      return { opened: await this.#step(opening, "connect", deadlines.connect), isSecured: true };
+      const plain = plan.source === null && path === null && plan.tunnel === null;
+      if (context === null || plan.port !== 443 || !plain || !forbidden(error)) {
+        throw connectError(error, `Cannot connect to ${this.#target}`);
+      }
+      const secured = await this.#openTls(context);
+      return { opened: secured, secured };
+    }
+  }
+
+  /** TCP and TLS in one step. */
+  async #openTls(context: TLSContext): Promise<Secured> {
+    let isBegun = false;
+    const opening = openTls(this.#plan, context, this.#plan.serverName, (transport) => {
+      isBegun = true;
+      this.#connection.hold(transport);
+    });
+    try {
+      return await this.#step(opening, "connect", this.#plan.deadlines.connect);
+    } catch (error) {
+      this.#exchange.check();
+      throw isBegun
+        ? tlsError(error, `Cannot establish TLS with ${this.#tlsPeer}`)
+        : connectError(error, `Cannot connect to ${this.#target}`);
     }
   }
 
@@ -162,7 +196,11 @@ class Connector {
     // Its bytes are not those of the request that is to follow.
     const { limits: seconds } = this.#exchange;
     const asking = new Exchange({ method: "CONNECT", target: "", url: "", limits: seconds });
-    await connection.send(asking, bytes);
+    try {
+      await connection.send(asking, bytes);
+    } catch (error) {
+      throw this.#tunnelError(error);
+    }
     connection.beginHeadWait(this.#exchange);
     try {
       const head = await readHead(connection.reader, {
@@ -174,20 +212,39 @@ class Connector {
       const headers = messageOf(head.fields, head.defects);
       onproxy(headers);
       if (!isOpened(head.status)) throw new TunnelError(head.status, head.reason, headers);
+    } catch (error) {
+      throw this.#tunnelError(error);
     } finally {
       connection.endHeadWait();
     }
     this.#tell({ type: "tunnelled", host, port });
   }
 
+  /** An error of asking a proxy, with the names of both ends; the user's are left alone. */
+  #tunnelError(error: unknown): unknown {
+    const { custom, hostname, path, port, tunnel } = this.#plan;
+    this.#exchange.check();
+    if (!(error instanceof Error) || this.#connection.throwsFor(error)) return error;
+    const proxy = custom === null ? ` ${path ?? shownPeer(hostname, port)}` : "";
+    const target = shownPeer(tunnel!.host, tunnel!.port);
+    const why = error.message.replace(/^Cannot [^:]*: /, "");
+    const message = `Cannot open tunnel to ${target} through the proxy${proxy}: ${why}`;
+    if (!(error instanceof HTTPException)) return retold(error, message);
+    // It was made here, of fields that its class alone knows.
+    error.stack = error.stack?.replace(error.message, () => message);
+    error.message = message;
+    return error;
+  }
+
   async #startTls(opened: Opened, context: TLSContext): Promise<void> {
     const connection = this.#connection;
-    const { serverName, deadlines } = this.#plan;
+    const { custom, serverName, deadlines } = this.#plan;
     // TLS begins with the client: bytes that are there before it are somebody else's.
     if (connection.reader.available > 0) {
       throw new ProtocolError("Cannot use tunnel: the proxy sent bytes ahead of the TLS handshake");
     }
     connection.opening = "tls";
+    if (custom === null) connection.peer = this.#tlsPeer;
     this.#tell({ type: "tlsStart", serverName });
     const handshake = secure(
       opened,
@@ -195,10 +252,32 @@ class Connector {
       serverName,
       (transport) => connection.hold(transport),
     );
-    const secured = await this.#step(handshake, "tls", deadlines.tls);
+    let secured: Secured;
+    try {
+      secured = await this.#step(handshake, "tls", deadlines.tls);
+    } catch (error) {
+      this.#exchange.check();
+      if (connection.throwsFor(error)) throw new Thrown(error);
+      throw tlsError(error, `Cannot establish TLS with ${this.#tlsPeer}`);
+    }
     connection.attach(secured.transport, secured.kind);
-    this.#exchange.timings.secured = performance.now();
-    this.#tell({ type: "secured" });
+    this.#endTls(secured, performance.now());
+  }
+
+  /**
+   * TLS is there: RFC 7301, Section 3.2 lets the server pick from what was offered, and this library speaks
+   * HTTP/1.1 alone.
+   */
+  #endTls({ alpnProtocol }: Secured, time: number): void {
+    if (alpnProtocol !== null && alpnProtocol !== HTTP_1_1) {
+      throw new Deno.errors.InvalidData(
+        `Cannot establish TLS with ${this.#tlsPeer}: the server picked ${
+          JSON.stringify(alpnProtocol)
+        } by ALPN, and only ${JSON.stringify(HTTP_1_1)} is spoken here`,
+      );
+    }
+    this.#exchange.timings.secured = time;
+    this.#tell({ type: "secured", alpnProtocol });
   }
 }
 

@@ -29,7 +29,7 @@ import {
 } from "../wire/option_check.ts";
 import { type ExchangeLimits, NO_LIMITS } from "./exchange.ts";
 import type { HTTPVersion, Trailers } from "../wire/request_head.ts";
-import type { TLSContext } from "../net/tls.ts";
+import { checkCertificates, type TLSContext } from "../net/tls.ts";
 import type { Trace } from "./trace.ts";
 import type { Transport } from "../net/transport.ts";
 
@@ -369,12 +369,7 @@ function checkContext(context: TLSContext): void {
   if ((context.cert === undefined) !== (context.key === undefined)) {
     throw new TypeError("Cannot use context: cert and key go together");
   }
-  // Deno ignores a CA that it cannot read.
-  for (const pem of context.caCerts ?? []) {
-    if (!/-----BEGIN CERTIFICATE-----/.test(pem)) {
-      throw new TypeError("Cannot use context: caCerts has an entry that is no certificate in PEM");
-    }
-  }
+  checkCertificates(context.caCerts ?? []);
 }
 
 const REQUEST_MEANINGS: Record<string, string> = {

@@ -22,8 +22,8 @@ export type TraceEvent =
     | { type: "tunnelled"; host: string; port: number }
     /** The TLS handshake begins, for a server of this name. */
     | { type: "tlsStart"; serverName: string }
-    /** The TLS handshake is done. */
-    | { type: "secured" }
+    /** The TLS handshake is done; `alpnProtocol` is what was agreed on by ALPN, if anything was. */
+    | { type: "secured"; alpnProtocol: string | null }
     /** A request is begun. */
     | { type: "requestStart"; method: string; target: string; connectionReused: boolean }
     /** The head of the request is out. */

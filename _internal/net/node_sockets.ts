@@ -1,35 +1,115 @@
 /**
  * Transports over `node:net` and `node:tls`, for what Deno's own sockets cannot do: a source address,
  * a client certificate without a stall on the first request, TLS over a unix socket, over TLS or over
- * a transport of the user's, and TLS without verification. About 1.1 times the cost of Deno's own for a
- * small request. Loaded only when it is needed.
+ * a transport of the user's, TLS without verification, and TLS that trusts the caller's certificates alone.
+ * About 1.1 times the cost of Deno's own for a small request. Loaded only when it is needed.
  *
  * @module
  */
+import { X509Certificate } from "node:crypto";
+import dns from "node:dns";
 import net from "node:net";
 import { Duplex } from "node:stream";
 import tls from "node:tls";
-import { explainTls, type TLSContext } from "./tls.ts";
+import { asDenoError, asTlsError, shownPeer, writeError } from "./connect_errors.ts";
+import { identityOf } from "./identity.ts";
 import { ref, unref } from "./platform.ts";
-import { closeQuietly, type Route, type Transport } from "./transport.ts";
+import { HTTP_1_1, type TLSContext } from "./tls.ts";
+import {
+  type Carried,
+  closeQuietly,
+  type Opened,
+  type Route,
+  type Secured,
+  type Transport,
+} from "./transport.ts";
 
-/** Opens a socket. */
+/**
+ * Opens a socket from a source address: to each address of the server's name, until one answers.
+ *
+ * @throws {Deno.errors.AddrNotAvailable} When it cannot be bound to the source address.
+ */
 export async function connect(route: Route, signal: AbortSignal): Promise<Transport> {
-  if (route.source !== null) {
-    // Deno's node:net throws this where nobody can catch it.
-    const [address] = route.source;
-    const host = `${address.includes(":") ? `[${address}]` : address}:0`;
-    const { state } = await Deno.permissions.request({ name: "net", host });
-    if (state !== "granted") {
-      throw new Deno.errors.NotCapable(`Requires net access to "${host}"`);
+  const hostname = bare(route.hostname);
+  const source = bare(route.source![0]);
+  const targets = await lookUp(hostname, route.port);
+  const sources = source === "" ? ANY : await lookUp(source, route.source![1]);
+  let failure: { error: unknown } | null = null;
+  for (const target of await allowed(targets, route.port)) {
+    if (signal.aborted) throw signal.reason;
+    const local = sources.find(({ family }) => family === target.family);
+    if (local === undefined) continue;
+    try {
+      // By its name where it has one address only: permissions are given for names.
+      const host = targets.length === 1 ? hostname : target.address;
+      return await dial({ ...route, hostname: host }, [local.address, route.source![1]], signal);
+    } catch (error) {
+      if (signal.aborted) throw signal.reason;
+      // As in CPython, the first one says why.
+      failure ??= { error };
     }
   }
-  const socket = route.path !== null ? net.connect({ path: route.path }) : net.connect({
-    host: route.hostname.replace(/^\[|\]$/g, ""),
+  if (failure !== null) throw failure.error;
+  throw new Deno.errors.AddrNotAvailable(
+    `the source address ${source} is of another family than those of the host`,
+  );
+}
+
+interface Address {
+  address: string;
+  family: number;
+}
+
+/** What stands for any address of this machine's. */
+const ANY: Address[] = [{ address: "0.0.0.0", family: 4 }, { address: "::", family: 6 }];
+
+/** The addresses of a host. */
+function lookUp(host: string, port: number): Promise<Address[]> {
+  const family = net.isIP(host);
+  if (family !== 0) return Promise.resolve([{ address: host, family }]);
+  // Deno: the port is part of what permission is asked for.
+  const options = { all: true, port } as dns.LookupAllOptions;
+  return new Promise((resolve, reject) => {
+    dns.lookup(host, options, (error, addresses) => {
+      if (error === null) resolve(addresses);
+      else reject(error.code === "EPERM" ? notCapable(`${host}:${port}`) : error);
+    });
+  });
+}
+
+/** Those of several addresses that may be connected to: the name alone may be allowed. */
+async function allowed(targets: Address[], port: number): Promise<Address[]> {
+  if (targets.length < 2) return targets;
+  const found = [];
+  for (const target of targets) {
+    const host = shownPeer(target.address, port);
+    const { state } = await Deno.permissions.query({ name: "net", host });
+    if (state === "granted") found.push(target);
+  }
+  return found.length > 0 ? found : targets;
+}
+
+function notCapable(host: string): Error {
+  return new Deno.errors.NotCapable(
+    `Requires net access to "${host}", run again with the --allow-net flag`,
+  );
+}
+
+/** Opens a socket that is bound to an address. */
+async function dial(
+  route: Route,
+  [address, port]: [address: string, port: number],
+  signal: AbortSignal,
+): Promise<Transport> {
+  // Deno's node:net throws this where nobody can catch it.
+  const host = shownPeer(address, port);
+  const { state } = await Deno.permissions.request({ name: "net", host });
+  if (state !== "granted") throw notCapable(host);
+  const socket = net.connect({
+    host: route.hostname,
     port: route.port,
-    ...(route.source === null
-      ? {}
-      : { localAddress: route.source[0], localPort: route.source[1] || undefined }),
+    localAddress: address,
+    localPort: port || undefined,
   });
   socket.setNoDelay(true);
   const transport = new NodeTransport(socket);
@@ -37,6 +117,7 @@ export async function connect(route: Route, signal: AbortSignal): Promise<Transp
   signal.addEventListener("abort", abort);
   try {
     await transport.during(once(socket, "connect"));
+    checkBound(socket, address, port);
     return transport;
   } catch (error) {
     transport.close();
@@ -46,44 +127,106 @@ export async function connect(route: Route, signal: AbortSignal): Promise<Transp
   }
 }
 
-/** Does the TLS handshake over a transport. */
+/** Deno: node:net of 2.7 and before binds to no address, denoland/deno#24153. */
+function checkBound({ localAddress, localPort }: net.Socket, address: string, port: number): void {
+  const isAny = ANY.some((any) => any.address === address);
+  const isBound = (isAny || localAddress === undefined || sameAddress(localAddress, address)) &&
+    (port === 0 || localPort === port);
+  if (isBound) return;
+  throw new Deno.errors.AddrNotAvailable(
+    `the platform did not use the source address ${shownPeer(address, port)}: it is ${
+      shownPeer(localAddress ?? "", localPort ?? 0)
+    }`,
+  );
+}
+
+/** Whether two addresses are one, however they are spelled. */
+function sameAddress(a: string, b: string): boolean {
+  const spelled = (address: string) =>
+    URL.parse(`http://${shownPeer(address.replace(/%.*$/, ""), 1)}`)?.hostname;
+  return a === b || spelled(a) === spelled(b);
+}
+
+/** Without the brackets of an IPv6 address. */
+function bare(host: string): string {
+  return host.replace(/^\[|\]$/g, "");
+}
+
+/**
+ * Does the TLS handshake over what was opened.
+ *
+ * It is done over a stream even where what was opened is a socket of Node's own. Deno: `node:tls` takes a
+ * reset of such a socket for its end (2.9.6), so that a body which lasts until the connection ends would
+ * look whole.
+ */
 export async function secure(
-  transport: Transport,
+  opened: Opened,
   context: TLSContext,
   hostname: string,
   onbegun: (transport: Transport) => void,
-): Promise<Transport> {
-  const name = hostname.replace(/^\[|\]$/g, "");
-  const below = new Below(transport);
-  const socket = tls.connect({
-    socket: transport instanceof NodeTransport ? transport.socket : duplexOver(below),
-    host: name,
-    ...(net.isIP(name) === 0 ? { servername: name } : {}),
-    ca: context.caCerts === undefined ? undefined : [...roots(), ...context.caCerts],
-    cert: context.cert,
-    key: context.key,
-    ALPNProtocols: context.alpnProtocols ?? ["http/1.1"],
-    rejectUnauthorized: context.verify_mode !== "CERT_NONE",
-    ...(context.check_hostname === false ? { checkServerIdentity: () => undefined } : {}),
-  });
+): Promise<Secured> {
+  const name = bare(hostname);
+  const below = new Below(opened.transport, opened.kind === "other");
+  let socket: tls.TLSSocket;
+  try {
+    socket = tls.connect({
+      socket: duplexOver(below),
+      host: name,
+      ...(net.isIP(name) === 0 ? { servername: name } : {}),
+      secureContext: secureContextOf(context),
+      ALPNProtocols: context.alpnProtocols ?? [HTTP_1_1],
+      rejectUnauthorized: context.verify_mode !== "CERT_NONE",
+      ...(context.check_hostname === false ? { checkServerIdentity: () => undefined } : {}),
+    });
+  } catch (error) {
+    below.close();
+    throw error;
+  }
   const secured = new NodeTransport(socket, below);
   onbegun(secured);
   try {
     await secured.during(once(socket, "secureConnect"));
-    return secured;
+    const { alpnProtocol } = socket as { alpnProtocol?: string | false | null };
+    return { transport: secured, tcp: null, kind: "node", alpnProtocol: alpnProtocol || null };
   } catch (error) {
     secured.close();
-    throw explainTls(asDenoError(error), hostname);
+    throw below.failure === null ? asDenoError(error, true) : below.failure.reason;
   }
 }
 
-/** The roots that Node trusts, where they may be read: Deno asks for `--allow-sys=ca`. */
-function roots(): readonly string[] {
-  try {
-    return [...tls.rootCertificates];
-  } catch (error) {
-    if (error instanceof Deno.errors.NotCapable) return [];
-    throw error;
+/** A context of Node's that certificates can be added to. */
+interface NativeContext {
+  addCACert?(pem: string): void;
+}
+
+/** What is trusted, and what the client shows. */
+function secureContextOf(context: TLSContext): tls.SecureContext {
+  const caCerts = context.caCerts ?? [];
+  for (const pem of caCerts) checkReadable(pem);
+  const identity = context.cert === undefined ? {} : identityOf(context);
+  if (context.load_default_certs === false) {
+    return tls.createSecureContext({ ca: caCerts, ...identity });
+  }
+  const secureContext = tls.createSecureContext(identity);
+  const native = secureContext.context as NativeContext;
+  if (caCerts.length > 0 && native.addCACert === undefined) {
+    // This needs --allow-sys, and leaves out what --cert and DENO_CERT add.
+    return tls.createSecureContext({ ca: [...tls.rootCertificates, ...caCerts], ...identity });
+  }
+  for (const pem of caCerts) native.addCACert!(pem);
+  return secureContext;
+}
+
+/** Deno: a certificate that cannot be read ends the process when node:tls looks at those of the peer. */
+function checkReadable(pem: string): void {
+  for (
+    const [block] of pem.matchAll(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g)
+  ) {
+    try {
+      new X509Certificate(block);
+    } catch (cause) {
+      throw new Deno.errors.InvalidData("a certificate of caCerts cannot be read", { cause });
+    }
   }
 }
 
@@ -101,26 +244,6 @@ function once(socket: net.Socket, event: string): Promise<void> {
   });
 }
 
-/** The classes of Deno's own sockets for the codes of Node's. */
-const CLASSES: Record<string, new (message: string, options?: ErrorOptions) => Error> = {
-  ECONNREFUSED: Deno.errors.ConnectionRefused,
-  ECONNRESET: Deno.errors.ConnectionReset,
-  ECONNABORTED: Deno.errors.ConnectionAborted,
-  EPIPE: Deno.errors.BrokenPipe,
-  ETIMEDOUT: Deno.errors.TimedOut,
-  EADDRINUSE: Deno.errors.AddrInUse,
-  EADDRNOTAVAIL: Deno.errors.AddrNotAvailable,
-  ENOENT: Deno.errors.NotFound,
-};
-
-/** An error of Node's as one of Deno's classes; the original is the cause. */
-function asDenoError(error: unknown): unknown {
-  const code = (error as { code?: string }).code;
-  const constructor = code === undefined ? undefined : CLASSES[code];
-  if (constructor === undefined || !(error instanceof Error)) return error;
-  return new constructor(error.message, { cause: error });
-}
-
 /** How much is taken from a socket ahead of a read. */
 const HOLD = 65536;
 
@@ -129,11 +252,11 @@ const HOLD = 65536;
  * holds. It keeps the process alive only while an operation is pending. Its listeners are there from the
  * beginning to the end, as an `error` that nobody listens to ends the process.
  */
-class NodeTransport implements Transport {
+class NodeTransport implements Transport, Carried {
   readonly socket: net.Socket;
   #below: Below | null;
   #ended = false;
-  #error: unknown = null;
+  #failure: { readonly reason: unknown } | null = null;
   #wake: (() => void) | null = null;
   /** How many operations are pending; one more once it was handed over. */
   #pending = 0;
@@ -158,9 +281,21 @@ class NodeTransport implements Transport {
     };
     socket.on("end", end).on("close", end);
     socket.on("error", (error) => {
-      this.#error ??= asDenoError(error);
+      this.#fail(error);
       wake();
     });
+  }
+
+  /** The first failure counts; what lies below TLS has failed before TLS says so. */
+  #fail(error: unknown): unknown {
+    this.#failure ??= this.#below?.failure ?? { reason: asDenoError(error, this.#below !== null) };
+    return this.#failure.reason;
+  }
+
+  isForeign(error: unknown): boolean {
+    const below = this.#below;
+    return below !== null && below.isForeign && below.failure !== null &&
+      below.failure.reason === error;
   }
 
   async read(p: Uint8Array): Promise<number | null> {
@@ -175,7 +310,7 @@ class NodeTransport implements Transport {
         else this.#held[0] = first.subarray(piece.length);
         return piece.length;
       }
-      if (this.#error !== null) throw this.#error;
+      if (this.#failure !== null) throw this.#failure.reason;
       if (this.#ended || this.socket.readableEnded) return null;
       await this.during(
         new Promise<void>((resolve) => {
@@ -223,30 +358,32 @@ class NodeTransport implements Transport {
   }
 
   write(p: Uint8Array): Promise<number> {
-    if (this.#error !== null) return Promise.reject(this.#error);
+    if (this.#failure !== null) return Promise.reject(this.#failure.reason);
     const size = p.length;
     return this.during(
       new Promise<number>((resolve, reject) => {
         // The socket may hold the bytes after the call: they are copied, as the caller reuses its own.
         this.socket.write(p.slice(), (error) => {
-          if (error) return reject(this.#error ?? asDenoError(error));
-          resolve(size);
+          // Deno: node:tls says of a write that it was done, though the stream below has failed.
+          if (!error && !this.#below?.failure) return resolve(size);
+          const reason = this.#fail(error);
+          reject(this.isForeign(reason) ? reason : writeError(reason, this));
         });
       }),
     );
   }
 
   closeWrite(): Promise<void> {
-    if (this.#error !== null) return Promise.reject(this.#error);
+    if (this.#failure !== null) return Promise.reject(this.#failure.reason);
     return this.during(
       new Promise<void>((resolve, reject) => {
-        this.socket.end((error?: Error | null) => error ? reject(asDenoError(error)) : resolve());
+        this.socket.end((error?: Error | null) => error ? reject(this.#fail(error)) : resolve());
       }),
     );
   }
 
   close(): void {
-    this.#error ??= new Deno.errors.Interrupted("The transport was closed");
+    this.#failure ??= { reason: new Deno.errors.Interrupted("The transport was closed") };
     this.socket.destroy();
     this.#below?.close();
     this.#wake?.();
@@ -256,21 +393,45 @@ class NodeTransport implements Transport {
 /** What lies below TLS: it is closed by either end of the socket over it, and once. */
 class Below implements Transport {
   readonly transport: Transport;
+  /** Whether it is one of the user's: what it throws is passed on as it is. */
+  readonly isForeign: boolean;
+  /** What it has thrown first. */
+  failure: { readonly reason: unknown } | null = null;
   #closed = false;
 
-  constructor(transport: Transport) {
+  constructor(transport: Transport, isForeign: boolean) {
     this.transport = transport;
+    this.isForeign = isForeign;
     if (transport.closeWrite !== undefined) this.closeWrite = () => transport.closeWrite!();
   }
 
   closeWrite?: () => Promise<void>;
 
-  read(p: Uint8Array): Promise<number | null> {
-    return this.transport.read(p);
+  async read(p: Uint8Array): Promise<number | null> {
+    try {
+      return await this.transport.read(p);
+    } catch (reason) {
+      throw this.#fail(reason);
+    }
   }
 
-  write(p: Uint8Array): Promise<number> {
-    return this.transport.write(p);
+  async write(p: Uint8Array): Promise<number> {
+    try {
+      return await this.transport.write(p);
+    } catch (reason) {
+      throw this.#fail(reason);
+    }
+  }
+
+  /** Notes what was thrown; a stream of Node's can only fail with an error. */
+  #fail(reason: unknown): Error {
+    // What is closed on purpose rejects what is pending.
+    if (!this.#closed) {
+      this.failure ??= {
+        reason: this.isForeign ? reason : asTlsError(reason, this.transport),
+      };
+    }
+    return reason instanceof Error ? reason : new Error("The transport failed", { cause: reason });
   }
 
   close(): void {
@@ -291,7 +452,7 @@ class Below implements Transport {
 /** A transport as a stream of Node's, for TLS over it. */
 function duplexOver(transport: Transport): Duplex {
   const buffer = new Uint8Array(65536);
-  return new Duplex({
+  const stream = new Duplex({
     async read() {
       try {
         const count = await transport.read(buffer);
@@ -321,4 +482,6 @@ function duplexOver(transport: Transport): Duplex {
       done(error);
     },
   });
+  // TLS tells of its errors, but listens no more once it was closed.
+  return stream.on("error", () => {});
 }

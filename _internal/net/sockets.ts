@@ -1,13 +1,20 @@
 /**
  * Sockets: TCP, TLS and unix sockets are Deno's own; what those cannot do (a source address, a client
- * certificate, TLS over anything but TCP) is done by `node:net` and `node:tls` in `node_sockets.ts`,
- * loaded only then.
+ * certificate, TLS without the default certificates or over anything but TCP) is done by `node:net` and
+ * `node:tls` in `node_sockets.ts`, loaded only then.
  *
  * @module
  */
-import { explainTls, type TLSContext } from "./tls.ts";
+import type { Identity } from "./identity.ts";
 import { isDenoSocket } from "./platform.ts";
-import { closeQuietly, type Opened, type Route, type Transport } from "./transport.ts";
+import { HTTP_1_1, type TLSContext } from "./tls.ts";
+import {
+  closeQuietly,
+  type Opened,
+  type Route,
+  type Secured,
+  type Transport,
+} from "./transport.ts";
 
 /** What the user made to talk over. */
 export function ownTransport(transport: Transport): Opened {
@@ -16,7 +23,7 @@ export function ownTransport(transport: Transport): Opened {
 
 /** Opens a plain transport. */
 export async function open(route: Route, signal: AbortSignal): Promise<Opened> {
-  if (route.source !== null || route.nodeTls) {
+  if (bindsTo(route.source)) {
     const node = await import("./node_sockets.ts");
     return { transport: await node.connect(route, signal), tcp: null, kind: "node" };
   }
@@ -30,9 +37,15 @@ export async function open(route: Route, signal: AbortSignal): Promise<Opened> {
   return { transport: tcp, tcp, kind: "deno" };
 }
 
+/** Whether a source address asks for anything: `["", 0]` leaves all to the system, as in Python. */
+function bindsTo(source: Route["source"]): boolean {
+  return source !== null && (source[0] !== "" || source[1] !== 0);
+}
+
 /** Whether Deno's own sockets cannot do TLS as asked. */
 export function needsNodeTls(context: TLSContext): boolean {
-  return context.cert !== undefined || context.verify_mode === "CERT_NONE";
+  return context.cert !== undefined || context.verify_mode === "CERT_NONE" ||
+    context.load_default_certs === false;
 }
 
 /**
@@ -45,22 +58,20 @@ export async function secure(
   context: TLSContext,
   hostname: string,
   onbegun: (transport: Transport) => void,
-): Promise<Opened> {
+): Promise<Secured> {
   if (opened.tcp === null || needsNodeTls(context)) {
     const node = await import("./node_sockets.ts");
-    const transport = await node.secure(opened.transport, context, hostname, onbegun);
-    return { transport, tcp: null, kind: "node" };
+    return await node.secure(opened, context, hostname, onbegun);
   }
   try {
     const tls = await Deno.startTls(opened.tcp, {
       hostname: bare(hostname),
       caCerts: context.caCerts ?? [],
-      alpnProtocols: context.alpnProtocols ?? ["http/1.1"],
+      alpnProtocols: context.alpnProtocols ?? [HTTP_1_1],
       unsafelyDisableHostnameVerification: context.check_hostname === false,
     } as Deno.StartTlsOptions);
     onbegun(tls);
-    await handshake(tls, hostname);
-    return { transport: tls, tcp: null, kind: "deno" };
+    return await handshake(tls);
   } catch (error) {
     closeQuietly(opened.tcp);
     throw error;
@@ -70,35 +81,51 @@ export async function secure(
 /**
  * TLS in one step, where the platform allows no plain connection to the port: Deno Deploy refuses
  * `Deno.connect` to port 443. It is not the usual way, as it leaves Nagle's algorithm on.
+ *
+ * @param onbegun Gets what is to be closed to end the handshake.
  */
-export async function openTls(route: Route, context: TLSContext, name: string): Promise<Opened> {
+export async function openTls(
+  route: Route,
+  context: TLSContext,
+  name: string,
+  onbegun: (transport: Transport) => void,
+): Promise<Secured> {
   if (name !== route.hostname || context.check_hostname === false) {
     throw new TypeError(
       "Cannot connect: this platform has no server_hostname apart from the host, nor check_hostname",
     );
   }
+  if (context.verify_mode === "CERT_NONE" || context.load_default_certs === false) {
+    throw new TypeError(
+      "Cannot connect: this platform has neither verify_mode nor load_default_certs",
+    );
+  }
+  let identity: Partial<Identity> = {};
+  if (context.cert !== undefined) identity = (await import("./identity.ts")).identityOf(context);
   const tls = await Deno.connectTls({
     hostname: route.hostname,
     port: route.port,
     caCerts: context.caCerts ?? [],
-    alpnProtocols: context.alpnProtocols ?? ["http/1.1"],
+    alpnProtocols: context.alpnProtocols ?? [HTTP_1_1],
+    ...identity,
   });
-  await handshake(tls, route.hostname);
-  return { transport: tls, tcp: null, kind: "deno" };
+  onbegun(tls);
+  return await handshake(tls);
 }
 
 /** Whether an error of `Deno.connect` says that the platform forbids it. */
 export function forbidden(error: unknown): boolean {
-  return error instanceof Deno.errors.PermissionDenied ||
+  return error instanceof Deno.errors.PermissionDenied || error instanceof Deno.errors.NotCapable ||
     error instanceof Deno.errors.NotSupported || error instanceof TypeError;
 }
 
-async function handshake(tls: Deno.TlsConn, hostname: string): Promise<void> {
+async function handshake(tls: Deno.TlsConn): Promise<Secured> {
   try {
-    await tls.handshake();
+    const { alpnProtocol } = await tls.handshake();
+    return { transport: tls, tcp: null, kind: "deno", alpnProtocol: alpnProtocol ?? null };
   } catch (error) {
     closeQuietly(tls);
-    throw explainTls(error, hostname);
+    throw error;
   }
 }
 

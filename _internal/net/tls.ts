@@ -1,22 +1,35 @@
 /**
- * TLS: how it is done, and what its errors mean.
+ * TLS: how it is done.
  *
  * @module
  */
 
 /**
  * How TLS is done. Verification is on unless it is switched off here.
- * `caCerts` are trusted beside the roots that Deno trusts.
  */
 export interface TLSContext {
-  /** Certificates to trust, each in PEM. */
+  /**
+   * Certificates to trust, each in PEM: beside those that Deno trusts, or alone, as
+   * `load_default_certs` says.
+   */
   caCerts?: string[];
+  /**
+   * Whether the certificates that Deno trusts are trusted: its own, those of `--cert`, `DENO_CERT` and
+   * `DENO_TLS_CA_STORE`. With `false`, nothing but `caCerts` is.
+   *
+   * @default {true}
+   */
+  load_default_certs?: boolean;
   /** The client's certificate chain, in PEM; with `key`. */
   cert?: string;
   /** The client's private key, in PEM; with `cert`. */
   key?: string;
+  /** The password of the key, if that is encrypted. */
+  password?: string;
+  /** The same by Node's name for it. */
+  passphrase?: string;
   /**
-   * The protocols to offer by ALPN.
+   * The protocols to offer by ALPN. A server that picks another one than `http/1.1` is refused.
    *
    * @default {["http/1.1"]}
    */
@@ -45,33 +58,37 @@ export interface TLSContext {
   suppress_ragged_eofs?: boolean;
 }
 
-/** What the messages of the TLS implementations mean, in one line each. */
-const TLS_PROBLEMS: [pattern: RegExp, meaning: string][] = [
-  [/UnknownIssuer|SELF_SIGNED/, "its issuer is not trusted"],
-  // Deno's node:tls says the same of either.
-  [/UNABLE_TO_|unable to (verify|get)/, "its issuer is not trusted, or it has expired"],
-  [/certificate expired|CERT_HAS_EXPIRED/, "it has expired"],
-  [/not valid yet|CERT_NOT_YET_VALID/, "it is not valid yet"],
-  [/not valid for (any )?name|ALTNAME_INVALID/, "it is for another name"],
-  [/CaUsedAsEndEntity/, "it is a CA's own certificate"],
-];
+/** What is offered by ALPN unless the context says otherwise, and the only protocol that is spoken. */
+export const HTTP_1_1 = "http/1.1";
 
-/** An error of a handshake, in words; the original is the cause. */
-export function explainTls(error: unknown, hostname: string): unknown {
-  if (!(error instanceof Error)) return error;
-  const text = `${(error as { code?: string }).code ?? ""} ${error.message}`;
-  const found = TLS_PROBLEMS.find(([pattern]) => pattern.test(text));
-  const where = `Cannot establish TLS with ${hostname}`;
-  if (found !== undefined) {
-    const message = `${where}: the certificate was refused, ${found[1]} (${error.message})`;
-    return new Deno.errors.InvalidData(message, { cause: error });
+/**
+ * Refuses certificates that cannot be read: Deno's TLS leaves them out without a word.
+ *
+ * @throws {TypeError} When one is not made of certificates in PEM.
+ */
+export function checkCertificates(caCerts: readonly string[]): void {
+  for (const pem of caCerts) {
+    const blocks = [...pem.matchAll(PEM_CERTIFICATE)];
+    if (blocks.length === 0 || !blocks.every(([, base64]) => isSequence(base64))) {
+      throw new TypeError("Cannot use context: caCerts has an entry that is no certificate in PEM");
+    }
   }
-  if (/InvalidContentType|wrong version number|packet length/i.test(text)) {
-    const message = `${where}: the server does not speak TLS on this port (${error.message})`;
-    return new Deno.errors.InvalidData(message, { cause: error });
+}
+
+const PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----([^-]*)-----END CERTIFICATE-----/g;
+
+/** Whether this is one whole SEQUENCE in DER, as a certificate is (RFC 5280, Section 4.1). */
+function isSequence(base64: string): boolean {
+  let der: string;
+  try {
+    der = atob(base64);
+  } catch {
+    return false;
   }
-  if (error instanceof Deno.errors.InvalidData) {
-    return new Deno.errors.InvalidData(`${where}: ${error.message}`, { cause: error });
-  }
-  return error;
+  const first = der.charCodeAt(1);
+  // X.690, Section 8.1.3: a length over 127 is the number of the bytes that follow with it.
+  const more = first > 127 ? first - 128 : 0;
+  let length = first > 127 ? 0 : first;
+  for (let i = 0; i < more; i++) length = length * 256 + der.charCodeAt(2 + i);
+  return der.charCodeAt(0) === 0x30 && der.length === 2 + more + length;
 }

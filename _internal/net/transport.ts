@@ -57,8 +57,23 @@ export interface Route {
   port: number;
   path: string | null;
   source: [host: string, port: number] | null;
-  /** Whether TLS follows that Deno's own sockets cannot do. */
-  nodeTls: boolean;
+}
+
+/** What was opened, with TLS over it. */
+export interface Secured extends Opened {
+  /** The protocol that was agreed on by ALPN, if any. */
+  alpnProtocol: string | null;
+}
+
+/** A transport that may run over one of the user's. */
+export interface Carried {
+  /** Whether the user's transport has thrown this. */
+  isForeign?(error: unknown): boolean;
+}
+
+/** Whether an error is one that a transport of the user's has thrown, below one of this library's. */
+export function isForeign(transport: Transport & Carried, error: unknown): boolean {
+  return transport.isForeign?.(error) ?? false;
 }
 
 /** Closes what may be closed already. */

@@ -1,0 +1,202 @@
+/**
+ * Errors of opening a connection: one class and one wording for each cause, whichever runtime's socket met
+ * it. They say what could not be done, with which host and port (or path), and why; what the platform
+ * threw is the `cause`.
+ *
+ * @module
+ */
+import { uriHost } from "../wire/authority.ts";
+
+type ErrorClass = new (message: string, options?: ErrorOptions) => Error;
+
+/**
+ * What the codes of the system mean: the class of Deno's own sockets, how those word it, and what a
+ * person is told when a connection cannot be opened.
+ */
+const CODES: Record<string, [constructor: ErrorClass, text: string, meaning: string]> = {
+  ECONNREFUSED: [Deno.errors.ConnectionRefused, "Connection refused", "the connection was refused"],
+  ECONNRESET: [Deno.errors.ConnectionReset, "Connection reset by peer", "the connection was reset"],
+  ECONNABORTED: [
+    Deno.errors.ConnectionAborted,
+    "Software caused connection abort",
+    "the connection was aborted",
+  ],
+  EPIPE: [Deno.errors.BrokenPipe, "Broken pipe", "the connection was closed"],
+  ETIMEDOUT: [Deno.errors.TimedOut, "Connection timed out", "nobody answered"],
+  EADDRINUSE: [Deno.errors.AddrInUse, "Address already in use", "the source address is in use"],
+  EADDRNOTAVAIL: [
+    Deno.errors.AddrNotAvailable,
+    "Cannot assign requested address",
+    "the source address is none of this machine's",
+  ],
+  ENOENT: [Deno.errors.NotFound, "No such file or directory", "there is no such socket"],
+  EACCES: [Deno.errors.PermissionDenied, "Permission denied", "permission was denied"],
+  EPERM: [Deno.errors.PermissionDenied, "Operation not permitted", "permission was denied"],
+  ENETUNREACH: [
+    Deno.errors.NetworkUnreachable,
+    "Network is unreachable",
+    "the network cannot be reached",
+  ],
+  EHOSTUNREACH: [Error, "No route to host", "there is no route to the host"],
+};
+
+/** The codes of Node's for a name that has no address, or none just now. */
+const LOOK_UP_CODES = ["ENOTFOUND", "EAI_AGAIN", "EAI_NODATA", "EAI_NONAME", "EAI_FAIL"];
+
+interface SystemError extends Error {
+  code?: string;
+  errno?: number;
+  syscall?: string;
+}
+
+/**
+ * An error of one of Node's sockets as Deno's own sockets would throw it; the original is the cause.
+ *
+ * @param isTls Whether the socket is one of TLS: Deno words the same differently there.
+ */
+export function asDenoError(error: unknown, isTls = false): unknown {
+  if (!(error instanceof Error) || isDenoError(error)) return error;
+  const { code, errno, syscall, message } = error as SystemError;
+  // rustls says so of what the peer has sent; the code is OpenSSL's for it.
+  if (/received fatal alert|received corrupt message/.test(message)) {
+    return withCode(new Deno.errors.InvalidData(message, { cause: error }), code);
+  }
+  // Node tells of an end within the handshake as of a reset.
+  if (/disconnected before secure/.test(message)) {
+    return new Deno.errors.UnexpectedEof("unexpected end of file", { cause: error });
+  }
+  const known = codeOf(code, syscall);
+  if (known === undefined) return error;
+  const [constructor, text] = CODES[known];
+  const worded = isTls ? text.toLowerCase().replace(" by peer", "") : text;
+  const isNumbered = !isTls && errno !== undefined && known === code;
+  const number = isNumbered ? ` (os error ${Math.abs(errno)})` : "";
+  return withCode(new constructor(worded + number, { cause: error }), known);
+}
+
+/** What a code of Node's stands for. */
+function codeOf(code: string | undefined, syscall: string | undefined): string | undefined {
+  // Deno: node:net tells of writes that were pending at a reset that they were cancelled.
+  if (code === "ECANCELED") return "ECONNRESET";
+  // Deno: node:net says that an address cannot be bound as if the argument were none.
+  if (code === "EINVAL" && syscall === "bind") return "EADDRNOTAVAIL";
+  return code !== undefined && Object.hasOwn(CODES, code) ? code : undefined;
+}
+
+/** Whether an error is one of Deno's own classes. */
+function isDenoError(error: Error): boolean {
+  return Object.values(Deno.errors).some((constructor) => error instanceof constructor);
+}
+
+function withCode<T extends Error>(error: T, code: string | undefined): T {
+  return code === undefined ? error : Object.assign(error, { code });
+}
+
+/** A host and a port as they are shown. */
+export function shownPeer(host: string, port: number): string {
+  return `${uriHost(host)}:${port}`;
+}
+
+/**
+ * The error of a connection that cannot be opened.
+ *
+ * @param action What could not be done, such as `Cannot connect to 127.0.0.1:80`.
+ */
+export function connectError(error: unknown, action: string): unknown {
+  if (!(error instanceof Error)) return error;
+  const { code, message } = error as SystemError;
+  if (isLookUpError(error)) {
+    const told = new Deno.errors.NotFound(`${action}: the name of the host has no address`, {
+      cause: error,
+    });
+    return withCode(told, code ?? "ENOTFOUND");
+  }
+  const known = codeOf(code, undefined);
+  const meaning = known === undefined ? message : CODES[known][2];
+  return retold(error, `${action}: ${meaning}`);
+}
+
+/** The same error with another message; its original is the cause. */
+export function retold(error: Error, message: string): Error {
+  const constructor = classOf(error);
+  return withCode(new constructor(message, { cause: error }), (error as SystemError).code);
+}
+
+/** The class that an error can be made anew of. */
+function classOf(error: Error): ErrorClass {
+  const classes: ErrorClass[] = [...Object.values(Deno.errors), TypeError, RangeError, URIError];
+  return classes.find((constructor) => error.constructor === constructor) ?? Error;
+}
+
+/** Whether a name could not be resolved. Deno: `Deno.connect` has neither class nor code for it. */
+function isLookUpError(error: Error): boolean {
+  const { code, message } = error as SystemError;
+  return LOOK_UP_CODES.includes(code ?? "") || /failed to lookup address/.test(message);
+}
+
+/** What the messages of the TLS implementations mean, in one line each. */
+const CERTIFICATE_PROBLEMS: [pattern: RegExp, meaning: string][] = [
+  [/UnknownIssuer|SELF_SIGNED/, "its issuer is not trusted"],
+  // Deno's node:tls says the same of either.
+  [/UNABLE_TO_|unable to (verify|get)/, "its issuer is not trusted, or it has expired"],
+  [/certificate expired|CERT_HAS_EXPIRED/, "it has expired"],
+  [/not valid yet|CERT_NOT_YET_VALID/, "it is not valid yet"],
+  [/not valid for (any )?name|ALTNAME_INVALID/, "it is for another name"],
+  [/CaUsedAsEndEntity/, "it is a CA's own certificate"],
+];
+
+/**
+ * The error of a TLS handshake.
+ *
+ * @param action What could not be done, such as `Cannot establish TLS with localhost:443`.
+ */
+export function tlsError(error: unknown, action: string): unknown {
+  if (!(error instanceof Error)) return error;
+  const { code } = error as SystemError;
+  const text = `${code ?? ""} ${error.message}`;
+  const invalid = (why: string) =>
+    withCode(
+      new Deno.errors.InvalidData(`${action}: ${why} (${error.message})`, { cause: error }),
+      code,
+    );
+  const found = CERTIFICATE_PROBLEMS.find(([pattern]) => pattern.test(text));
+  if (found !== undefined) return invalid(`the certificate was refused, ${found[1]}`);
+  if (/InvalidContentType|wrong version number|packet length/i.test(text)) {
+    return invalid("the server does not speak TLS on this port");
+  }
+  if (error instanceof Deno.errors.UnexpectedEof) {
+    return new Deno.errors.UnexpectedEof(`${action}: the server closed the connection`, {
+      cause: error,
+    });
+  }
+  // A pipe of TCP breaks by a reset.
+  if (error instanceof Deno.errors.ConnectionReset || error instanceof Deno.errors.BrokenPipe) {
+    const message = `${action}: the connection was reset`;
+    const told = new Deno.errors.ConnectionReset(message, { cause: error });
+    return withCode(told, code === undefined ? undefined : "ECONNRESET");
+  }
+  return connectError(error, action);
+}
+
+/**
+ * An error of a write to a socket, told as a reset where it is one: a pipe of TCP breaks when the reset was
+ * told to somebody else before, such as to the read of the answer. A unix socket knows no resets.
+ */
+export function writeError(error: unknown, transport: object): unknown {
+  if (!(error instanceof Deno.errors.BrokenPipe)) return error;
+  const { remoteAddr } = transport as { remoteAddr?: Deno.Addr };
+  if (remoteAddr?.transport === "unix") return error;
+  // Deno: TLS words the same without a capital.
+  const message = error.message.startsWith("B") ? "Connection reset by peer" : TLS_RESET;
+  return withCode(new Deno.errors.ConnectionReset(message, { cause: error }), "ECONNRESET");
+}
+
+/** How Deno's TLS words a reset. */
+const TLS_RESET = "connection reset";
+
+/** An error of what TLS runs over, as Deno's own TLS tells it. */
+export function asTlsError(error: unknown, transport: object): unknown {
+  const told = writeError(error, transport);
+  if (!(told instanceof Deno.errors.ConnectionReset)) return told;
+  return withCode(new Deno.errors.ConnectionReset(TLS_RESET, { cause: error }), "ECONNRESET");
+}

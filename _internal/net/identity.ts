@@ -1,0 +1,53 @@
+/**
+ * The client's certificate and key, looked at before they are used: the TLS implementations leave out what
+ * they cannot read, or call it an unsupported protocol. Loaded only where there is one.
+ *
+ * @module
+ */
+import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
+import type { TLSContext } from "./tls.ts";
+
+/** What the client shows. */
+export interface Identity {
+  /** The certificate chain, in PEM. */
+  cert: string;
+  /** Its key as PKCS #8 in PEM, not encrypted. */
+  key: string;
+}
+
+/**
+ * The identity that a context has.
+ *
+ * @throws {Deno.errors.InvalidData} When it cannot be used.
+ */
+export function identityOf(context: TLSContext): Identity {
+  const cert = context.cert!;
+  const key = readKey(context.key!, context.password ?? context.passphrase);
+  let certificate: X509Certificate;
+  try {
+    certificate = new X509Certificate(cert);
+  } catch (cause) {
+    throw new Deno.errors.InvalidData("the cert of the context cannot be read", { cause });
+  }
+  if (!certificate.checkPrivateKey(key)) {
+    throw new Deno.errors.InvalidData("the key of the context is not that of its cert");
+  }
+  return { cert, key: key.export({ type: "pkcs8", format: "pem" }) as string };
+}
+
+function readKey(key: string, password: string | undefined): KeyObject {
+  try {
+    return createPrivateKey({ key, passphrase: password });
+  } catch (cause) {
+    throw new Deno.errors.InvalidData(`the key of the context ${whyNot(key, password)}`, { cause });
+  }
+}
+
+/** RFC 7468, Section 11; RFC 1421, Section 4.6.1.1. */
+const ENCRYPTED = /-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: *4, *ENCRYPTED/m;
+
+function whyNot(key: string, password: string | undefined): string {
+  if (!ENCRYPTED.test(key)) return "cannot be read";
+  if (password === undefined) return "is encrypted, and there is no password";
+  return "cannot be decrypted: the password is wrong, or this platform lacks the cipher";
+}
