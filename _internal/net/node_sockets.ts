@@ -288,7 +288,9 @@ class NodeTransport implements Transport, Carried {
 
   /** The first failure counts; what lies below TLS has failed before TLS says so. */
   #fail(error: unknown): unknown {
-    this.#failure ??= this.#below?.failure ?? { reason: asDenoError(error, this.#below !== null) };
+    const below = this.#below;
+    this.#failure ??= below?.failure ??
+      { reason: writeError(asDenoError(error, below !== null), this.socket) };
     return this.#failure.reason;
   }
 
@@ -366,8 +368,7 @@ class NodeTransport implements Transport, Carried {
         this.socket.write(p.slice(), (error) => {
           // Deno: node:tls says of a write that it was done, though the stream below has failed.
           if (!error && !this.#below?.failure) return resolve(size);
-          const reason = this.#fail(error);
-          reject(this.isForeign(reason) ? reason : writeError(reason, this));
+          reject(this.#fail(error));
         });
       }),
     );

@@ -450,8 +450,8 @@ Deno.test("openConnection() throws the error of a socket that is refused", async
 
 /** A TLS connection that was made in one step. */
 class OneStep extends ManualTransport {
-  handshake(): Promise<void> {
-    return Promise.resolve();
+  handshake(): Promise<Deno.TlsHandshakeInfo> {
+    return Promise.resolve({ alpnProtocol: null });
   }
 }
 
@@ -485,7 +485,8 @@ async function whereForbidden(
 const SECURE = { port: 443, context: { caCerts: [CA] } };
 
 Deno.test("openConnection() does TCP and TLS in one step when the platform forbids plain connections", async () => {
-  for (const error of [new Deno.errors.NotSupported(), new Deno.errors.PermissionDenied()]) {
+  const { NotCapable, NotSupported, PermissionDenied } = Deno.errors;
+  for (const error of [new NotSupported(), new PermissionDenied(), new NotCapable()]) {
     await whereForbidden(error, async (calls) => {
       const { events, trace } = recorder();
       const { connection, exchange, opened } = opening(planOver(null, { ...SECURE, trace }));
@@ -494,7 +495,7 @@ Deno.test("openConnection() does TCP and TLS in one step when the platform forbi
       assertEquals([connection.kind, connection.exact], ["deno", false]);
       assertEquals(exchange.timings.secured, exchange.timings.connected);
       assert(exchange.timings.secured !== null);
-      assertEquals(events.map(([type]) => type), ["connectStart", "connected"]);
+      assertEquals(events.map(([type]) => type), ["connectStart", "connected", "secured"]);
     });
   }
 });
@@ -509,16 +510,20 @@ for (
   Deno.test(`openConnection() throws what the platform says when ${title}`, async () => {
     const error = new Deno.errors.PermissionDenied();
     await whereForbidden(error, async (calls) => {
-      assertStrictEquals(await thrown(opening(planOver(null, plan)).opened), error);
+      const told = await thrown(opening(planOver(null, plan)).opened);
+      assertInstanceOf(told, Deno.errors.PermissionDenied);
+      assertStrictEquals(told.cause, error);
       assertEquals(calls.length, 0);
     });
   });
 }
 
-Deno.test("openConnection() throws another error of the platform as it is", async () => {
+Deno.test("openConnection() goes no other way when the platform has another error", async () => {
   const error = new Deno.errors.ConnectionRefused();
   await whereForbidden(error, async (calls) => {
-    assertStrictEquals(await thrown(opening(planOver(null, SECURE)).opened), error);
+    const told = await thrown(opening(planOver(null, SECURE)).opened);
+    assertInstanceOf(told, Deno.errors.ConnectionRefused);
+    assertStrictEquals(told.cause, error);
     assertEquals(calls.length, 0);
   });
 });

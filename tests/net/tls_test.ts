@@ -25,9 +25,9 @@ import {
   IncompleteRead,
   ProtocolError,
   type TLSContext,
+  type TraceEvent,
   TunnelError,
 } from "../../mod.ts";
-import { explainTls } from "../../_internal/net/tls.ts";
 import { getText, postText } from "../helpers/exchanges.ts";
 import { FakeTransport, ok, over } from "../helpers/fake_transport.ts";
 import { relay, tunnelTo } from "../helpers/relay.ts";
@@ -384,15 +384,39 @@ each("connect() sends the host by SNI, and offers http/1.1", async (options) => 
   assertEquals(server.seen, [{ name: "localhost", alpn: "http/1.1", client: undefined }]);
 });
 
-each("alpnProtocols are offered by ALPN", async (options) => {
-  await using server = await startNodeTls({ ALPNProtocols: ["h2", "http/1.1", "own"] });
-  using conn = new HTTPSConnection("localhost", server.port, {
-    context: { ...TRUST, alpnProtocols: ["own"] },
-    ...options(server.port),
+for (const [picked, told] of [["http/1.1", "http/1.1"], [undefined, null]] as const) {
+  each(`trace tells what was agreed by ALPN when that is ${told}`, async (options) => {
+    await using server = await startNodeTls(
+      picked === undefined ? {} : { ALPNProtocols: ["h2", picked] },
+    );
+    const events: TraceEvent[] = [];
+    using conn = new HTTPSConnection("localhost", server.port, {
+      context: TRUST,
+      ...options(server.port),
+      trace: (event) => events.push(event),
+    });
+    assertEquals(await getText(conn), "node");
+    const secured = events.find((event) => event.type === "secured");
+    assertEquals(secured?.alpnProtocol, told);
+    assertEquals(server.seen[0].alpn, picked);
   });
-  assertEquals(await getText(conn), "node");
-  assertEquals(server.seen[0].alpn, "own");
-});
+}
+
+for (const picked of ["h2", "own"]) {
+  each(`connect() throws InvalidData when the server picks ${picked} by ALPN`, async (options) => {
+    await using server = await startRawTls(serve, { alpnProtocols: [picked] });
+    using conn = new HTTPSConnection("localhost", server.port, {
+      context: { ...TRUST, alpnProtocols: [picked, "http/1.1"] },
+      ...options(server.port),
+    });
+    await assertRejects(
+      () => conn.connect(),
+      Deno.errors.InvalidData,
+      `Cannot establish TLS with localhost:${server.port}: the server picked "${picked}" by ALPN`,
+    );
+    await server.idle();
+  });
+}
 
 each("connect() sends no SNI when the host is an address", async (options) => {
   await using server = await startNodeTls();
@@ -891,7 +915,8 @@ Deno.test("connect() refuses plain HTTP when port 443 allows TLS only", async ()
   await using server = await startRawTls(serve);
   const calls = await onPlatform(REFUSAL, server.port, async () => {
     using conn = new HTTPConnection("localhost", 443);
-    assertEquals(await assertRejects(() => conn.connect()), REFUSAL);
+    const error = await assertRejects(() => conn.connect(), Deno.errors.PermissionDenied);
+    assertStrictEquals(error.cause, REFUSAL);
   });
   assertEquals(calls, 0);
 });
@@ -900,7 +925,8 @@ Deno.test("connect() does not ask again when port 443 refuses the connection", a
   const refused = new Deno.errors.ConnectionRefused("refused");
   const calls = await onPlatform(refused, 1, async () => {
     using conn = new HTTPSConnection("localhost", { context: TRUST });
-    assertEquals(await assertRejects(() => conn.connect()), refused);
+    const error = await assertRejects(() => conn.connect(), Deno.errors.ConnectionRefused);
+    assertStrictEquals(error.cause, refused);
   });
   assertEquals(calls, 0);
 });
@@ -922,69 +948,3 @@ Deno.test("connect() does not go another way when the source_address cannot be u
   });
   assertEquals(calls, 0);
 });
-
-// explainTls()
-
-/** An error as Node's are. */
-function nodeError(code: string, message = "mine"): Error {
-  return Object.assign(new Error(message), { code });
-}
-
-const invalid = (message: string) => new Deno.errors.InvalidData(message);
-
-/** What TLS implementations say, and what it means. */
-const EXPLANATIONS: [error: Error, meaning: string][] = [
-  [invalid("invalid peer certificate: UnknownIssuer"), "refused, its issuer is not trusted ("],
-  [nodeError("DEPTH_ZERO_SELF_SIGNED_CERT"), "refused, its issuer is not trusted ("],
-  [
-    nodeError("UNABLE_TO_VERIFY_LEAF_SIGNATURE"),
-    "refused, its issuer is not trusted, or it has expired (",
-  ],
-  [
-    new Error("unable to verify the first certificate"),
-    "refused, its issuer is not trusted, or it has expired (",
-  ],
-  [
-    new Error("unable to get local issuer certificate"),
-    "refused, its issuer is not trusted, or it has expired (",
-  ],
-  [invalid("invalid peer certificate: certificate expired: ..."), "refused, it has expired ("],
-  [nodeError("CERT_HAS_EXPIRED"), "refused, it has expired ("],
-  [
-    invalid("invalid peer certificate: certificate not valid yet"),
-    "refused, it is not valid yet (",
-  ],
-  [nodeError("CERT_NOT_YET_VALID"), "refused, it is not valid yet ("],
-  [invalid('certificate not valid for name "a"'), "refused, it is for another name ("],
-  [invalid("certificate not valid for any name"), "refused, it is for another name ("],
-  [nodeError("ERR_TLS_CERT_ALTNAME_INVALID"), "refused, it is for another name ("],
-  [
-    invalid("invalid peer certificate: CaUsedAsEndEntity"),
-    "refused, it is a CA's own certificate (",
-  ],
-  [
-    invalid("received corrupt message of type InvalidContentType"),
-    "does not speak TLS on this port (",
-  ],
-  [new Error("ssl: wrong version number"), "does not speak TLS on this port ("],
-  [new Error("SSL: PACKET LENGTH too long"), "does not speak TLS on this port ("],
-  [invalid("received fatal alert: HandshakeFailure"), "a.example: received fatal alert"],
-];
-
-for (const [error, meaning] of EXPLANATIONS) {
-  const said = `${(error as { code?: string }).code ?? ""} ${error.message}`.trim();
-  Deno.test(`explainTls() says what it means when the error is "${said}"`, () => {
-    const explained = explainTls(error, "a.example");
-    assertInstanceOf(explained, Deno.errors.InvalidData);
-    assertStringIncludes(explained.message, "Cannot establish TLS with a.example: ");
-    assertStringIncludes(explained.message, meaning);
-    assertStringIncludes(explained.message, error.message);
-    assertStrictEquals(explained.cause, error);
-  });
-}
-
-for (const error of [new Deno.errors.ConnectionReset("mine"), new Error("mine"), "mine", null]) {
-  Deno.test(`explainTls() leaves ${error} as it is`, () => {
-    assertStrictEquals(explainTls(error, "a.example"), error);
-  });
-}
