@@ -410,8 +410,8 @@ export class Connection implements Transport, Carrier, BodySource {
   }
 
   throwsFor(error: unknown): boolean {
-    if (this.kind === "other") return this.reader.failedWith(error);
-    return this.kind === "node" && isForeign(this.transport, error);
+    return isForeign(this.transport, error) ||
+      (this.kind === "other" && this.reader.failedWith(error));
   }
 
   // Writing

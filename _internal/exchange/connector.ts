@@ -4,10 +4,10 @@
  *
  * @module
  */
-import { HTTPException, ProtocolError, TunnelError } from "../../errors.ts";
+import { HTTPException, ProtocolError, RemoteDisconnected, TunnelError } from "../../errors.ts";
 import { type HTTPMessage, messageOf } from "../../headers.ts";
 import { readHead } from "../net/read_head.ts";
-import { connectError, retold, shownPeer, tlsError } from "../net/connect_errors.ts";
+import { connectError, shownPeer, tlsError } from "../net/connect_errors.ts";
 import { forbidden, open, openTls, ownTransport, secure } from "../net/sockets.ts";
 import { HTTP_1_1, type TLSContext } from "../net/tls.ts";
 import { closeQuietly, type Opened, type Secured, type Transport } from "../net/transport.ts";
@@ -84,7 +84,7 @@ class Connector {
     const { timings } = this.#exchange;
     const { hostname: host, port, path, tunnel, context } = this.#plan;
     this.#tell({ type: "connectStart", host, port, path });
-    if (this.#plan.custom === null) connection.peer = path ?? shownPeer(host, port);
+    if (this.#plan.custom === null) connection.peer = this.#target;
     const { opened, secured } = await this.#openPlain();
     connection.attach(opened.transport, opened.kind);
     timings.connected = performance.now();
@@ -129,7 +129,7 @@ class Connector {
     const { custom, hostname, path, port, source, tunnel } = this.#plan;
     let target = path ?? shownPeer(hostname, port);
     if (custom !== null) target = "the transport";
-    if (source !== null) target += ` from ${shownPeer(...source)}`;
+    if (source !== null) target += ` from ${source[1] === 0 ? source[0] : shownPeer(...source)}`;
     return tunnel === null
       ? target
       : `the proxy ${target} for ${shownPeer(tunnel.host, tunnel.port)}`;
@@ -227,9 +227,12 @@ class Connector {
     if (!(error instanceof Error) || this.#connection.throwsFor(error)) return error;
     const proxy = custom === null ? ` ${path ?? shownPeer(hostname, port)}` : "";
     const target = shownPeer(tunnel!.host, tunnel!.port);
-    const why = error.message.replace(/^Cannot [^:]*: /, "");
-    const message = `Cannot open tunnel to ${target} through the proxy${proxy}: ${why}`;
-    if (!(error instanceof HTTPException)) return retold(error, message);
+    const action = `Cannot open tunnel to ${target} through the proxy${proxy}`;
+    if (!(error instanceof HTTPException)) return connectError(error, action);
+    const why = error instanceof RemoteDisconnected
+      ? "it closed the connection without an answer"
+      : error.message.replace("Cannot open tunnel: ", "").replace(/^Cannot/, "cannot");
+    const message = `${action}: ${why}`;
     // It was made here, of fields that its class alone knows.
     error.stack = error.stack?.replace(error.message, () => message);
     error.message = message;

@@ -117,7 +117,7 @@ export function connectError(error: unknown, action: string): unknown {
 }
 
 /** The same error with another message; its original is the cause. */
-export function retold(error: Error, message: string): Error {
+function retold(error: Error, message: string): Error {
   const constructor = classOf(error);
   return withCode(new constructor(message, { cause: error }), (error as SystemError).code);
 }
