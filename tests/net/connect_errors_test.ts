@@ -1,0 +1,312 @@
+/**
+ * Errors of opening a connection: one class and one wording for each cause, whichever runtime's socket
+ * met it.
+ *
+ * @module
+ */
+import { assert, assertEquals, assertInstanceOf, assertStrictEquals } from "@std/assert";
+import {
+  asDenoError,
+  asTlsError,
+  connectError,
+  shownPeer,
+  tlsError,
+  writeError,
+} from "../../_internal/net/connect_errors.ts";
+
+type ErrorClass = new (message: string) => Error;
+
+/** An error as Node's are. */
+function nodeError(code: string, message = "mine", rest = {}): Error {
+  return Object.assign(new Error(message), { code, ...rest });
+}
+
+const codeOf = (error: unknown) => (error as { code?: string }).code;
+
+// asDenoError()
+
+const CODES: [code: string, constructor: ErrorClass, message: string][] = [
+  ["ECONNREFUSED", Deno.errors.ConnectionRefused, "Connection refused (os error 7)"],
+  ["ECONNRESET", Deno.errors.ConnectionReset, "Connection reset by peer (os error 7)"],
+  ["ECONNABORTED", Deno.errors.ConnectionAborted, "Software caused connection abort (os error 7)"],
+  ["EPIPE", Deno.errors.BrokenPipe, "Broken pipe (os error 7)"],
+  ["ETIMEDOUT", Deno.errors.TimedOut, "Connection timed out (os error 7)"],
+  ["EADDRINUSE", Deno.errors.AddrInUse, "Address already in use (os error 7)"],
+  ["EADDRNOTAVAIL", Deno.errors.AddrNotAvailable, "Cannot assign requested address (os error 7)"],
+  ["ENOENT", Deno.errors.NotFound, "No such file or directory (os error 7)"],
+  ["EACCES", Deno.errors.PermissionDenied, "Permission denied (os error 7)"],
+  ["EPERM", Deno.errors.PermissionDenied, "Operation not permitted (os error 7)"],
+  ["ENETUNREACH", Deno.errors.NetworkUnreachable, "Network is unreachable (os error 7)"],
+  ["EHOSTUNREACH", Error, "No route to host (os error 7)"],
+];
+
+for (const [code, constructor, message] of CODES) {
+  Deno.test(`asDenoError() gives ${constructor.name} with its code when Node's is ${code}`, () => {
+    const reason = nodeError(code, "mine", { errno: -7 });
+    const error = asDenoError(reason);
+    assertInstanceOf(error, constructor);
+    assertEquals([error.message, codeOf(error)], [message, code]);
+    assertStrictEquals(error.cause, reason);
+  });
+}
+
+Deno.test("asDenoError() takes a write that was cancelled for a reset", () => {
+  const error = asDenoError(nodeError("ECANCELED", "write ECANCELED", { errno: -125 }));
+  assertInstanceOf(error, Deno.errors.ConnectionReset);
+  assertEquals([error.message, codeOf(error)], ["Connection reset by peer", "ECONNRESET"]);
+});
+
+Deno.test("asDenoError() takes an address that cannot be bound for one of another machine", () => {
+  const error = asDenoError(nodeError("EINVAL", "bind EINVAL 10.9.9.9", { syscall: "bind" }));
+  assertInstanceOf(error, Deno.errors.AddrNotAvailable);
+  assertEquals(codeOf(error), "EADDRNOTAVAIL");
+});
+
+for (
+  const [code, message] of [
+    ["ECONNRESET", "connection reset"],
+    ["EPIPE", "broken pipe"],
+  ]
+) {
+  Deno.test(`asDenoError() words ${code} as Deno's TLS does when the socket is one of TLS`, () => {
+    assertEquals((asDenoError(nodeError(code, "", { errno: -1 }), true) as Error).message, message);
+  });
+}
+
+Deno.test("asDenoError() gives InvalidData when the peer has sent an alert", () => {
+  const reason = nodeError("ERR_SSL_ALERT", "received fatal alert: CertificateRequired");
+  const error = asDenoError(reason, true);
+  assertInstanceOf(error, Deno.errors.InvalidData);
+  assertEquals([error.message, codeOf(error)], [reason.message, "ERR_SSL_ALERT"]);
+});
+
+Deno.test("asDenoError() takes an end within the handshake for an end", () => {
+  const message = "Client network socket disconnected before secure TLS connection was established";
+  const error = asDenoError(nodeError("ECONNRESET", message), true);
+  assertInstanceOf(error, Deno.errors.UnexpectedEof);
+  assertEquals(codeOf(error), undefined);
+});
+
+for (
+  const error of [
+    nodeError("EOTHER"),
+    nodeError("EINVAL"),
+    new Error("mine"),
+    new Deno.errors.NotFound("mine"),
+    Object.assign(new Deno.errors.ConnectionReset("mine"), { code: "EPIPE" }),
+    { code: "EPIPE" },
+    "mine",
+    undefined,
+  ]
+) {
+  Deno.test(`asDenoError() leaves ${Deno.inspect(error).split("\n")[0]} as it is`, () => {
+    assertStrictEquals(asDenoError(error), error);
+  });
+}
+
+// writeError(), asTlsError()
+
+const UNIX = { remoteAddr: { transport: "unix", path: "/run/socket" } };
+
+for (
+  const [said, told] of [["Broken pipe (os error 32)", "Connection reset by peer"], [
+    "broken pipe",
+    "connection reset",
+  ]]
+) {
+  Deno.test(`writeError() gives ConnectionReset when a socket says "${said}"`, () => {
+    const reason = new Deno.errors.BrokenPipe(said);
+    const error = writeError(reason, {});
+    assertInstanceOf(error, Deno.errors.ConnectionReset);
+    assertEquals([error.message, codeOf(error)], [told, "ECONNRESET"]);
+    assertStrictEquals(error.cause, reason);
+  });
+}
+
+Deno.test("writeError() leaves the broken pipe of a unix socket, which knows no resets", () => {
+  const reason = new Deno.errors.BrokenPipe("mine");
+  assertStrictEquals(writeError(reason, UNIX), reason);
+});
+
+Deno.test("writeError() leaves other errors as they are", () => {
+  for (const error of [new Deno.errors.ConnectionReset("mine"), new Error("mine"), "mine", null]) {
+    assertStrictEquals(writeError(error, {}), error);
+  }
+});
+
+for (const constructor of [Deno.errors.ConnectionReset, Deno.errors.BrokenPipe]) {
+  Deno.test(`asTlsError() words ${constructor.name} below TLS as Deno's TLS does`, () => {
+    const reason = new constructor("Mine");
+    const error = asTlsError(reason, {});
+    assertInstanceOf(error, Deno.errors.ConnectionReset);
+    assertEquals([error.message, codeOf(error)], ["connection reset", "ECONNRESET"]);
+    assertStrictEquals(error.cause, reason);
+  });
+}
+
+Deno.test("asTlsError() leaves other errors as they are", () => {
+  const reason = new Deno.errors.Interrupted("mine");
+  assertStrictEquals(asTlsError(reason, {}), reason);
+});
+
+// shownPeer(), connectError()
+
+for (
+  const [host, shown] of [["a.example", "a.example:80"], ["::1", "[::1]:80"], ["[::1]", "[::1]:80"]]
+) {
+  Deno.test(`shownPeer() shows ${host} as ${shown}`, () => {
+    assertEquals(shownPeer(host, 80), shown);
+  });
+}
+
+const withCode = (error: Error, code: string) => Object.assign(error, { code });
+
+const CONNECT_ERRORS: [error: Error, constructor: ErrorClass, meaning: string][] = [
+  [
+    withCode(
+      new Deno.errors.ConnectionRefused("Connection refused (os error 111)"),
+      "ECONNREFUSED",
+    ),
+    Deno.errors.ConnectionRefused,
+    "the connection was refused",
+  ],
+  [
+    withCode(new Deno.errors.NotFound("No such file or directory (os error 2)"), "ENOENT"),
+    Deno.errors.NotFound,
+    "there is no such socket",
+  ],
+  [
+    nodeError("EHOSTUNREACH", "No route to host (os error 113)"),
+    Error,
+    "there is no route to the host",
+  ],
+  [
+    new Deno.errors.NotCapable('Requires net access to "a:1"'),
+    Deno.errors.NotCapable,
+    'Requires net access to "a:1"',
+  ],
+  [new TypeError("mine"), TypeError, "mine"],
+  [new URIError("invalid host"), URIError, "invalid host"],
+  [new Error("mine"), Error, "mine"],
+];
+
+for (const [reason, constructor, meaning] of CONNECT_ERRORS) {
+  Deno.test(`connectError() says "${meaning}" when the error is ${reason}`, () => {
+    const error = connectError(reason, "Cannot connect to a:1");
+    assertInstanceOf(error, constructor);
+    assertStrictEquals(error.constructor, constructor);
+    assertEquals(
+      [error.message, codeOf(error)],
+      [`Cannot connect to a:1: ${meaning}`, codeOf(reason)],
+    );
+    assertStrictEquals(error.cause, reason);
+  });
+}
+
+for (
+  const [reason, code] of [
+    [new Error("failed to lookup address information: Name or service not known"), "ENOTFOUND"],
+    [nodeError("ENOTFOUND", "getaddrinfo ENOTFOUND a.invalid"), "ENOTFOUND"],
+    [nodeError("EAI_AGAIN", "getaddrinfo EAI_AGAIN a.invalid"), "EAI_AGAIN"],
+  ] as const
+) {
+  Deno.test(`connectError() gives NotFound when a name cannot be resolved: ${reason.message}`, () => {
+    const error = connectError(reason, "Cannot connect to a.invalid:1");
+    assertInstanceOf(error, Deno.errors.NotFound);
+    assertEquals(
+      [error.message, codeOf(error)],
+      ["Cannot connect to a.invalid:1: the name of the host has no address", code],
+    );
+    assertStrictEquals(error.cause, reason);
+  });
+}
+
+Deno.test("connectError() and tlsError() leave what is no error", () => {
+  for (const reason of ["mine", null, undefined, { message: "mine" }]) {
+    assertStrictEquals(connectError(reason, "Cannot connect"), reason);
+    assertStrictEquals(tlsError(reason, "Cannot establish TLS"), reason);
+  }
+});
+
+// tlsError()
+
+const invalid = (message: string) => new Deno.errors.InvalidData(message);
+
+/** What TLS implementations say, and what it means. */
+const EXPLANATIONS: [error: Error, meaning: string][] = [
+  [invalid("invalid peer certificate: UnknownIssuer"), "refused, its issuer is not trusted ("],
+  [nodeError("DEPTH_ZERO_SELF_SIGNED_CERT"), "refused, its issuer is not trusted ("],
+  [
+    nodeError("UNABLE_TO_VERIFY_LEAF_SIGNATURE"),
+    "refused, its issuer is not trusted, or it has expired (",
+  ],
+  [
+    new Error("unable to verify the first certificate"),
+    "refused, its issuer is not trusted, or it has expired (",
+  ],
+  [
+    new Error("unable to get local issuer certificate"),
+    "refused, its issuer is not trusted, or it has expired (",
+  ],
+  [invalid("invalid peer certificate: certificate expired: ..."), "refused, it has expired ("],
+  [nodeError("CERT_HAS_EXPIRED"), "refused, it has expired ("],
+  [
+    invalid("invalid peer certificate: certificate not valid yet"),
+    "refused, it is not valid yet (",
+  ],
+  [nodeError("CERT_NOT_YET_VALID"), "refused, it is not valid yet ("],
+  [invalid('certificate not valid for name "a"'), "refused, it is for another name ("],
+  [invalid("certificate not valid for any name"), "refused, it is for another name ("],
+  [nodeError("ERR_TLS_CERT_ALTNAME_INVALID"), "refused, it is for another name ("],
+  [
+    invalid("invalid peer certificate: CaUsedAsEndEntity"),
+    "refused, it is a CA's own certificate (",
+  ],
+  [
+    invalid("received corrupt message of type InvalidContentType"),
+    "does not speak TLS on this port (",
+  ],
+  [new Error("ssl: wrong version number"), "does not speak TLS on this port ("],
+  [new Error("SSL: PACKET LENGTH too long"), "does not speak TLS on this port ("],
+  [invalid("received fatal alert: HandshakeFailure"), "a.example:443: received fatal alert"],
+];
+
+const ACTION = "Cannot establish TLS with a.example:443";
+
+for (const [reason, meaning] of EXPLANATIONS) {
+  const said = `${codeOf(reason) ?? ""} ${reason.message}`.trim();
+  Deno.test(`tlsError() says what it means when the error is "${said}"`, () => {
+    const error = tlsError(reason, ACTION);
+    assertInstanceOf(error, Deno.errors.InvalidData);
+    assert(error.message.startsWith(`${ACTION}: `), error.message);
+    assert(error.message.includes(meaning), error.message);
+    assert(error.message.includes(reason.message), error.message);
+    assertEquals(codeOf(error), codeOf(reason));
+    assertStrictEquals(error.cause, reason);
+  });
+}
+
+for (
+  const [reason, constructor, meaning] of [
+    [
+      new Deno.errors.UnexpectedEof("mine"),
+      Deno.errors.UnexpectedEof,
+      "the server closed the connection",
+    ],
+    [
+      new Deno.errors.ConnectionReset("mine"),
+      Deno.errors.ConnectionReset,
+      "the connection was reset",
+    ],
+    [new Deno.errors.BrokenPipe("mine"), Deno.errors.ConnectionReset, "the connection was reset"],
+    [new TypeError("mine"), TypeError, "mine"],
+    [new Error("mine"), Error, "mine"],
+  ] as const
+) {
+  Deno.test(`tlsError() gives ${constructor.name} when the error is ${reason}`, () => {
+    const error = tlsError(reason, ACTION);
+    assertInstanceOf(error, constructor);
+    assertEquals(error.message, `${ACTION}: ${meaning}`);
+    assertStrictEquals(error.cause, reason);
+  });
+}
