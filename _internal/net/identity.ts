@@ -1,6 +1,7 @@
 /**
- * The client's certificate and key, looked at before they are used: the TLS implementations leave out what
- * they cannot read, or call it an unsupported protocol. Loaded only where there is one.
+ * The client's certificate and key, and the certificates to trust, looked at: the TLS implementations leave
+ * out what they cannot read, call it an unsupported protocol, or blame the server. Loaded only where that
+ * may be.
  *
  * @module
  */
@@ -51,3 +52,20 @@ function whyNot(key: string, password: string | undefined): string {
   if (password === undefined) return "is encrypted, and there is no password";
   return "cannot be decrypted: the password is wrong, or this platform lacks the cipher";
 }
+
+/**
+ * Looks at certificates that are to be trusted.
+ *
+ * @throws {Deno.errors.InvalidData} When one cannot be read.
+ */
+export function checkReadable(caCerts: readonly string[]): void {
+  for (const [block] of caCerts.flatMap((pem) => [...pem.matchAll(CERTIFICATE)])) {
+    try {
+      new X509Certificate(block);
+    } catch (cause) {
+      throw new Deno.errors.InvalidData("a certificate of caCerts cannot be read", { cause });
+    }
+  }
+}
+
+const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;

@@ -6,13 +6,12 @@
  *
  * @module
  */
-import { X509Certificate } from "node:crypto";
 import dns from "node:dns";
 import net from "node:net";
 import { Duplex } from "node:stream";
 import tls from "node:tls";
 import { asDenoError, asTlsError, shownPeer, writeError } from "./connect_errors.ts";
-import { identityOf } from "./identity.ts";
+import { checkReadable, identityOf } from "./identity.ts";
 import { ref, unref } from "./platform.ts";
 import { HTTP_1_1, type TLSContext } from "./tls.ts";
 import {
@@ -202,7 +201,8 @@ interface NativeContext {
 /** What is trusted, and what the client shows. */
 function secureContextOf(context: TLSContext): tls.SecureContext {
   const caCerts = context.caCerts ?? [];
-  for (const pem of caCerts) checkReadable(pem);
+  // Deno: one that cannot be read ends the process when node:tls looks at those of the peer.
+  checkReadable(caCerts);
   const identity = context.cert === undefined ? {} : identityOf(context);
   if (context.load_default_certs === false) {
     return tls.createSecureContext({ ca: caCerts, ...identity });
@@ -215,19 +215,6 @@ function secureContextOf(context: TLSContext): tls.SecureContext {
   }
   for (const pem of caCerts) native.addCACert!(pem);
   return secureContext;
-}
-
-/** Deno: a certificate that cannot be read ends the process when node:tls looks at those of the peer. */
-function checkReadable(pem: string): void {
-  for (
-    const [block] of pem.matchAll(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g)
-  ) {
-    try {
-      new X509Certificate(block);
-    } catch (cause) {
-      throw new Deno.errors.InvalidData("a certificate of caCerts cannot be read", { cause });
-    }
-  }
 }
 
 /** Waits for an event; an `error` or a `close` before it is thrown. */

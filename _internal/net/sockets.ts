@@ -71,7 +71,7 @@ export async function secure(
       unsafelyDisableHostnameVerification: context.check_hostname === false,
     } as Deno.StartTlsOptions);
     onbegun(tls);
-    return await handshake(tls);
+    return await handshake(tls, context);
   } catch (error) {
     closeQuietly(opened.tcp);
     throw error;
@@ -110,7 +110,7 @@ export async function openTls(
     ...identity,
   });
   onbegun(tls);
-  return await handshake(tls);
+  return await handshake(tls, context);
 }
 
 /** Whether an error of `Deno.connect` says that the platform forbids it. */
@@ -119,12 +119,15 @@ export function forbidden(error: unknown): boolean {
     error instanceof Deno.errors.NotSupported || error instanceof TypeError;
 }
 
-async function handshake(tls: Deno.TlsConn): Promise<Secured> {
+async function handshake(tls: Deno.TlsConn, { caCerts }: TLSContext): Promise<Secured> {
   try {
     const { alpnProtocol } = await tls.handshake();
     return { transport: tls, tcp: null, kind: "deno", alpnProtocol: alpnProtocol ?? null };
   } catch (error) {
     closeQuietly(tls);
+    // Deno: a certificate to trust that cannot be read is told as one of the server's.
+    const isBad = error instanceof Deno.errors.InvalidData && error.message.includes("BadEncoding");
+    if (isBad && caCerts !== undefined) (await import("./identity.ts")).checkReadable(caCerts);
     throw error;
   }
 }

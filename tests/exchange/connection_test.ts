@@ -865,11 +865,22 @@ Deno.test("send() throws the error of a socket as it is", async () => {
   const { connection, transport, exchange } = begun({}, { kind: "deno" });
   transport.accepting = false;
   const sending = connection.send(exchange, bytes("abc"));
-  const reason = new Deno.errors.BrokenPipe();
+  const reason = new Deno.errors.ConnectionReset();
   transport.writes[0].reject(reason);
   assertStrictEquals(await thrown(sending), reason);
   assertStrictEquals(exchange.writeError!.reason, reason);
   assertEquals(exchange.phase, "send");
+});
+
+Deno.test("send() throws ConnectionReset when a socket says that its pipe is broken", async () => {
+  const { connection, transport, exchange } = begun({}, { kind: "deno" });
+  transport.accepting = false;
+  const sending = connection.send(exchange, bytes("abc"));
+  const reason = new Deno.errors.BrokenPipe();
+  transport.writes[0].reject(reason);
+  const error = await thrown(sending);
+  assertInstanceOf(error, Deno.errors.ConnectionReset);
+  assertStrictEquals(error.cause, reason);
 });
 
 Deno.test("send() marks the error of a user's transport as the user's", async () => {

@@ -4,7 +4,13 @@
  *
  * @module
  */
-import { assert, assertEquals, assertInstanceOf, assertStrictEquals } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertRejects,
+  assertStrictEquals,
+} from "@std/assert";
 import {
   asDenoError,
   asTlsError,
@@ -13,8 +19,20 @@ import {
   tlsError,
   writeError,
 } from "../../_internal/net/connect_errors.ts";
+import {
+  BadStatusLine,
+  HTTPConnection,
+  type HTTPConnectionOptions,
+  HTTPSConnection,
+  RemoteDisconnected,
+  TunnelError,
+} from "../../mod.ts";
+import { hasIPv6 } from "../helpers/sockets.ts";
+import { type Script, startRaw } from "../servers/raw.ts";
+import { CLIENT } from "../tls/mod.ts";
 
-type ErrorClass = new (message: string) => Error;
+// deno-lint-ignore no-explicit-any -- constructors of errors take different arguments
+type ErrorClass = new (...given: any[]) => Error;
 
 /** An error as Node's are. */
 function nodeError(code: string, message = "mine", rest = {}): Error {
@@ -310,3 +328,219 @@ for (
     assertStrictEquals(error.cause, reason);
   });
 }
+
+// Over loopback: what a user of the library gets
+
+/** A port of this machine's that nobody listens on. */
+function freePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return listener.addr.port;
+}
+
+const PORT = freePort();
+const FROM: HTTPConnectionOptions = { source_address: ["127.0.0.1", 0] };
+
+const REFUSALS: [
+  what: string,
+  conn: () => HTTPConnection,
+  constructor: ErrorClass,
+  message: string,
+  code: string,
+][] = [
+  [
+    "nobody listens",
+    () => new HTTPConnection("127.0.0.1", PORT),
+    Deno.errors.ConnectionRefused,
+    `Cannot connect to 127.0.0.1:${PORT}: the connection was refused`,
+    "ECONNREFUSED",
+  ],
+  [
+    "nobody listens, from a source address",
+    () => new HTTPConnection("127.0.0.1", PORT, FROM),
+    Deno.errors.ConnectionRefused,
+    `Cannot connect to 127.0.0.1:${PORT} from 127.0.0.1: the connection was refused`,
+    "ECONNREFUSED",
+  ],
+  [
+    "nobody listens, over TLS with a client certificate",
+    () => new HTTPSConnection("127.0.0.1", PORT, { context: CLIENT }),
+    Deno.errors.ConnectionRefused,
+    `Cannot connect to 127.0.0.1:${PORT}: the connection was refused`,
+    "ECONNREFUSED",
+  ],
+  [
+    "nobody listens at an IPv6 address",
+    () => new HTTPConnection("[::1]", PORT),
+    Deno.errors.ConnectionRefused,
+    `Cannot connect to [::1]:${PORT}: the connection was refused`,
+    "ECONNREFUSED",
+  ],
+  [
+    "nobody listens at the address",
+    () => new HTTPConnection("a.example", { address: `127.0.0.1:${PORT}` }),
+    Deno.errors.ConnectionRefused,
+    `Cannot connect to 127.0.0.1:${PORT}: the connection was refused`,
+    "ECONNREFUSED",
+  ],
+  [
+    "the name is unknown",
+    () => new HTTPConnection("no-such-host.invalid", 81),
+    Deno.errors.NotFound,
+    "Cannot connect to no-such-host.invalid:81: the name of the host has no address",
+    "ENOTFOUND",
+  ],
+  [
+    "the name is unknown, from a source address",
+    () => new HTTPConnection("no-such-host.invalid", 81, FROM),
+    Deno.errors.NotFound,
+    "Cannot connect to no-such-host.invalid:81 from 127.0.0.1: the name of the host has no address",
+    "ENOTFOUND",
+  ],
+  [
+    "the source address is another machine's",
+    () => new HTTPConnection("127.0.0.1", PORT, { source_address: ["10.99.99.99", 0] }),
+    Deno.errors.AddrNotAvailable,
+    `Cannot connect to 127.0.0.1:${PORT} from 10.99.99.99: the source address is none of this machine's`,
+    "EADDRNOTAVAIL",
+  ],
+  [
+    "there is no such unix socket",
+    () => new HTTPConnection("docker", { socketPath: "/no/such.sock" }),
+    Deno.errors.NotFound,
+    "Cannot connect to /no/such.sock: there is no such socket",
+    "ENOENT",
+  ],
+  [
+    "there is no such unix socket, over TLS",
+    () => new HTTPSConnection("docker", { socketPath: "/no/such.sock" }),
+    Deno.errors.NotFound,
+    "Cannot connect to /no/such.sock: there is no such socket",
+    "ENOENT",
+  ],
+  [
+    "the proxy does not listen",
+    () => {
+      const conn = new HTTPSConnection("127.0.0.1", PORT);
+      conn.set_tunnel("origin.example", 8443);
+      return conn;
+    },
+    Deno.errors.ConnectionRefused,
+    `Cannot connect to the proxy 127.0.0.1:${PORT} for origin.example:8443: the connection was refused`,
+    "ECONNREFUSED",
+  ],
+];
+
+for (const [what, make, constructor, message, code] of REFUSALS) {
+  Deno.test({
+    name: `request() says where it could not connect to when ${what}`,
+    ignore: message.includes("[::1]") && !hasIPv6,
+    fn: async () => {
+      using conn = make();
+      const error = await assertRejects(() => conn.request("GET", "/"), constructor);
+      assertEquals([error.message, codeOf(error)], [message, code]);
+      assertInstanceOf(error.cause, Error);
+      assertEquals((error as { phase?: string }).phase, "connect");
+    },
+  });
+}
+
+/** What a proxy does with a CONNECT, and what is told of it. */
+const PROXIES: [what: string, script: Script, constructor: ErrorClass, why: string][] = [
+  [
+    "refuses",
+    async (peer) => {
+      await peer.readHead();
+      await peer.send("HTTP/1.1 407 Not You\r\n\r\n");
+    },
+    TunnelError,
+    "the proxy answered 407 Not You",
+  ],
+  [
+    "closes",
+    async (peer) => void await peer.readHead(),
+    RemoteDisconnected,
+    "it closed the connection without an answer",
+  ],
+  [
+    "resets",
+    async (peer) => {
+      await peer.readHead();
+      peer.reset();
+    },
+    Deno.errors.ConnectionReset,
+    "the connection was reset",
+  ],
+  [
+    "speaks no HTTP",
+    async (peer) => {
+      await peer.readHead();
+      await peer.send("SSH-2.0\r\n");
+    },
+    BadStatusLine,
+    "cannot read status line: got",
+  ],
+];
+
+for (const [what, script, constructor, why] of PROXIES) {
+  Deno.test(`request() names the proxy and the target when the proxy ${what}`, async () => {
+    await using proxy = await startRaw(script, { resettable: true });
+    using conn = new HTTPSConnection("127.0.0.1", proxy.port);
+    conn.set_tunnel("origin.example", 8443);
+    const error = await assertRejects(() => conn.request("GET", "/"), constructor);
+    const where = `origin.example:8443 through the proxy 127.0.0.1:${proxy.port}`;
+    const message = `Cannot open tunnel to ${where}: ${why}`;
+    assert(error.message.startsWith(message), error.message);
+    assert(error.stack!.includes(message), error.stack);
+  });
+}
+
+Deno.test("request() leaves what the user's transport throws in a tunnel as it is", async () => {
+  for (const call of ["read", "write"] as const) {
+    const reason = new Error("mine");
+    const transport = {
+      read: () => call === "read" ? Promise.reject(reason) : new Promise<never>(() => {}),
+      write: (p: Uint8Array) =>
+        call === "write" ? Promise.reject(reason) : Promise.resolve(p.length),
+      close() {},
+    };
+    using conn = new HTTPConnection("proxy", { transport: () => Promise.resolve(transport) });
+    conn.set_tunnel("origin.example");
+    assertStrictEquals(await assertRejects(() => conn.request("GET", "/")), reason);
+    assertEquals([reason.message, Object.keys(reason)], ["mine", []]);
+  }
+});
+
+for (
+  const [phase, secure, says] of [
+    [
+      "head",
+      false,
+      "Cannot get response: the timeout of 0.05 s has passed (phase head, 127.0.0.1:",
+    ],
+    ["tls", true, "Cannot establish TLS with 127.0.0.1:"],
+  ] as const
+) {
+  Deno.test(`timeout in phase ${phase} says who did not answer`, async () => {
+    await using silent = await startRaw(async (peer) => void await peer.eof());
+    const { port } = silent;
+    using conn = secure
+      ? new HTTPSConnection("127.0.0.1", port, { timeout: 0.05, context: CLIENT })
+      : new HTTPConnection("127.0.0.1", port, { timeout: 0.05 });
+    const answer = async () => {
+      await conn.request("GET", "/");
+      await conn.getresponse();
+    };
+    const error = await assertRejects(answer, Deno.errors.TimedOut);
+    assert(error.message.startsWith(`${says}${port}`), error.message);
+  });
+}
+
+Deno.test("close() while it connects says whom to", async () => {
+  using conn = new HTTPConnection("127.0.0.1", PORT);
+  const connecting = assertRejects(() => conn.connect(), Deno.errors.Interrupted);
+  conn.close();
+  assertEquals(
+    (await connecting).message,
+    `Cannot connect to 127.0.0.1:${PORT}: the connection was closed`,
+  );
+});

@@ -12,6 +12,7 @@ import {
   assertStrictEquals,
   assertStringIncludes,
 } from "@std/assert";
+import dns from "node:dns";
 import net from "node:net";
 import { Duplex } from "node:stream";
 import tls from "node:tls";
@@ -297,6 +298,164 @@ Deno.test("connect() leaves no listeners but the transport's", async () => {
   );
   assertEquals(added, [0, 1, 1, 1, 1]);
 });
+
+// Source addresses
+
+/** Runs `use` where names have these addresses; tells which names were looked up. */
+async function whereNames(
+  names: Record<string, string[]>,
+  use: () => Promise<void>,
+): Promise<string[]> {
+  const { lookup } = dns;
+  const asked: string[] = [];
+  dns.lookup = ((name: string, _options: unknown, done: (...given: unknown[]) => void) => {
+    asked.push(name);
+    const addresses = names[name]?.map((address) => ({ address, family: net.isIP(address) }));
+    const error = addresses === undefined ? nodeError("ENOTFOUND") : null;
+    queueMicrotask(() => done(error, addresses));
+  }) as typeof dns.lookup;
+  try {
+    await use();
+  } finally {
+    dns.lookup = lookup;
+  }
+  return asked;
+}
+
+/** A port of this machine's that nobody listens on. */
+function freePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return listener.addr.port;
+}
+
+Deno.test("connect() tries every address of the server's name", async () => {
+  await using server = await startRaw(echo);
+  const addresses = ["127.0.0.2", "127.0.0.3", "127.0.0.1"];
+  const asked = await whereNames({ "many.example": addresses }, async () => {
+    const route = routeTo({ hostname: "many.example", port: server.port });
+    (await connect(route, SIGNAL)).close();
+  });
+  assertEquals(asked, ["many.example"]);
+  assertEquals(server.accepted, 1);
+});
+
+Deno.test("connect() throws the error of the first address when none answers", async () => {
+  const port = freePort();
+  const mentioned: unknown[] = [];
+  await whereNames({ "many.example": ["127.0.0.2", "127.0.0.3"] }, async () => {
+    const route = routeTo({ hostname: "many.example", port });
+    const error = await assertRejects(
+      () => connect(route, SIGNAL),
+      Deno.errors.ConnectionRefused,
+    );
+    mentioned.push((error.cause as { address?: string }).address);
+  });
+  assertEquals(mentioned, ["127.0.0.2"]);
+});
+
+Deno.test("connect() leaves out addresses of another family than the source's", async () => {
+  await using server = await startRaw(echo);
+  await whereNames({ "both.example": ["::1", "127.0.0.1"] }, async () => {
+    const route = routeTo({ hostname: "both.example", port: server.port });
+    (await connect(route, SIGNAL)).close();
+  });
+  assertEquals(server.accepted, 1);
+});
+
+Deno.test("connect() throws AddrNotAvailable when no address is of the source's family", async () => {
+  await assertRejects(
+    () => connect(routeTo({ hostname: "127.0.0.1", port: 7 }, { source: ["::1", 0] }), SIGNAL),
+    Deno.errors.AddrNotAvailable,
+    "another family",
+  );
+});
+
+Deno.test("connect() tries no other address when the signal aborts", async () => {
+  const controller = new AbortController();
+  const reason = new Error("mine");
+  const socket = new MemorySocket();
+  let dialled = 0;
+  await whereNames({ "many.example": ["127.0.0.2", "127.0.0.3"] }, async () => {
+    const { connect: before } = net;
+    (net as { connect: unknown }).connect = () => {
+      dialled++;
+      return socket;
+    };
+    try {
+      const route = routeTo({ hostname: "many.example", port: 7 });
+      const connecting = assertRejects(() => connect(route, controller.signal));
+      await until("the socket is opened", () => socket.calls.length > 0);
+      controller.abort(reason);
+      assertStrictEquals(await connecting, reason);
+    } finally {
+      net.connect = before;
+    }
+  });
+  assertEquals(dialled, 1);
+});
+
+Deno.test("connect() looks the source up when it is a name", async () => {
+  await using server = await startRaw(echo);
+  const asked = await whereNames({ "here.example": ["::1", "127.0.0.6"] }, async () => {
+    (await connect(routeTo(server, { source: ["here.example", 0] }), SIGNAL)).close();
+  });
+  assertEquals(asked, ["here.example"]);
+  assertEquals((await server.peer(0)).remote?.hostname, "127.0.0.6");
+});
+
+Deno.test("connect() throws what the look-up does when the source is an unknown name", async () => {
+  await whereNames({}, async () => {
+    const route = routeTo({ hostname: "127.0.0.1", port: 7 }, { source: ["no.example", 0] });
+    const error = await assertRejects(() => connect(route, SIGNAL));
+    assertEquals((error as { code?: string }).code, "ENOTFOUND");
+  });
+});
+
+Deno.test("connect() leaves the source address to the system when it is empty", async () => {
+  await using server = await startRaw(echo);
+  const port = freePort();
+  const transport = await connect(routeTo(server, { source: ["", port] }), SIGNAL);
+  const { remote } = await server.peer(0);
+  assertEquals([remote?.hostname, remote?.port], ["127.0.0.1", port]);
+  transport.close();
+});
+
+for (
+  const [what, bound] of [
+    ["address", { localAddress: "127.0.0.8", localPort: 5000 }],
+    ["port", { localAddress: "127.0.0.1", localPort: 5001 }],
+  ] as const
+) {
+  Deno.test(`connect() throws AddrNotAvailable when the platform uses another source ${what}`, async () => {
+    const socket = new MemorySocket();
+    await connectingTo(net, socket, async () => {
+      const failed = assertRejects(
+        () => connect({ ...ROUTE, source: ["127.0.0.1", 5000] }, SIGNAL),
+        Deno.errors.AddrNotAvailable,
+        "the platform did not use the source address 127.0.0.1:5000",
+      );
+      await until("the socket is opened", () => socket.calls.length > 0);
+      Object.assign(socket, bound);
+      socket.emit("connect");
+      await failed;
+    });
+    assertEquals(socket.destroyed, true);
+  });
+}
+
+for (const [asked, told] of [["::1", "0:0:0:0:0:0:0:1"], ["0:0::1", "::1"], ["::", "::1"]]) {
+  Deno.test(`connect() takes ${told} for the source address ${asked}`, async () => {
+    const socket = new MemorySocket();
+    await connectingTo(net, socket, async () => {
+      const route = { ...ROUTE, hostname: "::9", source: [asked, 0] as [string, number] };
+      const connecting = connect(route, SIGNAL);
+      await until("the socket is opened", () => socket.calls.length > 0);
+      socket.localAddress = told;
+      socket.emit("connect");
+      (await connecting).close();
+    });
+  });
+}
 
 // read()
 

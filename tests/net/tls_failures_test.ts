@@ -5,7 +5,7 @@
  * @module
  */
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
-import net from "node:net";
+import type net from "node:net";
 import tls from "node:tls";
 import { HTTPSConnection, type HTTPSConnectionOptions } from "../../mod.ts";
 import { getText } from "../helpers/exchanges.ts";

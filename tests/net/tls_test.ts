@@ -14,6 +14,7 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
+import { createPrivateKey } from "node:crypto";
 import type { AddressInfo } from "node:net";
 import tls from "node:tls";
 import {
@@ -518,10 +519,18 @@ for (const [title, context] of [["no", {}], ["an unknown", UNKNOWN_CLIENT]] as c
   });
 }
 
+const pem = (base64: string) =>
+  `-----BEGIN CERTIFICATE-----\n${base64}\n-----END CERTIFICATE-----\n`;
+
 const BAD_CONTEXTS: [title: string, context: TLSContext][] = [
   ["a certificate without its key", { cert: CLIENT.cert }],
   ["a key without its certificate", { key: CLIENT.key }],
   ["a CA that is no PEM", { caCerts: ["garbage"] }],
+  ["a CA that is cut off", { caCerts: [CA.slice(0, 200) + "\n-----END CERTIFICATE-----\n"] }],
+  ["a CA that is no base64", { caCerts: [pem("!!!!")] }],
+  ["a CA that is no DER", { caCerts: [pem("AAAA")] }],
+  ["a CA that is nothing", { caCerts: [pem("")] }],
+  ["a CA of two of which one cannot be read", { caCerts: [CA + pem("AAAA")] }],
 ];
 
 for (const [title, context] of BAD_CONTEXTS) {
@@ -547,6 +556,46 @@ for (
     assertEquals([conn.sock, server.seen], [null, []]);
   });
 }
+
+Deno.test("connect() shows the certificate of a client whose key is encrypted", async () => {
+  await using server = await startNodeTls(ASKS);
+  const key = createPrivateKey(CLIENT.key)
+    .export({ type: "pkcs8", format: "pem", cipher: "aes-256-cbc", passphrase: "secret" });
+  using conn = new HTTPSConnection("localhost", server.port, {
+    context: { ...TRUST, cert: CLIENT.cert, key: key as string, password: "secret" },
+  });
+  assertEquals(await getText(conn), "node");
+  assertEquals(server.seen[0].client, "http-client test client");
+});
+
+Deno.test("connect() says why the client's key cannot be used, and leaves nothing", async () => {
+  await using server = await startNodeTls(ASKS);
+  using conn = new HTTPSConnection("localhost", server.port, {
+    context: { ...TRUST, cert: CLIENT.cert, key: LOCALHOST.key },
+  });
+  await assertRejects(
+    () => conn.connect(),
+    Deno.errors.InvalidData,
+    `Cannot establish TLS with localhost:${server.port}: the key of the context is not that of its cert`,
+  );
+  assertEquals(conn.sock, null);
+});
+
+each(
+  "connect() throws InvalidData when a CA is none, though it looks like one",
+  async (options) => {
+    await using server = await startNodeTls();
+    using conn = new HTTPSConnection("localhost", server.port, {
+      context: { caCerts: [pem("MAA="), CA] },
+      ...options(server.port),
+    });
+    await assertRejects(
+      () => conn.connect(),
+      Deno.errors.InvalidData,
+      "a certificate of caCerts cannot be read",
+    );
+  },
+);
 
 // The end of a body
 
@@ -867,6 +916,53 @@ Deno.test("connect() does TLS in one step when port 443 allows TLS only", async 
     ]);
   });
   assertEquals(calls, 1);
+});
+
+for (const refusal of [REFUSAL, new Deno.errors.NotCapable("not this port")]) {
+  Deno.test(`connect() shows a client certificate when port 443 allows TLS only: ${refusal.name}`, async () => {
+    await using server = await startNodeTls(ASKS);
+    const calls = await onPlatform(refusal, server.port, async () => {
+      using conn = new HTTPSConnection("localhost", { context: { ...TRUST, ...CLIENT } });
+      assertEquals(await getText(conn), "node");
+    });
+    assertEquals([calls, server.seen[0].client], [1, "http-client test client"]);
+  });
+}
+
+Deno.test("connect() says why the client's key cannot be used when port 443 allows TLS only", async () => {
+  const calls = await onPlatform(REFUSAL, 1, async () => {
+    const context = { cert: CLIENT.cert, key: LOCALHOST.key };
+    using conn = new HTTPSConnection("localhost", { context });
+    await assertRejects(() => conn.connect(), Deno.errors.InvalidData, "is not that of its cert");
+  });
+  assertEquals(calls, 0);
+});
+
+Deno.test("close() ends a handshake when port 443 allows TLS only", async () => {
+  const greeted = Promise.withResolvers<void>();
+  const release = Promise.withResolvers<void>();
+  await using silent = await startRaw(async (peer) => {
+    await peer.read();
+    greeted.resolve();
+    await release.promise;
+  });
+  await onPlatform(REFUSAL, silent.port, async () => {
+    using conn = new HTTPSConnection("localhost");
+    const connecting = assertRejects(() => conn.connect(), Deno.errors.Interrupted);
+    await greeted.promise;
+    conn.close();
+    await connecting;
+  });
+  release.resolve();
+});
+
+Deno.test("connect() throws InvalidData when the server picks h2 and port 443 allows TLS only", async () => {
+  await using server = await startRawTls(serve, { alpnProtocols: ["h2"] });
+  await onPlatform(REFUSAL, server.port, async () => {
+    const context = { ...TRUST, alpnProtocols: ["h2", "http/1.1"] };
+    using conn = new HTTPSConnection("localhost", { context });
+    await assertRejects(() => conn.connect(), Deno.errors.InvalidData, 'picked "h2" by ALPN');
+  });
 });
 
 Deno.test("connect() checks the certificate when port 443 allows TLS only", async () => {
