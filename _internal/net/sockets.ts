@@ -71,9 +71,10 @@ export async function secure(
       unsafelyDisableHostnameVerification: context.check_hostname === false,
     } as Deno.StartTlsOptions);
     onbegun(tls);
-    return await handshake(tls, context);
+    return await handshake(tls);
   } catch (error) {
     closeQuietly(opened.tcp);
+    await checkBlame(error, context);
     throw error;
   }
 }
@@ -102,15 +103,27 @@ export async function openTls(
   }
   let identity: Partial<Identity> = {};
   if (context.cert !== undefined) identity = (await import("./identity.ts")).identityOf(context);
-  const tls = await Deno.connectTls({
-    hostname: route.hostname,
-    port: route.port,
-    caCerts: context.caCerts ?? [],
-    alpnProtocols: context.alpnProtocols ?? [HTTP_1_1],
-    ...identity,
-  });
-  onbegun(tls);
-  return await handshake(tls, context);
+  try {
+    const tls = await Deno.connectTls({
+      hostname: route.hostname,
+      port: route.port,
+      caCerts: context.caCerts ?? [],
+      alpnProtocols: context.alpnProtocols ?? [HTTP_1_1],
+      ...identity,
+    });
+    onbegun(tls);
+    return await handshake(tls);
+  } catch (error) {
+    await checkBlame(error, context);
+    throw error;
+  }
+}
+
+/** Deno: a certificate to trust that cannot be read is told as if it were the server's. */
+async function checkBlame(error: unknown, { caCerts }: TLSContext): Promise<void> {
+  if (caCerts === undefined || !(error instanceof Error)) return;
+  if (!error.message.includes("BadEncoding")) return;
+  (await import("./identity.ts")).checkReadable(caCerts);
 }
 
 /** Whether an error of `Deno.connect` says that the platform forbids it. */
@@ -119,15 +132,12 @@ export function forbidden(error: unknown): boolean {
     error instanceof Deno.errors.NotSupported || error instanceof TypeError;
 }
 
-async function handshake(tls: Deno.TlsConn, { caCerts }: TLSContext): Promise<Secured> {
+async function handshake(tls: Deno.TlsConn): Promise<Secured> {
   try {
     const { alpnProtocol } = await tls.handshake();
     return { transport: tls, tcp: null, kind: "deno", alpnProtocol: alpnProtocol ?? null };
   } catch (error) {
     closeQuietly(tls);
-    // Deno: a certificate to trust that cannot be read is told as one of the server's.
-    const isBad = error instanceof Deno.errors.InvalidData && error.message.includes("BadEncoding");
-    if (isBad && caCerts !== undefined) (await import("./identity.ts")).checkReadable(caCerts);
     throw error;
   }
 }
