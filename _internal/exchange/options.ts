@@ -106,7 +106,10 @@ export interface HTTPConnectionOptions extends Limits {
    * @default {null}
    */
   timeout?: number | null;
-  /** The address to connect from, as host and port; port 0 lets the system choose. */
+  /**
+   * The address to connect from, as host and port. An empty host and port 0 let the system choose; a name is
+   * looked up.
+   */
   source_address?: [host: string, port: number] | null;
   /**
    * The size in bytes of the pieces in which a body that is a `Reader` is read.

@@ -245,9 +245,9 @@ export const EQUIVALENT: Equivalent[] = [
     reason: "lineNow() is the quick way to the same line.",
   },
   {
-    module: "_internal/net/tls.ts",
-    text: 'const text = `${(error as { code?: string }).code ?? ""} ${error.message}`;',
-    mutation: 'logic: (error as { code?: string }).code ?? "" -> (error as { code?: string }).code',
+    module: "_internal/net/connect_errors.ts",
+    text: 'const text = `${code ?? ""} ${error.message}`;',
+    mutation: 'logic: code ?? "" -> code',
     reason: 'No pattern matches "undefined".',
   },
   {

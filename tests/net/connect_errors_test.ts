@@ -27,6 +27,8 @@ import {
   RemoteDisconnected,
   TunnelError,
 } from "../../mod.ts";
+import { ok } from "../helpers/fake_transport.ts";
+import { outputOf } from "../helpers/programs.ts";
 import { hasIPv6 } from "../helpers/sockets.ts";
 import { type Script, startRaw } from "../servers/raw.ts";
 import { CLIENT } from "../tls/mod.ts";
@@ -543,4 +545,74 @@ Deno.test("close() while it connects says whom to", async () => {
     (await connecting).message,
     `Cannot connect to 127.0.0.1:${PORT}: the connection was closed`,
   );
+});
+
+// Permissions that are missing
+
+const DENIED: [what: string, conn: string, flags: string[], message: string][] = [
+  [
+    "the host",
+    `new http.HTTPConnection("localhost", ${PORT})`,
+    ["--allow-net=127.0.0.1"],
+    `Cannot connect to localhost:${PORT}: Requires net access to "localhost:${PORT}"`,
+  ],
+  [
+    "the host, over TLS with a client certificate",
+    `new http.HTTPSConnection("localhost", 443, { context: ${JSON.stringify(CLIENT)} })`,
+    ["--allow-net=127.0.0.1"],
+    'Cannot connect to localhost:443: Requires net access to "localhost:443"',
+  ],
+  [
+    "the host, from a source address",
+    `new http.HTTPConnection("localhost", ${PORT}, { source_address: ["127.0.0.1", 0] })`,
+    ["--allow-net=127.0.0.1"],
+    `Cannot connect to localhost:${PORT} from 127.0.0.1: Requires net access to "localhost:${PORT}"`,
+  ],
+  [
+    "the source address",
+    `new http.HTTPConnection("localhost", ${PORT}, { source_address: ["127.0.0.5", 0] })`,
+    ["--allow-net=localhost"],
+    `Cannot connect to localhost:${PORT} from 127.0.0.5: Requires net access to "127.0.0.5:0"`,
+  ],
+  [
+    "any source address",
+    `new http.HTTPConnection("localhost", ${PORT}, { source_address: ["", 5000] })`,
+    ["--allow-net=localhost"],
+    `Cannot connect to localhost:${PORT} from :5000: Requires net access to "0.0.0.0:5000"`,
+  ],
+  [
+    "a unix socket",
+    'new http.HTTPConnection("docker", { socketPath: "/no/such.sock" })',
+    [],
+    'Cannot connect to /no/such.sock: Requires read access to "/no/such.sock"',
+  ],
+];
+
+for (const [what, conn, flags, message] of DENIED) {
+  Deno.test(`request() throws NotCapable when ${what} may not be used`, async () => {
+    const output = await outputOf(
+      flags,
+      `const conn = ${conn};
+      await conn.request("GET", "/").catch((error) => console.log(String(error)));
+      conn.close();`,
+    );
+    assert(output.startsWith(`NotCapable: ${message}`), output);
+  });
+}
+
+Deno.test("request() goes from a source address to a host that is allowed by its name", async () => {
+  await using server = await startRaw(async (peer) => {
+    await peer.readHead();
+    await peer.send(ok("fine"));
+  });
+  const output = await outputOf(
+    [`--allow-net=localhost:${server.port},127.0.0.5:0`],
+    `const conn = new http.HTTPConnection("localhost", ${server.port}, {
+      source_address: ["127.0.0.5", 0],
+    });
+    await conn.request("GET", "/");
+    console.log(await (await conn.getresponse()).text());
+    conn.close();`,
+  );
+  assertEquals(output, "fine");
 });

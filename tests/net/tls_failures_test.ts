@@ -10,9 +10,10 @@ import tls from "node:tls";
 import { HTTPSConnection, type HTTPSConnectionOptions } from "../../mod.ts";
 import { getText } from "../helpers/exchanges.ts";
 import { ok } from "../helpers/fake_transport.ts";
+import { outputOf } from "../helpers/programs.ts";
 import { relayTo } from "../helpers/relay.ts";
 import { thrown } from "../helpers/waiting.ts";
-import { Child, delay, until } from "../servers/child.ts";
+import { delay } from "../servers/child.ts";
 import { messages } from "../servers/data.ts";
 import { type Peer, type Script, startRaw } from "../servers/raw.ts";
 import { startRawTls } from "../servers/raw_tls.ts";
@@ -270,27 +271,6 @@ for (const given of [new Error("mine"), "mine", { mine: true }, undefined]) {
 
 // Client certificates that the server refuses: TLS 1.3 says so after the handshake
 
-const CONFIG = import.meta.resolve("@std/assert").startsWith("file:")
-  ? ["--no-config", `--import-map=${new URL("../std_offline/import_map.json", import.meta.url)}`]
-  : [`--config=${new URL("../../deno.json", import.meta.url).pathname}`];
-const MOD = new URL("../../mod.ts", import.meta.url).href;
-
-/** Runs a program with the library and these flags. */
-function program(flags: string[], text: string, env: Record<string, string> = {}): Child {
-  const url = `data:application/typescript,${encodeURIComponent(text)}`;
-  return new Child(Deno.execPath(), {
-    args: ["run", "--quiet", "--no-prompt", "--no-check", ...CONFIG, ...flags, url],
-    env: { NO_COLOR: "1", ...env },
-  });
-}
-
-/** What a program has printed when it has ended. */
-async function outputOf(child: Child): Promise<string> {
-  await using _ = child;
-  await until("the program to end", () => !child.running);
-  return child.output.trim();
-}
-
 /** Makes a request and prints what becomes of it, a moment after. */
 const REQUEST = `
   let said;
@@ -321,12 +301,11 @@ for (
     server.on("tlsClientError", () => {});
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     const { port } = server.address() as net.AddressInfo;
-    const text = `import { HTTPSConnection } from ${JSON.stringify(MOD)};
-      const conn = new HTTPSConnection("localhost", ${port}, ${
-      JSON.stringify(options)
-    });${REQUEST}`;
+    const text = `
+      const conn = new http.HTTPSConnection("localhost", ${port}, ${JSON.stringify(options)});
+      ${REQUEST}`;
     const outputs = await Promise.all(
-      Array.from({ length: 4 }, () => outputOf(program(["--allow-net=localhost"], text))),
+      Array.from({ length: 4 }, () => outputOf(["--allow-net=localhost"], text)),
     );
     await new Promise<void>((resolve) => server.close(() => resolve()));
     for (const output of outputs) {
@@ -342,7 +321,7 @@ for (
 
 /** A program that connects to a server in each of the ways, with this context. */
 function connecting(port: number, context: object): string {
-  return `import { HTTPSConnection } from ${JSON.stringify(MOD)};
+  return `
     const context = ${JSON.stringify(context)}, port = ${port};
     const transport = () => Deno.connect({ hostname: "localhost", port });
     for (const more of [
@@ -351,7 +330,7 @@ function connecting(port: number, context: object): string {
       { context, source_address: ["127.0.0.5", 0] },
       { context, transport },
     ]) {
-      const conn = new HTTPSConnection("localhost", port, more);
+      const conn = new http.HTTPSConnection("localhost", port, more);
       console.log(await conn.connect().then(() => "trusted", (error) => error.message));
       conn.close();
     }`;
@@ -363,7 +342,7 @@ Deno.test("caCerts are trusted beside the default certificates, whatever may be 
   await using server = await startRawTls(serve);
   await using ca = await pemFile(CA);
   const text = connecting(server.port, { caCerts: [UNKNOWN_CA] });
-  const output = await outputOf(program(NET, text, { DENO_CERT: ca.path }));
+  const output = await outputOf(NET, text, { DENO_CERT: ca.path });
   assertEquals(output.split("\n"), ["trusted", "trusted", "trusted", "trusted"]);
 });
 
@@ -372,7 +351,7 @@ Deno.test("load_default_certs: false trusts caCerts alone", async () => {
   await using ca = await pemFile(CA);
   const context = { caCerts: [UNKNOWN_CA], load_default_certs: false };
   const text = connecting(server.port, context);
-  const output = await outputOf(program(NET, text, { DENO_CERT: ca.path }));
+  const output = await outputOf(NET, text, { DENO_CERT: ca.path });
   assertEquals(
     output.split("\n").map((line) => line.includes("its issuer is not trusted")),
     [true, true, true, true],
@@ -382,9 +361,7 @@ Deno.test("load_default_certs: false trusts caCerts alone", async () => {
 Deno.test("--unsafely-ignore-certificate-errors holds for Deno's own TLS alone", async () => {
   await using server = await startRawTls(serve);
   const text = connecting(server.port, {});
-  const output = await outputOf(
-    program([...NET, "--unsafely-ignore-certificate-errors"], text),
-  );
+  const output = await outputOf([...NET, "--unsafely-ignore-certificate-errors"], text);
   const lines = output.split("\n").filter((line) => !line.startsWith("DANGER"));
   assertEquals(
     lines.map((line) => line === "trusted" || line.includes("its issuer is not trusted")),
