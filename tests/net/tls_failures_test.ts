@@ -188,6 +188,24 @@ Deno.test("a handshake of Deno's own TLS that is given up keeps its socket until
   await silent.idle();
 });
 
+for (const [way, options] of WAYS.filter(([, make]) => make(0).transport === undefined)) {
+  Deno.test(`a handshake that is given up does not keep the process alive (${way})`, async () => {
+    const release = Promise.withResolvers<void>();
+    await using silent = await startRaw(() => release.promise);
+    const output = await outputOf(
+      ["--allow-net=localhost,127.0.0.5"],
+      `const options = ${JSON.stringify(options(silent.port))};
+      const conn = new http.HTTPSConnection("localhost", ${silent.port}, {
+        ...options,
+        timeout: 0.1,
+      });
+      await conn.connect().catch((error) => console.log(error.name));`,
+    );
+    release.resolve();
+    assertEquals(output, "TimedOut");
+  });
+}
+
 // After the handshake
 
 /** A TLS server whose connections go through a proxy that can cut them off or reset them. */
