@@ -310,7 +310,7 @@ Deno.test("sendRequest() throws why the exchange failed when that was with the l
 
 Deno.test("sendRequest() fails the exchange when the write of a head fails", async () => {
   const { transport, exchange, sent } = send({}, { kind: "deno", accepting: false });
-  const reason = new Deno.errors.BrokenPipe();
+  const reason = new Deno.errors.ConnectionReset();
   transport.writes[0].reject(reason);
   assertStrictEquals(await thrown(sent), reason);
   assertStrictEquals(exchange.failure!.reason, reason);
@@ -1143,7 +1143,7 @@ Deno.test("sendRequest() throws the error of the write when the server ends with
     accepting: false,
   });
   await microtasks(2);
-  const reason = new Deno.errors.BrokenPipe();
+  const reason = new Deno.errors.ConnectionReset();
   transport.writes[0].reject(reason);
   await microtasks(20);
   transport.end();
@@ -1153,7 +1153,7 @@ Deno.test("sendRequest() throws the error of the write when the server ends with
 });
 
 Deno.test("sendRequest() waits a second for the answer after a write failed", async () => {
-  const reason = new Deno.errors.BrokenPipe();
+  const reason = new Deno.errors.ConnectionReset();
   const waits = await withQuickTimers(async () => {
     const { transport, sent } = send({ content: inMemory("body") }, {
       kind: "deno",
