@@ -126,9 +126,8 @@ class Connector {
 
   /** Whom to connect to, as errors name it. */
   get #target(): string {
-    const { custom, hostname, path, port, source, tunnel } = this.#plan;
+    const { hostname, path, port, source, tunnel } = this.#plan;
     let target = path ?? shownPeer(hostname, port);
-    if (custom !== null) target = "the transport";
     if (source !== null) target += ` from ${source[1] === 0 ? source[0] : shownPeer(...source)}`;
     return tunnel === null
       ? target

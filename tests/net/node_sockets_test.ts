@@ -25,7 +25,7 @@ import { microtasks } from "../helpers/waiting.ts";
 import { until } from "../servers/child.ts";
 import { bytes, latin1, type Peer, type RawServer, startRaw } from "../servers/raw.ts";
 import { startRawTls } from "../servers/raw_tls.ts";
-import { CA, CLIENT, LOCALHOST, UNKNOWN_ISSUER, WRONG_NAME } from "../tls/mod.ts";
+import { CA, CLIENT, LOCALHOST, UNKNOWN_CA, UNKNOWN_ISSUER, WRONG_NAME } from "../tls/mod.ts";
 
 const SIGNAL = new AbortController().signal;
 const TRUST: TLSContext = { caCerts: [CA] };
@@ -392,6 +392,25 @@ Deno.test("connect() tries no other address when the signal aborts", async () =>
     }
   });
   assertEquals(dialled, 1);
+});
+
+Deno.test("connect() dials nobody when the signal aborts while the name is looked up", async () => {
+  const controller = new AbortController();
+  const reason = new Error("mine");
+  let dialled = 0;
+  const socket = new MemorySocket();
+  await whereNames({ "a.example": ["127.0.0.2"] }, async () => {
+    await connectingTo(net, socket, async () => {
+      const connecting = connect(
+        routeTo({ hostname: "a.example", port: 7 }),
+        controller.signal,
+      );
+      controller.abort(reason);
+      assertStrictEquals(await assertRejects(() => connecting), reason);
+      dialled = socket.calls.length;
+    });
+  });
+  assertEquals(dialled, 0);
 });
 
 Deno.test("connect() looks the source up when it is a name", async () => {
@@ -765,6 +784,54 @@ Deno.test("secure() passes the context on", async () => {
   });
   assertEquals([asked.ALPNProtocols, asked.rejectUnauthorized], [["a"], false]);
   assertEquals((asked.checkServerIdentity as () => unknown)(), undefined);
+});
+
+/** Runs `use` where contexts of Node's are made by this; gives what they were asked for. */
+async function withContexts(
+  make: (options: tls.SecureContextOptions) => tls.SecureContext,
+  use: () => Promise<unknown>,
+): Promise<tls.SecureContextOptions[]> {
+  const { createSecureContext } = tls;
+  const asked: tls.SecureContextOptions[] = [];
+  tls.createSecureContext = (options = {}) => {
+    asked.push(options);
+    return make(options);
+  };
+  try {
+    await use();
+  } finally {
+    tls.createSecureContext = createSecureContext;
+  }
+  return asked;
+}
+
+Deno.test("secure() adds the caller's certificates to the default ones", async () => {
+  const added: string[] = [];
+  const context = { context: { addCACert: (pem: string) => added.push(pem) } };
+  const asked = await withContexts(
+    () => context,
+    () => securedInMemory(undefined, { caCerts: [CA, UNKNOWN_CA] }),
+  );
+  assertEquals([asked, added], [[{}], [CA, UNKNOWN_CA]]);
+});
+
+Deno.test("secure() reads the default certificates where none can be added to them", async () => {
+  const asked = await withContexts(
+    () => ({ context: {} }),
+    () => securedInMemory(undefined, { caCerts: [CA] }),
+  );
+  const ca = asked[1].ca as string[];
+  assertEquals([ca.length, ca.at(-1)], [tls.rootCertificates.length + 1, CA]);
+});
+
+Deno.test("secure() trusts the caller's certificates alone when load_default_certs is false", async () => {
+  for (const caCerts of [[CA], undefined]) {
+    const asked = await withContexts(
+      () => ({ context: {} }),
+      () => securedInMemory(undefined, { caCerts, load_default_certs: false, ...CLIENT }),
+    );
+    assertEquals(asked.map(({ ca, cert }) => [ca, cert]), [[caCerts ?? [], CLIENT.cert]]);
+  }
 });
 
 for (const [host, name] of [["127.0.0.1", "127.0.0.1"], ["[::1]", "::1"]]) {
