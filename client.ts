@@ -320,6 +320,10 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
    * to the response that still needs it.
    *
    * @throws {Deno.errors.TimedOut} When the timeout or a deadline has passed.
+   * @throws {Deno.errors.ConnectionRefused} When nobody listens.
+   * @throws {Deno.errors.NotFound} When the host has no address, or there is no such unix socket.
+   * @throws {Deno.errors.NotCapable} When a permission is missing.
+   * @throws {Deno.errors.InvalidData} When TLS is refused by either side.
    * @throws {TunnelError} When the proxy refuses the tunnel.
    */
   async connect(): Promise<void> {

@@ -1,7 +1,9 @@
 /**
  * The exception hierarchy of Python's `http.client`, with the two classes that this library adds
  * ({@linkcode TunnelError}, {@linkcode ProtocolError}). A bad argument is a `TypeError`, a deadline a
- * `Deno.errors.TimedOut`, an abort the signal's reason; a socket's own errors pass through as they are.
+ * `Deno.errors.TimedOut`, an abort the signal's reason. Errors of connecting are those of Deno's sockets,
+ * with the host and port, or path, and the reason in their message; the platform's own is their `cause`.
+ * Other errors of a socket pass through as they are.
  *
  * @module
  */
