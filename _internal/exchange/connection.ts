@@ -86,8 +86,8 @@ export class Connection implements Transport, Carrier, BodySource {
   availability: Availability = "opening";
   /** What is done while it is opened. */
   opening: "connect" | "tls" | null = "connect";
-  /** Whom it is connected to by this library, as errors name it. */
-  peer = "";
+  /** Whom this library connects it to, as errors name it; empty where the user does. */
+  destination = "";
   /** What it runs over, once it is open. */
   transport: Transport = UNOPENED;
   kind: TransportKind = "other";
@@ -359,7 +359,7 @@ export class Connection implements Transport, Carrier, BodySource {
   /** Ends it, and the exchange that it carries. */
   close(): void {
     this.exchange?.close("connection");
-    this.end(interrupted(this.opening ?? "send", "connection", this.peer));
+    this.end(interrupted(this.opening ?? "send", "connection", this.destination));
   }
 
   end(reason: unknown): void {
@@ -388,7 +388,7 @@ export class Connection implements Transport, Carrier, BodySource {
 
   #expire(name: string, seconds: number): void {
     const { exchange } = this;
-    exchange?.fail(timedOut(exchange.phase, name, seconds, this.peer));
+    exchange?.fail(timedOut(exchange.phase, name, seconds, this.destination));
   }
 
   // What an exchange asks

@@ -84,7 +84,7 @@ class Connector {
     const { timings } = this.#exchange;
     const { hostname: host, port, path, tunnel, context } = this.#plan;
     this.#tell({ type: "connectStart", host, port, path });
-    if (this.#plan.custom === null) connection.peer = this.#target;
+    if (this.#plan.custom === null) connection.destination = this.#target;
     const { opened, secured } = await this.#openPlain();
     connection.attach(opened.transport, opened.kind);
     timings.connected = performance.now();
@@ -246,7 +246,7 @@ class Connector {
       throw new ProtocolError("Cannot use tunnel: the proxy sent bytes ahead of the TLS handshake");
     }
     connection.opening = "tls";
-    if (custom === null) connection.peer = this.#tlsPeer;
+    if (custom === null) connection.destination = this.#tlsPeer;
     this.#tell({ type: "tlsStart", serverName });
     const handshake = secure(
       opened,

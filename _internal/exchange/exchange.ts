@@ -35,7 +35,7 @@ export interface Carrier {
   /** What is done where it is not open yet; `null` once it is. */
   readonly opening: "connect" | "tls" | null;
   /** Whom it is, or is to be, connected to; empty where that is not known. */
-  readonly peer?: string;
+  readonly destination?: string;
   /** Bytes that have come, from the first exchange on, and were not consumed. */
   readonly received: number;
   readonly unconsumed: number;
@@ -328,7 +328,7 @@ export class Exchange {
   close(what: string): void {
     if (this.failure !== null || this.#over) return;
     this.closed = true;
-    this.#fail(interrupted(this.phase, what, this.carrier?.peer), false);
+    this.#fail(interrupted(this.phase, what, this.carrier?.destination), false);
   }
 
   #fail(reason: unknown, foreign: boolean): void {
@@ -531,15 +531,15 @@ const ACTIONS: Record<ExchangePhase, string> = {
 };
 
 /** What could not be done; while a connection is opened, with whom. */
-function actionOf(phase: ExchangePhase, peer: string): string {
-  if (peer === "") return ACTIONS[phase];
-  if (phase === "connect") return `${ACTIONS.connect} to ${peer}`;
-  return phase === "tls" ? `${ACTIONS.tls} with ${peer}` : ACTIONS[phase];
+function actionOf(phase: ExchangePhase, destination: string): string {
+  if (destination === "") return ACTIONS[phase];
+  if (phase === "connect") return `${ACTIONS.connect} to ${destination}`;
+  return phase === "tls" ? `${ACTIONS.tls} with ${destination}` : ACTIONS[phase];
 }
 
 /** The error of whoever waits for what is closed. */
-export function interrupted(phase: ExchangePhase, what: string, peer = ""): Error {
-  return new Deno.errors.Interrupted(`${actionOf(phase, peer)}: the ${what} was closed`);
+export function interrupted(phase: ExchangePhase, what: string, destination = ""): Error {
+  return new Deno.errors.Interrupted(`${actionOf(phase, destination)}: the ${what} was closed`);
 }
 
 /** The error of whoever waits for what takes too long. */
@@ -547,12 +547,12 @@ export function timedOut(
   phase: ExchangePhase,
   name: string,
   seconds: number,
-  peer = "",
+  destination = "",
 ): Error {
-  const isNamed = peer === "" || phase === "connect" || phase === "tls";
-  const where = isNamed ? `phase ${phase}` : `phase ${phase}, ${peer}`;
+  const isNamed = destination === "" || phase === "connect" || phase === "tls";
+  const where = isNamed ? `phase ${phase}` : `phase ${phase}, ${destination}`;
   const error = new Deno.errors.TimedOut(
-    `${actionOf(phase, peer)}: the ${name} of ${seconds} s has passed (${where})`,
+    `${actionOf(phase, destination)}: the ${name} of ${seconds} s has passed (${where})`,
   );
   // It arose in a timer, whose frames tell nobody anything: see `delivered`.
   error.stack = `${error.name}: ${error.message}`;

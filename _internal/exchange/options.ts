@@ -238,6 +238,9 @@ const CONTEXT: OptionsOf<keyof TLSContext> = {
     check_hostname: flag,
     verify_mode: oneOf("CERT_REQUIRED", "CERT_NONE"),
     suppress_ragged_eofs: flag,
+    load_default_certs: flag,
+    password: secret,
+    passphrase: secret,
   },
   meanings: {
     ca: "context.caCerts",
