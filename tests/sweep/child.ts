@@ -20,6 +20,8 @@ export interface Task {
   readonly careful: number;
   /** Only cells of these groups, if there are any. */
   readonly only: string;
+  /** Only groups whose name begins so. */
+  readonly begin: string;
   /** Whether cells are run, too, before which everything had come to rest. */
   readonly full: boolean;
 }
@@ -63,12 +65,13 @@ export function isMeant(only: string, group: Group, ticks?: number): boolean {
 class Child {
   #ran = 0;
   readonly #task: Task;
-  readonly #groups: Group[] = allGroups();
+  readonly #groups: readonly Group[];
   /** The number of the first cell of each group. */
   readonly #first: number[] = [];
 
-  constructor(task: Task) {
+  constructor(task: Task, groups: readonly Group[]) {
     this.#task = task;
+    this.#groups = groups;
     let cells = 0;
     for (const group of this.#groups) {
       this.#first.push(cells);
@@ -98,7 +101,8 @@ class Child {
 
   async #runGroup(index: number, careful: boolean): Promise<void> {
     const group = this.#groups[index];
-    const { only, sample, full } = this.#task;
+    const { only, begin, sample, full } = this.#task;
+    if (!group.name.startsWith(begin)) return;
     let resting = 0;
     for (const [i, ticks] of group.ticks.entries()) {
       if ((this.#first[index] + i) % sample !== 0 || !isMeant(only, group, ticks)) continue;
@@ -121,7 +125,14 @@ class Child {
   }
 }
 
-if (import.meta.main) {
+/**
+ * Runs the task that this process was given.
+ *
+ * @param groups All groups
+ */
+export async function runTask(groups: readonly Group[]): Promise<void> {
   watchRejections();
-  await new Child(JSON.parse(Deno.args[0]) as Task).run();
+  await new Child(JSON.parse(Deno.args[0]) as Task, groups).run();
 }
+
+if (import.meta.main) await runTask(allGroups());

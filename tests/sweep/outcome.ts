@@ -68,6 +68,8 @@ export class Tracked<T = unknown> {
   value: T | undefined;
   /** What it rejected with. */
   error: unknown;
+  /** Resolves when it has settled, either way. */
+  readonly done: Promise<void>;
 
   /**
    * Follows a promise.
@@ -81,13 +83,13 @@ export class Tracked<T = unknown> {
     } catch (error) {
       promise = Promise.reject(error);
     }
-    promise.then((value) => {
+    this.done = Promise.resolve(promise.then((value) => {
       this.state = "resolved";
       this.value = value;
     }, (error) => {
       this.state = "rejected";
       this.error = error;
-    });
+    }));
   }
 
   /** Whether it has settled. */

@@ -15,18 +15,21 @@
  */
 import { type Failure, type Result, sweep } from "./sweep.ts";
 
-function option(name: string): string | undefined {
+/** The value of an option of this process. */
+export function option(name: string): string | undefined {
   const at = Deno.args.indexOf(`--${name}`);
   return at < 0 ? undefined : Deno.args[at + 1];
 }
 
-function numberOption(name: string, fallback: number): number {
+/** The same as a number. */
+export function numberOption(name: string, fallback: number): number {
   const value = Number(option(name) ?? fallback);
   if (!(value >= 1)) throw new TypeError(`Cannot run sweep: --${name} is not a number over 0`);
   return value;
 }
 
-function groupBy<T>(list: readonly T[], key: (item: T) => string): [string, T[]][] {
+/** What has the same key, in the order in which the keys come. */
+export function groupBy<T>(list: readonly T[], key: (item: T) => string): [string, T[]][] {
   return [...Map.groupBy(list, key)];
 }
 

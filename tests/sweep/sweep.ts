@@ -20,10 +20,14 @@ export interface SweepOptions {
   readonly full?: boolean;
   /** Only groups whose name begins so. @default {""} */
   readonly begin?: string;
+  /** Only so many groups, from the first one on. @default {Infinity} */
+  readonly first?: number;
   /** After so many frozen cells it is given up. @default {40} */
   readonly maxFrozen?: number;
   /** Told of each failing cell. */
   readonly onfailure?: (failure: Failure) => void;
+  /** Told how many cells were run by then. */
+  readonly onprogress?: (cells: number) => void;
 }
 
 /** A cell that failed. */
@@ -50,8 +54,16 @@ export interface Result {
   readonly givenUp: boolean;
 }
 
-/** How long a child may say nothing, in milliseconds. */
-const SILENCE = 3000;
+/** The cells to choose from, and how they are run. */
+export interface Suite {
+  /** All groups, in the order in which a child has them. */
+  readonly groups: readonly Group[];
+  /** The module that a child runs: it calls `runTask()` with the same groups. */
+  readonly script: URL;
+  /** How long a child may say nothing, in milliseconds. */
+  readonly silence: number;
+}
+
 /** How long it may take to begin. */
 const START = 30_000;
 /** How many groups a child is given at a time, where all of their cells are run. */
@@ -92,9 +104,11 @@ class Watched {
   #begun = false;
   #frozen = false;
   readonly #task: Task;
+  readonly #suite: Suite;
   readonly #onproblem: OnProblem;
 
-  constructor(task: Task, onproblem: OnProblem) {
+  constructor(task: Task, suite: Suite, onproblem: OnProblem) {
+    this.#suite = suite;
     this.#at = { group: task.from, ticks: null };
     this.#onproblem = onproblem;
     this.#task = task;
@@ -106,10 +120,10 @@ class Watched {
   }
 
   async run(): Promise<Ending> {
-    const script = new URL("child.ts", import.meta.url).pathname;
+    const { script, silence } = this.#suite;
     await using child = new Deno.Command(Deno.execPath(), {
       args: [
-        ...["run", "-A", "--no-check", "--no-lock", ...importMap(), script],
+        ...["run", "-A", "--no-check", "--no-lock", ...importMap(), script.pathname],
         JSON.stringify(this.#task),
       ],
       env: { NO_COLOR: "1" },
@@ -118,7 +132,7 @@ class Watched {
       stderr: "piped",
     }).spawn();
     const watchdog = setInterval(() => {
-      if (performance.now() - this.#heard < (this.#begun ? SILENCE : START)) return;
+      if (performance.now() - this.#heard < (this.#begun ? silence : START)) return;
       this.#frozen = true;
       clearInterval(watchdog);
       child.kill("SIGKILL");
@@ -181,11 +195,13 @@ class Sweep {
   readonly #failed = new Set<string>();
   cells = 0;
   frozen = 0;
+  readonly #suite: Suite;
   readonly #groups: readonly Group[];
   readonly #options: SweepOptions;
 
-  constructor(groups: readonly Group[], options: SweepOptions) {
-    this.#groups = groups;
+  constructor(suite: Suite, options: SweepOptions) {
+    this.#suite = suite;
+    this.#groups = suite.groups;
     this.#options = options;
   }
 
@@ -215,22 +231,24 @@ class Sweep {
   }
 
   #taskOf(from: number, to: number): Omit<Task, "careful"> {
-    const { sample = 1, only = "", full = false } = this.#options;
-    return { from, to, sample, only, full };
+    const { sample = 1, only = "", begin = "", full = false } = this.#options;
+    return { from, to, sample, only, begin, full };
   }
 
   async #runChild(task: Task): Promise<Ending> {
-    const watched = new Watched(task, ({ group, ticks, problems }) => {
+    const watched = new Watched(task, this.#suite, ({ group, ticks, problems }) => {
       this.#fail(group, ticks, problems);
     });
     const ending = await watched.run();
     this.cells += watched.ran;
+    this.#options.onprogress?.(this.cells);
     return ending;
   }
 
   #fail(index: number, ticks: number | null, problems: readonly Problem[]): void {
     const group = this.#groups[index];
-    const name = ticks === null ? group.name : cellName(group, ticks);
+    const isOne = ticks === null || group.ticks.length === 1;
+    const name = isOne ? group.name : cellName(group, ticks);
     // A group that is run again, cell by cell, tells of the same cells again.
     if (this.#failed.has(name)) return;
     this.#failed.add(name);
@@ -258,19 +276,41 @@ function countedAs({ part, name }: Group): string {
  * @returns What was found
  */
 export async function sweep(options: SweepOptions = {}): Promise<Result> {
-  const groups = allGroups();
-  const { only = "", begin = "", jobs = 2, sample = 1 } = options;
-  const block = Math.min(BLOCK * sample, LARGEST_BLOCK);
-  const meant = (group: Group) => isMeant(only, group) && group.name.startsWith(begin);
-  const run = new Sweep(groups, options);
-  const blocks: { from: number; to: number }[] = [];
+  const script = new URL("child.ts", import.meta.url);
+  return await runSuite({ groups: allGroups(), script, silence: 3000 }, options);
+}
+
+/**
+ * Runs a suite, or a part of it.
+ *
+ * @param suite The cells to choose from
+ * @param options What to run
+ * @param block How many groups a child is given at a time
+ * @returns What was found
+ */
+export async function runSuite(
+  suite: Suite,
+  options: SweepOptions = {},
+  block = Math.min(BLOCK * (options.sample ?? 1), LARGEST_BLOCK),
+): Promise<Result> {
+  const { groups } = suite;
+  const { only = "", begin = "", jobs = 2, first = Infinity } = options;
+  const meant = (group: Group, index: number) =>
+    index < first && isMeant(only, group) && group.name.startsWith(begin);
+  const run = new Sweep(suite, options);
+  const blocks: { from: number; to: number; count: number }[] = [];
   const counts = new Map<string, number>();
   groups.forEach((group, index) => {
-    if (!meant(group)) return;
+    if (!meant(group, index)) return;
     counts.set(countedAs(group), (counts.get(countedAs(group)) ?? 0) + 1);
     const last = blocks.at(-1);
-    if (last?.to === index && last.to - last.from < block) last.to = index + 1;
-    else blocks.push({ from: index, to: index + 1 });
+    // A child passes over those that are not meant.
+    if (last === undefined || last.count === block) {
+      blocks.push({ from: index, to: index + 1, count: 1 });
+    } else {
+      last.to = index + 1;
+      last.count++;
+    }
   });
   const work = async () => {
     for (let next = blocks.shift(); next !== undefined; next = blocks.shift()) {

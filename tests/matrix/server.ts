@@ -1,0 +1,476 @@
+/**
+ * The server of a cell: it does what the table says on the first connection, and answers every request on
+ * those that follow.
+ *
+ * Whatever the transport, a client talks to a socket that can be reset, ended and written to as it is.
+ * TLS lies behind it: a server whose bytes are passed on, so that a fault can befall TLS from outside.
+ *
+ * @module
+ */
+import { bytes, concat, Peer, type RawServer, startRaw } from "../servers/raw.ts";
+import { LOCALHOST } from "../tls/mod.ts";
+import { answer } from "../sweep/transports.ts";
+import { pause, turn } from "../sweep/outcome.ts";
+import type { Cell } from "./table.ts";
+
+/** How long the process is busy, in milliseconds. */
+const BUSY_MS = 40;
+/** How much of an upload is taken before the fault. */
+const UPLOAD_PART = 70_000;
+/** Between two bytes of a slow drip, in milliseconds; and of a slow upload. */
+const SLOW_MS = 20;
+
+/** Keeps the process busy. */
+export function beBusy(): void {
+  const end = performance.now() + BUSY_MS;
+  while (performance.now() < end);
+}
+
+/** What was seen of one connection. */
+export interface Seen {
+  /** Whether the client has ended it. */
+  closed: boolean;
+  /** Whether the server has ended it, so that it can see nothing of the client's end. */
+  over: boolean;
+  /** What came of requests, TLS taken away. */
+  inner: Peer | null;
+}
+
+/** TLS behind a socket. */
+class Terminator {
+  /** How many bytes have been passed on to the client. */
+  forwarded = 0;
+  /** Changes what goes to the client; `null` holds the rest back. */
+  filter: ((piece: Uint8Array) => Promise<Uint8Array | null>) | null = null;
+  readonly #front: Peer;
+  readonly #seen: Seen;
+  readonly #up: Deno.TcpConn;
+  readonly tls: Deno.TlsConn;
+  readonly inner: Peer;
+  /** Resolves when nothing more is passed on in either direction. */
+  readonly ended: Promise<unknown>;
+  /** Stops reading from the client. */
+  #gate: Promise<void> = Promise.resolve();
+
+  constructor(front: Peer, up: Deno.TcpConn, tls: Deno.TlsConn, seen: Seen) {
+    this.#front = front;
+    this.#seen = seen;
+    this.#up = up;
+    this.tls = tls;
+    this.inner = new Peer(tls, front.index);
+    this.ended = Promise.all([this.#passUp(), this.#passDown()]);
+  }
+
+  /** Takes nothing more from the client until the promise resolves. */
+  hold(until: Promise<void>): void {
+    this.#gate = until;
+  }
+
+  async #passUp(): Promise<void> {
+    try {
+      for (let piece; (piece = await this.#front.read()) !== null;) {
+        await this.#gate;
+        for (let at = 0; at < piece.length;) at += await this.#up.write(piece.subarray(at));
+      }
+      await this.#up.closeWrite();
+    } catch {
+      // Either side went away.
+    }
+    this.#seen.closed = true;
+  }
+
+  async #passDown(): Promise<void> {
+    const buffer = new Uint8Array(65536);
+    try {
+      for (let count; (count = await this.#up.read(buffer)) !== null;) {
+        let piece: Uint8Array | null = buffer.subarray(0, count);
+        if (this.filter !== null) piece = await this.filter(piece);
+        if (piece === null) return;
+        await this.#front.send(piece);
+        this.forwarded += piece.length;
+      }
+      await this.#front.closeWrite();
+    } catch {
+      // Either side went away.
+    }
+  }
+
+  /** Waits until what was sent within TLS has been passed on. */
+  async flushed(since: number, size: number): Promise<void> {
+    for (let quiet = 0, before = -1; quiet < 3;) {
+      await pause(1);
+      quiet = this.forwarded === before && this.forwarded - since >= size ? quiet + 1 : 0;
+      before = this.forwarded;
+      if (this.#seen.closed) return;
+    }
+  }
+
+  close(): void {
+    for (const conn of [this.#up, this.tls]) {
+      try {
+        conn.close();
+      } catch {
+        // It is closed already.
+      }
+    }
+  }
+}
+
+/** The server of a cell. */
+export class CellServer implements AsyncDisposable {
+  /** What was seen of each connection. */
+  readonly seen: Seen[] = [];
+  /** The moment of the fault has come, and the server has done its part. */
+  readonly reached: Promise<void>;
+  /** The client's part is over: what the server has held back may go on. */
+  readonly settled: PromiseWithResolvers<void> = Promise.withResolvers();
+  /** How many bytes of the request's body had come whole, and what they were. */
+  request: Uint8Array | null = null;
+  #reach: () => void;
+  #isReached = false;
+  readonly #cell: Cell;
+  readonly #tls: Deno.TlsListener | null;
+  #terminating: Promise<unknown> = Promise.resolve();
+  readonly #terminators: Terminator[] = [];
+  raw!: RawServer;
+  /** Whether the first connection is to be treated as any other. */
+  readonly #friendly: boolean;
+
+  private constructor(cell: Cell, friendly: boolean) {
+    this.#cell = cell;
+    this.#friendly = friendly;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.reached = promise;
+    this.#reach = () => {
+      this.#isReached = true;
+      resolve();
+    };
+    this.#tls = cell.transport.tls === null
+      ? null
+      : Deno.listenTls({ port: 0, hostname: "127.0.0.1", ...LOCALHOST });
+  }
+
+  /** Starts one; a friendly one does nothing wrong. */
+  static async start(cell: Cell, friendly = false): Promise<CellServer> {
+    const server = new CellServer(cell, friendly);
+    const unix = cell.transport.name === "unix socket";
+    server.raw = await startRaw((peer) => server.#serve(peer), { unix, resettable: !unix });
+    return server;
+  }
+
+  /** Whether the server has done its part. */
+  get isReached(): boolean {
+    return this.#isReached;
+  }
+
+  async #serve(front: Peer): Promise<void> {
+    const seen: Seen = { closed: false, over: false, inner: null };
+    this.seen.push(seen);
+    try {
+      if (front.index === 0 && !this.#friendly) await this.#first(front, seen);
+      else await this.#answerAll(await this.#open(front, seen));
+    } finally {
+      if (front.index === 0) this.#reach();
+      if (this.#cell.transport.tls === null) seen.closed = true;
+    }
+  }
+
+  /** Agrees to a tunnel, and does the handshake, as need be. */
+  async #open(front: Peer, seen: Seen): Promise<Peer> {
+    const { tunnel, tls } = this.#cell.transport;
+    if (tunnel) {
+      await front.readHead();
+      await front.send("HTTP/1.1 200 Connection established\r\n\r\n");
+    }
+    const inner = tls === null ? front : (await this.#terminate(front, seen)).inner;
+    seen.inner = inner;
+    return inner;
+  }
+
+  /** Puts TLS behind a socket, one at a time: who connects is who is accepted. */
+  async #terminate(front: Peer, seen: Seen): Promise<Terminator> {
+    const before = this.#terminating;
+    const made = (async () => {
+      await before;
+      const { port } = this.#tls!.addr as Deno.NetAddr;
+      const [up, tls] = await Promise.all([
+        Deno.connect({ hostname: "127.0.0.1", port }),
+        this.#tls!.accept(),
+      ]);
+      const terminator = new Terminator(front, up, tls, seen);
+      this.#terminators.push(terminator);
+      return terminator;
+    })();
+    this.#terminating = made.catch(() => {});
+    return await made;
+  }
+
+  async #answerAll(peer: Peer): Promise<void> {
+    for (;;) {
+      const { target } = await peer.readRequest();
+      await peer.send(answer(target));
+    }
+  }
+
+  async #first(front: Peer, seen: Seen): Promise<void> {
+    const { phase, transport } = this.#cell;
+    const { kind } = phase;
+    if (kind === "connect") {
+      if (this.#cell.fault === "busy") beBusy();
+      return await this.#answerAll(await this.#open(front, seen));
+    }
+    if (kind === "CONNECT") return await this.#answerConnect(front, seen);
+    if (transport.tunnel) {
+      await front.readHead();
+      await front.send("HTTP/1.1 200 Connection established\r\n\r\n");
+    }
+    if (kind === "handshake") return await this.#handshake(front, seen);
+    let terminator: Terminator | null = null;
+    if (transport.tls !== null) terminator = await this.#terminate(front, seen);
+    const inner = seen.inner = terminator?.inner ?? front;
+    if (kind === "upload") return await this.#upload(front, inner, terminator, seen);
+    if (kind === "waiting") await inner.readHead();
+    else await inner.readRequest();
+    const before = terminator?.forwarded ?? 0;
+    await inner.send(phase.before);
+    await terminator?.flushed(before, phase.before.length);
+    await this.#fault(front, inner, terminator, seen);
+    await this.#goOn(inner, terminator);
+  }
+
+  /** After the fault: who is still there is served, and looked at until it goes away. */
+  async #goOn(inner: Peer, terminator: Terminator | null): Promise<void> {
+    const { fault, phase } = this.#cell;
+    const isFine = fault === "drip" || fault === "busy";
+    const mayFollow = isFine && !phase.untilClose && phase.kind !== "detached";
+    if (mayFollow) await this.#answerAll(inner);
+    else await inner.eof();
+    await terminator?.ended;
+  }
+
+  /** The fault itself, behind what was sent by then. */
+  async #fault(
+    front: Peer,
+    inner: Peer,
+    terminator: Terminator | null,
+    seen: Seen,
+    rest = this.#cell.phase.rest,
+  ): Promise<void> {
+    const { fault, phase } = this.#cell;
+    const before = terminator?.forwarded ?? 0;
+    switch (fault) {
+      case "FIN":
+        await this.#end(front, terminator);
+        // What is passed on by then has been sent: the socket is closed as a whole.
+        seen.over = true;
+        front.close();
+        break;
+      case "half-close":
+        await this.#end(front, terminator);
+        break;
+      case "no close_notify":
+        await front.closeWrite();
+        break;
+      case "RST":
+        // Behind bytes that have arrived, or the reset would take them with it.
+        await pause(3);
+        seen.over = true;
+        front.reset();
+        break;
+      case "drip":
+      case "slow drip":
+        if (fault === "slow drip") this.#reach();
+        await this.#drip(inner, rest);
+        if (phase.untilClose || phase.kind === "detached") await this.#end(front, terminator);
+        break;
+      case "garbage":
+        await inner.send(bytes(phase.garbage!));
+        break;
+      case "broken record":
+        await front.send(new Uint8Array(64).fill(0xff));
+        break;
+      case "busy":
+        beBusy();
+        await inner.send(rest);
+        await terminator?.flushed(before, rest.length);
+        if (phase.untilClose || phase.kind === "detached") await this.#end(front, terminator);
+        else if (phase.kind === "idle") {
+          seen.over = true;
+          front.close();
+        }
+        beBusy();
+        break;
+    }
+    this.#reach();
+  }
+
+  /** Ends the sending side, as it should be. */
+  async #end(front: Peer, terminator: Terminator | null): Promise<void> {
+    if (terminator === null) return await front.closeWrite();
+    const { forwarded } = terminator;
+    await terminator.tls.closeWrite();
+    await terminator.flushed(forwarded, 1);
+  }
+
+  /** Sends it in many pieces. */
+  async #drip(peer: Peer, rest: Uint8Array): Promise<void> {
+    const slow = this.#cell.fault === "slow drip";
+    const size = slow ? 1 : Math.ceil(rest.length / 200);
+    for (let at = 0; at < rest.length; at += size) {
+      await peer.send(rest.subarray(at, at + size));
+      await (slow ? pause(SLOW_MS) : turn());
+    }
+  }
+
+  async #answerConnect(front: Peer, seen: Seen): Promise<void> {
+    const { phase, fault } = this.#cell;
+    await front.readHead();
+    await front.send(phase.before);
+    if (fault === "FIN" || fault === "half-close") {
+      await front.closeWrite();
+      if (fault === "FIN") {
+        seen.over = true;
+        front.close();
+      }
+      this.#reach();
+    } else await this.#fault(front, front, null, seen);
+    if (fault !== "drip" && fault !== "busy") await front.eof();
+    else if (this.#cell.transport.tls === null) await this.#answerAll(seen.inner = front);
+    else {
+      const terminator = await this.#terminate(front, seen);
+      await this.#answerAll(seen.inner = terminator.inner);
+    }
+    seen.closed = true;
+  }
+
+  /** The fault comes when the client has said hello, or in the middle of what is answered to that. */
+  async #handshake(front: Peer, seen: Seen): Promise<void> {
+    const { fault, phase } = this.#cell;
+    const isHalf = phase.before.length > 0;
+    const terminator = await this.#terminate(front, seen);
+    let isFirst = true;
+    terminator.filter = async (piece) => {
+      if (!isFirst) return fault === "drip" ? await this.#dripRaw(front, terminator, piece) : piece;
+      isFirst = false;
+      const half = isHalf ? piece.length >> 1 : 0;
+      await front.send(piece.subarray(0, half));
+      terminator.forwarded += half;
+      return await this.#faultRaw(front, terminator, piece.slice(half), seen);
+    };
+    seen.inner = terminator.inner;
+    await Promise.race([this.#answerAll(terminator.inner).catch(() => {}), this.settled.promise]);
+    await terminator.ended;
+  }
+
+  async #dripRaw(front: Peer, terminator: Terminator, piece: Uint8Array): Promise<Uint8Array> {
+    await this.#drip(front, piece);
+    terminator.forwarded += piece.length;
+    return new Uint8Array(0);
+  }
+
+  /** A fault below TLS; what is to be sent all the same, or `null` for nothing more. */
+  async #faultRaw(
+    front: Peer,
+    terminator: Terminator,
+    rest: Uint8Array,
+    seen: Seen,
+  ): Promise<Uint8Array | null> {
+    const { fault, phase } = this.#cell;
+    let piece: Uint8Array | null = null;
+    if (fault === "FIN" || fault === "half-close") {
+      await front.closeWrite();
+      if (fault === "FIN") {
+        seen.over = true;
+        front.close();
+      }
+    } else if (fault === "RST") {
+      await pause(3);
+      seen.over = true;
+      front.reset();
+    } else if (fault === "garbage") await front.send(bytes(phase.garbage!));
+    else if (fault === "busy") {
+      beBusy();
+      piece = rest;
+    } else if (fault === "drip") piece = await this.#dripRaw(front, terminator, rest);
+    else if (fault === "slow drip") {
+      this.#reach();
+      await this.#drip(front, rest);
+    }
+    this.#reach();
+    return piece;
+  }
+
+  async #upload(
+    front: Peer,
+    inner: Peer,
+    terminator: Terminator | null,
+    seen: Seen,
+  ): Promise<void> {
+    const { fault } = this.#cell;
+    await inner.readHead();
+    await inner.readBytes(UPLOAD_PART);
+    if (fault === "drip" || fault === "busy") {
+      if (fault === "busy") beBusy();
+      this.#reach();
+      // The whole of it was recorded, wherever its head ends.
+      await this.#takeUpload(inner);
+      await inner.send(answer("/upload"));
+      await this.#answerAll(inner);
+      return;
+    }
+    if (fault === "slow drip") {
+      terminator?.hold(this.settled.promise);
+      this.#reach();
+      await Promise.race([this.#takeSlowly(inner), this.settled.promise]);
+    } else {
+      if (fault !== "half-close" && fault !== "garbage" && fault !== "no close_notify") {
+        terminator?.hold(this.settled.promise);
+      }
+      await this.#fault(front, inner, terminator, seen);
+      const reads = fault === "half-close" || fault === "garbage" || fault === "no close_notify";
+      if (!reads) await this.settled.promise;
+    }
+    await inner.eof();
+    await terminator?.ended;
+  }
+
+  /** Reads until the request has come whole; what came is in `received`. */
+  async #takeUpload(inner: Peer): Promise<void> {
+    const drip = this.#cell.fault === "drip";
+    const chunked = this.#cell.phase.name === "upload chunked";
+    let size = inner.reads.reduce((sum, count) => sum + count, 0);
+    for (let last: Uint8Array | null = new Uint8Array(0);;) {
+      if (chunked ? endsWith(last, "0\r\n\r\n") : size >= contentEnd(inner)) break;
+      const before: Uint8Array = last.subarray(-5);
+      const reads: number = inner.reads.length;
+      last = await inner.read();
+      if (last === null) return;
+      size += inner.reads.slice(reads).reduce((sum, count) => sum + count, 0);
+      last = concat([before, last]);
+      if (drip) await turn();
+    }
+    this.request = inner.received;
+  }
+
+  async #takeSlowly(inner: Peer): Promise<void> {
+    while (await inner.read() !== null) await pause(SLOW_MS);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.settled.resolve();
+    this.#tls?.close();
+    for (const terminator of this.#terminators) terminator.close();
+    await this.raw[Symbol.asyncDispose]();
+    await Promise.all(this.#terminators.map(({ ended }) => ended));
+  }
+}
+
+function endsWith(data: Uint8Array, end: string): boolean {
+  return new TextDecoder().decode(data.subarray(-end.length)) === end;
+}
+
+/** Where the first request on a connection ends, by its `Content-Length`. */
+function contentEnd(peer: Peer): number {
+  const [head] = peer.heads;
+  return head.length + Number(/content-length: (\d+)/i.exec(head)![1]);
+}
