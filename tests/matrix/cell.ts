@@ -4,7 +4,7 @@
  * @module
  */
 import { Buffer } from "node:buffer";
-import { type HTTPConnection, type HTTPConnectionOptions, IncompleteRead } from "../../mod.ts";
+import { type Deadlines, type HTTPConnection, IncompleteRead, type Transport } from "../../mod.ts";
 import { type FullListener, fullListener } from "../helpers/sockets.ts";
 import { expectAnswer } from "../sweep/next_request.ts";
 import {
@@ -22,10 +22,12 @@ import { answerBody } from "../sweep/transports.ts";
 import { Client, connectionTo, UPLOAD } from "./client.ts";
 import { type Expected, expectedOf, phasesOf } from "./expect.ts";
 import { beBusy, CellServer } from "./server.ts";
-import { type Cell, EMPTY } from "./table.ts";
+import { type Cell, EMPTY, staysOpen } from "./table.ts";
 
 /** The deadlines of a cell that a deadline ends, in seconds; longer ones where the machine is too slow. */
 const DEADLINES = [0.2, 0.6, 1.8];
+/** How much of a deadline has to be left at the moment of the fault. */
+const TAKEN = 0.5;
 /** How late a call may settle, in milliseconds: after the fault, or after its deadline. */
 const LATE_MS = 2500;
 /** How early a deadline may seem to strike, as clocks are not the same. */
@@ -35,18 +37,15 @@ const CLOSE_MS = 1500;
 /** How long anything else may take. */
 const PATIENCE_MS = 5000;
 
-/** The options that end a cell by a deadline. */
-function deadlineOf({ phase, fault }: Cell, seconds: number): HTTPConnectionOptions {
-  if (fault === "stall, timeout") return { timeout: seconds };
+/** The deadline that ends a cell. */
+function deadlineOf({ phase, fault }: Cell, seconds: number): Deadlines {
   const { kind } = phase;
   const isSlow = fault === "slow drip";
   if (fault !== "stall, deadline" && !isSlow) return {};
-  if (kind === "connect") return { deadlines: { connect: seconds } };
-  if (kind === "handshake") return { deadlines: { tls: seconds } };
-  if (kind === "CONNECT" || kind === "head" || kind === "waiting") {
-    return { deadlines: { head: seconds } };
-  }
-  return { deadlines: kind === "body" && !isSlow ? { bodyIdle: seconds } : { total: seconds } };
+  if (kind === "connect") return { connect: seconds };
+  if (kind === "handshake") return { tls: seconds };
+  if (kind === "CONNECT" || kind === "head" || kind === "waiting") return { head: seconds };
+  return kind === "body" && !isSlow ? { bodyIdle: seconds } : { total: seconds };
 }
 
 /** Waits for a promise, for so long. Whether it has settled. */
@@ -70,7 +69,8 @@ class Run {
   readonly #aborter = new Aborter();
   readonly #delivered: Delivered;
   readonly #expected: Expected;
-  #faultAt = 0;
+  /** The deadlines; longer ones for the requests that follow. */
+  readonly #deadlines: Deadlines = {};
 
   constructor(cell: Cell, seconds: number) {
     this.#cell = cell;
@@ -98,7 +98,7 @@ class Run {
       const client = new Client(cell, conn, this.#aborter.signal, this.#delivered);
       const start = performance.now();
       const call = new Tracked(() => client.run());
-      if (!(await this.#befall(conn, server, call))) return;
+      if (!(await this.#befall(client, conn, server, call))) return;
       if (await this.#settle(call) && this.#isTooSlow(call, server, start)) return TOO_SLOW;
       await this.#judge(client, conn, call, server);
       server.settled.resolve();
@@ -127,7 +127,8 @@ class Run {
     const cell = this.#cell;
     const isUsers = cell.phase.kind === "connect" && cell.transport.users;
     const conn = await connectionTo(cell, server, {
-      ...deadlineOf(cell, this.#seconds),
+      timeout: cell.fault === "stall, timeout" ? this.#seconds : null,
+      deadlines: Object.assign(this.#deadlines, deadlineOf(cell, this.#seconds)),
       ...(isUsers ? { connectFirst: () => new Promise<never>(() => {}) } : {}),
     });
     if (full !== null) conn.port = full.port;
@@ -136,30 +137,49 @@ class Run {
   }
 
   /** Lets the fault befall the exchange. Whether it has come to that. */
-  async #befall(conn: HTTPConnection, server: CellServer, call: Tracked): Promise<boolean> {
+  async #befall(
+    client: Client,
+    conn: HTTPConnection,
+    server: CellServer,
+    call: Tracked,
+  ): Promise<boolean> {
     const { phase, fault } = this.#cell;
     if (this.#isNeverReached) {
       await pause(10);
-      this.#faultAt = performance.now();
     } else {
-      const moment = phase.kind === "connect" ? server.raw.peer(0) : server.reached;
+      const moment = phase.kind === "idle"
+        ? call.done
+        : phase.kind === "connect"
+        ? server.raw.peer(0)
+        : server.reached;
       await within(Promise.race([moment, call.done]), PATIENCE_MS);
-      this.#faultAt = performance.now();
-      if (!server.isReached && !call.settled && phase.kind !== "connect") {
+      if (server.reachedAt === 0 && !call.settled && phase.kind !== "connect") {
         this.#problem("never settles", "the moment of the fault does not come");
         return false;
       }
     }
     if (fault === "busy") beBusy();
-    if (phase.kind === "idle") await within(call.done, PATIENCE_MS);
+    if (phase.kind === "idle") {
+      await within(call.done, PATIENCE_MS);
+      server.proceed.resolve();
+      await within(server.reached, PATIENCE_MS);
+    }
     // What the server has sent by then is read.
     const isCalm = fault === "abort" || fault === "close" || fault === "dispose";
-    if (isCalm && phase.kind !== "idle") await pause(5);
-    this.#faultAt = performance.now();
+    if (isCalm && phase.kind !== "idle") await this.#calm(client);
     if (fault === "abort") this.#aborter.abort();
     if (fault === "close") conn.close();
     if (fault === "dispose") conn[Symbol.dispose]();
+    server.proceed.resolve();
     return true;
+  }
+
+  /** Waits until the client has seen what the server had sent. */
+  async #calm(client: Client): Promise<void> {
+    const isBody = this.#cell.phase.kind === "body";
+    const end = performance.now() + PATIENCE_MS;
+    while (isBody && client.response === null && performance.now() < end) await pause(1);
+    await pause(5);
   }
 
   async #settle(call: Tracked): Promise<boolean> {
@@ -176,8 +196,11 @@ class Run {
       this.#problem("wrong error", "the deadline has struck too early");
     }
     const isLast = this.#seconds === DEADLINES[DEADLINES.length - 1];
-    return !isLast && !this.#isNeverReached && !server.isReached &&
-      call.error instanceof Deno.errors.TimedOut;
+    if (isLast || this.#isNeverReached || !(call.error instanceof Deno.errors.TimedOut)) {
+      return false;
+    }
+    return server.reachedAt === 0 ||
+      performance.now() - server.reachedAt < this.#seconds * 1000 * TAKEN;
   }
 
   async #judge(
@@ -221,12 +244,16 @@ class Run {
     const { phase, way, fault, transport } = this.#cell;
     const delivered = this.#delivered;
     if (call.state === "resolved") {
-      if (!delivered.all) {
+      // Where the end of the connection is the end of the body, what has come by then is all of it.
+      const isCut = phase.untilClose || phase.kind === "detached";
+      const ends = ["FIN", "half-close", "no close_notify"].includes(fault);
+      const right = isCut && ends ? phase.content : null;
+      if (right === null ? !delivered.all : delivered.count !== right) {
         this.#problem("short body looks whole", `${delivered.count} bytes`);
       }
       return;
     }
-    if (phase.kind !== "body" || client.response === null || !server.isReached) return;
+    if (phase.kind !== "body" || client.response === null || server.reachedAt === 0) return;
     delivered.look(partial, "partial");
     // The standard drops what a stream has queued when it fails.
     const isStream = way === "getReader" || way === "byob" || way === "pipeTo";
@@ -261,9 +288,13 @@ class Run {
     if (facts.connectionReused) this.#problem("wrong error", "connectionReused");
     const isOpen = ["connect", "CONNECT", "handshake"].includes(phase.kind);
     const answered = phase.before.length > 0 && !isOpen;
-    const safe = isOpen ? ["yes"] : answered ? ["no"] : fault === "slow drip" ||
-        fault === "garbage"
+    const isEither = fault === "slow drip" || fault === "garbage" || fault === "abort";
+    const safe = isOpen
+      ? ["yes"]
+      : isEither
       ? ["no", "idempotent-only"]
+      : answered
+      ? ["no"]
       : ["idempotent-only"];
     if (!safe.includes(facts.retrySafe)) {
       this.#problem(
@@ -273,7 +304,7 @@ class Run {
     }
     const [seen] = server.seen;
     if (phase.kind !== "head" && phase.kind !== "body") return;
-    const came = seen.inner!.reads.reduce((sum, count) => sum + count, 0);
+    const came = seen.inner!.reads.reduce((sum, count) => sum + count, -seen.offset);
     if (facts.requestBytesSent !== came) {
       this.#problem("wrong error", `requestBytesSent ${facts.requestBytesSent}: ${came} came`);
     }
@@ -288,7 +319,7 @@ class Run {
   /** After a failure the connection is closed at once, as far as the server can see that. */
   async #judgeClose(server: CellServer): Promise<void> {
     if (this.#expected.error === null || this.#isNeverReached) return;
-    if (this.#cell.phase.kind === "detached") return;
+    if (this.#cell.phase.kind === "detached" || staysOpen(this.#cell) !== null) return;
     await this.#expectClosed(server, 0, "the exchange has failed");
   }
 
@@ -298,6 +329,14 @@ class Run {
     while (!seen.closed && !seen.over && performance.now() < end) await pause(2);
     if (!seen.closed && !seen.over) {
       this.#problem("left open", `connection ${index + 1}: ${when}`);
+    }
+  }
+
+  /** Lets the requests that follow take their time. */
+  #lengthen(conn: HTTPConnection): void {
+    conn.timeout = null;
+    for (const name of Object.keys(this.#deadlines) as (keyof Deadlines)[]) {
+      this.#deadlines[name] = PATIENCE_MS / 1000;
     }
   }
 
@@ -312,7 +351,8 @@ class Run {
     if (full !== null || (this.#isNeverReached && !this.#cell.transport.users)) {
       conn.port = server.raw.port;
     }
-    client.detached?.close();
+    this.#lengthen(conn);
+    closeQuietly(client.detached);
     const accepted = server.seen.length;
     // What befell an idle connection is seen when the system was asked.
     if (phase.kind === "idle" && fault !== "busy") await pause(15);
@@ -343,8 +383,8 @@ class Run {
   #judgeUpload(client: Client, server: CellServer): void {
     const { phase, fault } = this.#cell;
     if (phase.kind !== "upload") return;
-    const peer = server.seen[0].inner!;
-    const { requests, junk } = parseRequests(server.request ?? peer.received);
+    const [{ inner, offset }] = server.seen;
+    const { requests, junk } = parseRequests(inner!.received.subarray(offset));
     const [first] = requests;
     if (junk !== null) this.#problem("wrong request on the wire", junk);
     if (first === undefined || first.target !== "/upload") {
@@ -365,10 +405,20 @@ class Run {
   async #judgeRest(server: CellServer): Promise<void> {
     this.#delivered.recheck();
     for (const index of server.seen.keys()) {
+      if (index === 0 && staysOpen(this.#cell) !== null) continue;
       await this.#expectClosed(server, index, "the connection was disposed of");
     }
     await turn();
     for (const reason of takeRejections()) this.#problem("unhandled rejection", show(reason));
+  }
+}
+
+/** Closes what may have been closed by its end. */
+function closeQuietly(transport: Transport | null): void {
+  try {
+    transport?.close();
+  } catch {
+    // BadResource: its readable was told of an error.
   }
 }
 

@@ -87,6 +87,8 @@ export function expectedOf(cell: Cell, reason: unknown): Expected {
       return failure(["the signal's reason", (error) => error === reason]);
     case "close":
     case "dispose":
+      // CPython: a response that took its connection with it outlives the connection's `close()`.
+      if (fault === "close" && phase.untilClose) return WHOLE;
       return failure(oneOf(errors.Interrupted), { phase: null });
     case "stall, timeout":
     case "stall, deadline":

@@ -34,6 +34,8 @@ export interface Seen {
   over: boolean;
   /** What came of requests, TLS taken away. */
   inner: Peer | null;
+  /** How many bytes of that are those of a CONNECT. */
+  offset: number;
 }
 
 /** TLS behind a socket. */
@@ -124,14 +126,15 @@ export class CellServer implements AsyncDisposable {
   readonly reached: Promise<void>;
   /** The client's part is over: what the server has held back may go on. */
   readonly settled: PromiseWithResolvers<void> = Promise.withResolvers();
-  /** How many bytes of the request's body had come whole, and what they were. */
-  request: Uint8Array | null = null;
+  /** What of the exchange has to come before the fault has come: the client says so. */
+  readonly proceed: PromiseWithResolvers<void> = Promise.withResolvers();
   #reach: () => void;
-  #isReached = false;
+  /** When the server had done its part; 0 before. */
+  reachedAt = 0;
   readonly #cell: Cell;
   readonly #tls: Deno.TlsListener | null;
   #terminating: Promise<unknown> = Promise.resolve();
-  readonly #terminators: Terminator[] = [];
+  readonly #terminators = new Map<Peer, Terminator>();
   raw!: RawServer;
   /** Whether the first connection is to be treated as any other. */
   readonly #friendly: boolean;
@@ -142,7 +145,7 @@ export class CellServer implements AsyncDisposable {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.reached = promise;
     this.#reach = () => {
-      this.#isReached = true;
+      this.reachedAt ||= performance.now();
       resolve();
     };
     this.#tls = cell.transport.tls === null
@@ -158,30 +161,30 @@ export class CellServer implements AsyncDisposable {
     return server;
   }
 
-  /** Whether the server has done its part. */
-  get isReached(): boolean {
-    return this.#isReached;
-  }
-
   async #serve(front: Peer): Promise<void> {
-    const seen: Seen = { closed: false, over: false, inner: null };
+    const seen: Seen = { closed: false, over: false, inner: null, offset: 0 };
     this.seen.push(seen);
     try {
       if (front.index === 0 && !this.#friendly) await this.#first(front, seen);
       else await this.#answerAll(await this.#open(front, seen));
     } finally {
       if (front.index === 0) this.#reach();
-      if (this.#cell.transport.tls === null) seen.closed = true;
+      if (!this.#terminators.has(front)) seen.closed = true;
     }
+  }
+
+  /** Agrees to a tunnel, where there is one. */
+  async #agree(front: Peer, seen: Seen): Promise<void> {
+    if (!this.#cell.transport.tunnel) return;
+    const { length } = await front.readHead();
+    await front.send("HTTP/1.1 200 Connection established\r\n\r\n");
+    if (this.#cell.transport.tls === null) seen.offset = length;
   }
 
   /** Agrees to a tunnel, and does the handshake, as need be. */
   async #open(front: Peer, seen: Seen): Promise<Peer> {
-    const { tunnel, tls } = this.#cell.transport;
-    if (tunnel) {
-      await front.readHead();
-      await front.send("HTTP/1.1 200 Connection established\r\n\r\n");
-    }
+    const { tls } = this.#cell.transport;
+    await this.#agree(front, seen);
     const inner = tls === null ? front : (await this.#terminate(front, seen)).inner;
     seen.inner = inner;
     return inner;
@@ -198,7 +201,7 @@ export class CellServer implements AsyncDisposable {
         this.#tls!.accept(),
       ]);
       const terminator = new Terminator(front, up, tls, seen);
-      this.#terminators.push(terminator);
+      this.#terminators.set(front, terminator);
       return terminator;
     })();
     this.#terminating = made.catch(() => {});
@@ -220,10 +223,7 @@ export class CellServer implements AsyncDisposable {
       return await this.#answerAll(await this.#open(front, seen));
     }
     if (kind === "CONNECT") return await this.#answerConnect(front, seen);
-    if (transport.tunnel) {
-      await front.readHead();
-      await front.send("HTTP/1.1 200 Connection established\r\n\r\n");
-    }
+    await this.#agree(front, seen);
     if (kind === "handshake") return await this.#handshake(front, seen);
     let terminator: Terminator | null = null;
     if (transport.tls !== null) terminator = await this.#terminate(front, seen);
@@ -234,6 +234,7 @@ export class CellServer implements AsyncDisposable {
     const before = terminator?.forwarded ?? 0;
     await inner.send(phase.before);
     await terminator?.flushed(before, phase.before.length);
+    if (kind === "idle") await this.proceed.promise;
     await this.#fault(front, inner, terminator, seen);
     await this.#goOn(inner, terminator);
   }
@@ -241,7 +242,8 @@ export class CellServer implements AsyncDisposable {
   /** After the fault: who is still there is served, and looked at until it goes away. */
   async #goOn(inner: Peer, terminator: Terminator | null): Promise<void> {
     const { fault, phase } = this.#cell;
-    const isFine = fault === "drip" || fault === "busy";
+    const isFine = fault === "drip" || fault === "busy" ||
+      (phase.kind === "idle" && fault === "abort");
     const mayFollow = isFine && !phase.untilClose && phase.kind !== "detached";
     if (mayFollow) await this.#answerAll(inner);
     else await inner.eof();
@@ -302,6 +304,11 @@ export class CellServer implements AsyncDisposable {
         break;
     }
     this.#reach();
+    if (fault !== "close" || !phase.untilClose) return;
+    // The response has taken the connection with it, and can be read on.
+    await this.proceed.promise;
+    await inner.send(rest);
+    await this.#end(front, terminator);
   }
 
   /** Ends the sending side, as it should be. */
@@ -324,7 +331,7 @@ export class CellServer implements AsyncDisposable {
 
   async #answerConnect(front: Peer, seen: Seen): Promise<void> {
     const { phase, fault } = this.#cell;
-    await front.readHead();
+    seen.offset = (await front.readHead()).length;
     await front.send(phase.before);
     if (fault === "FIN" || fault === "half-close") {
       await front.closeWrite();
@@ -449,7 +456,6 @@ export class CellServer implements AsyncDisposable {
       last = concat([before, last]);
       if (drip) await turn();
     }
-    this.request = inner.received;
   }
 
   async #takeSlowly(inner: Peer): Promise<void> {
@@ -459,9 +465,10 @@ export class CellServer implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.settled.resolve();
     this.#tls?.close();
-    for (const terminator of this.#terminators) terminator.close();
+    const terminators = [...this.#terminators.values()];
+    for (const terminator of terminators) terminator.close();
     await this.raw[Symbol.asyncDispose]();
-    await Promise.all(this.#terminators.map(({ ended }) => ended));
+    await Promise.all(terminators.map(({ ended }) => ended));
   }
 }
 

@@ -311,6 +311,7 @@ export function excluded(
     if (peers.includes(fault)) return "a server can do nothing before the connection is made";
     if (transport.users && fault === "busy") return "who connects is the user";
   }
+  if (fault === "abort" && way === "connect()") return "connect() takes no signal";
   if (name === "conn.sock" && way === "connect()") return "connect() replaces it";
   if (fault === "RST" && name === "unix socket") return "a unix socket has no reset";
   if (fault === "RST" && kind === "connect" && transport.users) return "who is refused is the user";
@@ -340,6 +341,14 @@ export function excluded(
     if (fault === "drip" || fault === "busy") return "a 100 that comes is no fault";
   }
   return null;
+}
+
+/** Why the first connection of a cell may stay open; `null` where it has to be closed. */
+export function staysOpen({ phase, fault, transport }: Cell): string | null {
+  if (phase.kind !== "handshake" || transport.tls !== "deno") return null;
+  const given = fault.startsWith("stall") || fault === "slow drip" || fault === "abort" ||
+    fault === "close" || fault === "dispose";
+  return given ? "`Deno.TlsConn` keeps its socket: README, What Deno cannot do" : null;
 }
 
 /** Spreads the cells of a row over its ways and transports: an order that has nothing to do with theirs. */
