@@ -428,7 +428,7 @@ export class CellServer implements AsyncDisposable {
     if (fault === "slow drip") {
       terminator?.hold(this.settled.promise);
       this.#reach();
-      await Promise.race([this.#takeSlowly(inner), this.settled.promise]);
+      await this.#takeSlowly(inner);
     } else {
       if (fault !== "half-close" && fault !== "garbage" && fault !== "no close_notify") {
         terminator?.hold(this.settled.promise);
@@ -459,7 +459,11 @@ export class CellServer implements AsyncDisposable {
   }
 
   async #takeSlowly(inner: Peer): Promise<void> {
-    while (await inner.read() !== null) await pause(SLOW_MS);
+    let isSlow = true;
+    this.settled.promise.then(() => isSlow = false);
+    while (await inner.read() !== null) {
+      if (isSlow) await pause(SLOW_MS);
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { latin1 } from "../servers/raw.ts";
 import { concat } from "./bytes.ts";
 
 /** A request, as far as it has come. */
@@ -27,14 +28,6 @@ export interface ReceivedAll {
 
 const REQUEST_LINE = /^([A-Z]+) (\S+) HTTP\/1\.1\r\n/;
 const EMPTY = new Uint8Array(0);
-
-function latin1(data: Uint8Array): string {
-  let text = "";
-  for (let at = 0; at < data.length; at += 8192) {
-    text += String.fromCharCode(...data.subarray(at, at + 8192));
-  }
-  return text;
-}
 
 /** A part of the wire that was understood, and where the next one begins. */
 interface Part {

@@ -72,7 +72,7 @@ const BLOCK = 1200;
 const LARGEST_BLOCK = 20_000;
 
 /** The import map that this process runs with, if it is the one of the stand-ins. */
-function importMap(): string[] {
+export function importMap(): string[] {
   const std = import.meta.resolve("@std/io/types");
   return std.startsWith("file:") ? [`--import-map=${new URL("import_map.json", std)}`] : [];
 }
