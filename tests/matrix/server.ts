@@ -17,8 +17,6 @@ import type { Cell } from "./table.ts";
 const BUSY_MS = 40;
 /** How much of an upload is taken before the fault. */
 const UPLOAD_PART = 70_000;
-/** Between two bytes of a slow drip, in milliseconds; and of a slow upload. */
-const SLOW_MS = 20;
 
 /** Keeps the process busy. */
 export function beBusy(): void {
@@ -118,6 +116,14 @@ class Terminator {
   }
 }
 
+/** Options of {@linkcode CellServer}. */
+export interface CellServerOptions {
+  /** Whether it does nothing wrong. */
+  readonly friendly: boolean;
+  /** Between two bytes of a slow drip, and two reads of a slow upload, in milliseconds. */
+  readonly slowness: number;
+}
+
 /** The server of a cell. */
 export class CellServer implements AsyncDisposable {
   /** What was seen of each connection. */
@@ -139,9 +145,12 @@ export class CellServer implements AsyncDisposable {
   /** Whether the first connection is to be treated as any other. */
   readonly #friendly: boolean;
 
-  private constructor(cell: Cell, friendly: boolean) {
+  readonly #slowness: number;
+
+  private constructor(cell: Cell, { friendly, slowness }: CellServerOptions) {
     this.#cell = cell;
     this.#friendly = friendly;
+    this.#slowness = slowness;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.reached = promise;
     this.#reach = () => {
@@ -153,9 +162,9 @@ export class CellServer implements AsyncDisposable {
       : Deno.listenTls({ port: 0, hostname: "127.0.0.1", ...LOCALHOST });
   }
 
-  /** Starts one; a friendly one does nothing wrong. */
-  static async start(cell: Cell, friendly = false): Promise<CellServer> {
-    const server = new CellServer(cell, friendly);
+  /** Starts one. */
+  static async start(cell: Cell, options: CellServerOptions): Promise<CellServer> {
+    const server = new CellServer(cell, options);
     const unix = cell.transport.name === "unix socket";
     server.raw = await startRaw((peer) => server.#serve(peer), { unix, resettable: !unix });
     return server;
@@ -297,8 +306,9 @@ export class CellServer implements AsyncDisposable {
         await terminator?.flushed(before, rest.length);
         if (phase.untilClose || phase.kind === "detached") await this.#end(front, terminator);
         else if (phase.kind === "idle") {
-          seen.over = true;
-          front.close();
+          // No read is pending there, so it does not show before the next request looks.
+          await this.#end(front, terminator);
+          for (let i = 0; i < 3; i++) await pause(2);
         }
         beBusy();
         break;
@@ -325,7 +335,7 @@ export class CellServer implements AsyncDisposable {
     const size = slow ? 1 : Math.ceil(rest.length / 200);
     for (let at = 0; at < rest.length; at += size) {
       await peer.send(rest.subarray(at, at + size));
-      await (slow ? pause(SLOW_MS) : turn());
+      await (slow ? pause(this.#slowness) : turn());
     }
   }
 
@@ -462,7 +472,7 @@ export class CellServer implements AsyncDisposable {
     let isSlow = true;
     this.settled.promise.then(() => isSlow = false);
     while (await inner.read() !== null) {
-      if (isSlow) await pause(SLOW_MS);
+      if (isSlow) await pause(this.#slowness);
     }
   }
 

@@ -23,7 +23,7 @@ function allGroups(): Group[] {
 /** How many cells a child runs before it says how far it is. */
 const BLOCK = 320;
 /** How long a child may say nothing, in milliseconds: a batch of cells that wait for deadlines. */
-const SILENCE = 30_000;
+const SILENCE = 60_000;
 
 /** Runs cells in children. */
 export async function runMatrix(options: SweepOptions = {}, block = BLOCK): Promise<Result> {

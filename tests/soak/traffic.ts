@@ -174,7 +174,7 @@ export class Worker {
   async #download(): Promise<void> {
     const content = this.#content();
     const framing = this.#pick(["length", "length", "chunked", "chunked", "close"]);
-    const interim = this.#random(4) === 0 ? { interim: 1 } : {};
+    const interim: Record<string, number> = this.#random(4) === 0 ? { interim: 1 } : {};
     const response = await this.#get({ ...content, framing, ...interim });
     await this.#check(response, content);
     if (framing !== "chunked") return;
