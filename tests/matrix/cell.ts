@@ -108,7 +108,13 @@ class Run {
     using full = this.#isStalledConnect ? await fullListener() : null;
     const conn = await this.#connection(server, full);
     try {
-      const client = new Client(cell, conn, this.#aborter.signal, this.#delivered);
+      const client = new Client(
+        cell,
+        conn,
+        this.#aborter.signal,
+        this.#delivered,
+        server.answered.resolve,
+      );
       const start = performance.now();
       const call = new Tracked(() => client.run());
       if (!(await this.#befall(client, conn, server, call))) return;

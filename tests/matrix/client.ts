@@ -19,7 +19,7 @@ import type { Cell, Way } from "./table.ts";
 /** A body that is more than the buffers of any connection hold. */
 export const UPLOAD: Uint8Array<ArrayBuffer> = (() => {
   const line = bytes("a line of an upload that is more than the system takes at once ....\n");
-  const body = new Uint8Array(96 * 65536);
+  const body = new Uint8Array(128 * 65536);
   for (let at = 0; at < body.length; at += line.length) {
     body.set(line.subarray(0, body.length - at), at);
     new DataView(body.buffer).setUint8(at, 97 + (at / line.length) % 23);
@@ -135,8 +135,16 @@ export class Client {
   readonly #conn: HTTPConnection;
   readonly #signal: AbortSignal;
   readonly #delivered: Delivered;
+  readonly #onresponse: () => void;
 
-  constructor(cell: Cell, conn: HTTPConnection, signal: AbortSignal, delivered: Delivered) {
+  constructor(
+    cell: Cell,
+    conn: HTTPConnection,
+    signal: AbortSignal,
+    delivered: Delivered,
+    onresponse: () => void,
+  ) {
+    this.#onresponse = onresponse;
     this.#cell = cell;
     this.#conn = conn;
     this.#signal = signal;
@@ -166,6 +174,7 @@ export class Client {
     }
     if (way !== "not awaited") await whenDone(this.request);
     const response = this.response = await conn.getresponse();
+    this.#onresponse();
     await readBy(way, response, (piece) => this.#delivered.take(piece));
   }
 

@@ -49,7 +49,8 @@ class Terminator {
   readonly inner: Peer;
   /** Resolves when nothing more is passed on in either direction. */
   readonly ended: Promise<unknown>;
-  /** Stops reading from the client. */
+  /** After so many bytes, nothing more is taken from the client until `#gate` resolves. */
+  #most = Infinity;
   #gate: Promise<void> = Promise.resolve();
 
   constructor(front: Peer, up: Deno.TcpConn, tls: Deno.TlsConn, seen: Seen) {
@@ -61,15 +62,21 @@ class Terminator {
     this.ended = Promise.all([this.#passUp(), this.#passDown()]);
   }
 
-  /** Takes nothing more from the client until the promise resolves. */
-  hold(until: Promise<void>): void {
+  /**
+   * Takes so many bytes from the client, and nothing more until the promise resolves. The system makes more room
+   * for who reads fast, so the limit has to be known before.
+   */
+  hold(most: number, until: Promise<void>): void {
+    this.#most = most;
     this.#gate = until;
   }
 
   async #passUp(): Promise<void> {
+    let passed = 0;
     try {
       for (let piece; (piece = await this.#front.read()) !== null;) {
-        await this.#gate;
+        if (passed > this.#most) await this.#gate;
+        passed += piece.length;
         for (let at = 0; at < piece.length;) at += await this.#up.write(piece.subarray(at));
       }
       await this.#up.closeWrite();
@@ -132,6 +139,8 @@ export class CellServer implements AsyncDisposable {
   readonly reached: Promise<void>;
   /** The client's part is over: what the server has held back may go on. */
   readonly settled: PromiseWithResolvers<void> = Promise.withResolvers();
+  /** The client has the head of the response. */
+  readonly answered: PromiseWithResolvers<void> = Promise.withResolvers();
   /** What of the exchange has to come before the fault has come: the client says so. */
   readonly proceed: PromiseWithResolvers<void> = Promise.withResolvers();
   #reach: () => void;
@@ -269,6 +278,9 @@ export class CellServer implements AsyncDisposable {
   ): Promise<void> {
     const { fault, phase } = this.#cell;
     const before = terminator?.forwarded ?? 0;
+    // What breaks a connection may overtake what was sent before.
+    const overtakes = fault === "RST" || fault === "broken record";
+    if (overtakes && phase.kind === "body") await this.answered.promise;
     switch (fault) {
       case "FIN":
         await this.#end(front, terminator);
@@ -424,6 +436,8 @@ export class CellServer implements AsyncDisposable {
     seen: Seen,
   ): Promise<void> {
     const { fault } = this.#cell;
+    const reads = ["half-close", "garbage", "no close_notify", "drip", "busy"].includes(fault);
+    if (!reads) terminator?.hold(2 * UPLOAD_PART, this.settled.promise);
     await inner.readHead();
     await inner.readBytes(UPLOAD_PART);
     if (fault === "drip" || fault === "busy") {
@@ -436,15 +450,10 @@ export class CellServer implements AsyncDisposable {
       return;
     }
     if (fault === "slow drip") {
-      terminator?.hold(this.settled.promise);
       this.#reach();
       await this.#takeSlowly(inner);
     } else {
-      if (fault !== "half-close" && fault !== "garbage" && fault !== "no close_notify") {
-        terminator?.hold(this.settled.promise);
-      }
       await this.#fault(front, inner, terminator, seen);
-      const reads = fault === "half-close" || fault === "garbage" || fault === "no close_notify";
       if (!reads) await this.settled.promise;
     }
     await inner.eof();
@@ -478,6 +487,8 @@ export class CellServer implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.settled.resolve();
+    this.answered.resolve();
+    this.proceed.resolve();
     this.#tls?.close();
     const terminators = [...this.#terminators.values()];
     for (const terminator of terminators) terminator.close();

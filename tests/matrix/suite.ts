@@ -21,7 +21,7 @@ function allGroups(): Group[] {
 }
 
 /** How many cells a child runs before it says how far it is. */
-const BLOCK = 320;
+const BLOCK = 160;
 /** How long a child may say nothing, in milliseconds: a batch of cells that wait for deadlines. */
 const SILENCE = 60_000;
 

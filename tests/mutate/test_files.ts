@@ -16,7 +16,7 @@ const NEVER = /^tests\/(interop|mutate|std_offline)[/_]|(house|publish|examples?
 
 /** Test files that go over much, and see little that no other sees: they are run last. */
 const LAST =
-  /^tests\/(fuzz|model|parity|sweep)[/_]|(fuzz|model|parity|replay|sweep|worker)_test\.ts$/;
+  /^tests\/(fuzz|matrix|model|parity|soak|sweep)[/_]|(fuzz|matrix|model|parity|replay|soak|sweep|worker)_test\.ts$/;
 
 /** A test file that takes longer than this, in milliseconds, is left out. */
 const LONGEST = 60_000;

@@ -12,9 +12,9 @@
  */
 import { numberOption } from "../sweep/run.ts";
 import { importMap } from "../sweep/sweep.ts";
-import { FEWEST, grown, type Sample, sample } from "./flat.ts";
+import { descriptors, FEWEST, grown, type Sample, sample } from "./flat.ts";
 import type { Ports } from "./server.ts";
-import { type Tally, Worker } from "./traffic.ts";
+import { type Tally, warmUp, Worker } from "./traffic.ts";
 
 /** What a soak has come to. */
 export interface SoakResult {
@@ -30,8 +30,8 @@ const SAMPLES = 300;
 const SAMPLE_MS = 400;
 /** What of the time is the warm-up, and how long it is at most, in milliseconds. */
 const WARM_UP = { part: 0.2, most: 120_000 };
-/** How long the last descriptors may take to be closed, in milliseconds. */
-const CLOSE_MS = 3000;
+/** How long the last descriptors may take to be closed, in milliseconds, before and after the traffic. */
+const CLOSE_MS = { before: 300, after: 3000 };
 
 /** A server in a process of its own. */
 class Server implements AsyncDisposable {
@@ -73,14 +73,14 @@ function mib(bytes: number): string {
 }
 
 /** Two lines that say how it stands. */
-function report(seconds: number, tally: Tally, { rss, heapUsed, descriptors }: Sample): string {
+function report(seconds: number, tally: Tally, now: Sample): string {
   const counts = (map: ReadonlyMap<string, number>) =>
     [...map].sort().map(([name, count]) => `${name} ${count}`).join(", ");
   return [
     `${seconds.toFixed(0)} s: ${tally.requests} requests, ${
       mib(tally.bytes)
     }, ${tally.wrong} wrong; ` +
-    `rss ${mib(rss)}, heap ${mib(heapUsed)}, ${descriptors} descriptors`,
+    `rss ${mib(now.rss)}, heap ${mib(now.heapUsed)}, ${now.descriptors} descriptors`,
     `  did ${counts(tally.actions)}`,
     `  errors ${counts(tally.errors)}`,
   ].join("\n");
@@ -109,17 +109,18 @@ export async function soak(
     details: [],
   };
   await using server = await Server.start();
-  const before = sample();
+  await warmUp(server.ports);
+  const before = await settled(0, CLOSE_MS.before);
   const start = performance.now();
   const elapsed = () => performance.now() - start;
   const isOver = () => elapsed() > seconds * 1000;
-  const warmUp = Math.min(seconds * 1000 * WARM_UP.part, WARM_UP.most);
+  const warmUntil = Math.min(seconds * 1000 * WARM_UP.part, WARM_UP.most);
   const samples: Sample[] = [];
   let reported = 0;
-  const every = Math.max(SAMPLE_MS, (seconds * 1000 - warmUp) / SAMPLES);
+  const every = Math.max(SAMPLE_MS, (seconds * 1000 - warmUntil) / SAMPLES);
   const timer = setInterval(() => {
     const now = sample();
-    if (elapsed() >= warmUp) samples.push(now);
+    if (elapsed() >= warmUntil) samples.push(now);
     if (elapsed() - reported < REPORT_MS) return;
     reported += REPORT_MS;
     print(report(elapsed() / 1000, tally, now));
@@ -134,7 +135,7 @@ export async function soak(
   } finally {
     clearInterval(timer);
   }
-  const after = await settled(before);
+  const after = await settled(before.descriptors, CLOSE_MS.after);
   print(report(elapsed() / 1000, tally, after));
   const problems = grown(samples);
   if (after.descriptors > before.descriptors) {
@@ -146,14 +147,12 @@ export async function soak(
 }
 
 /** What is left when all connections were disposed of: sockets are closed in turns of the event loop. */
-async function settled(before: Sample): Promise<Sample> {
-  const end = performance.now() + CLOSE_MS;
-  let now = sample();
-  while (now.descriptors > before.descriptors && performance.now() < end) {
+async function settled(wanted: number, ms: number): Promise<Sample> {
+  const end = performance.now() + ms;
+  while (descriptors() > wanted && performance.now() < end) {
     await new Promise((resolve) => setTimeout(resolve, 50));
-    now = sample();
   }
-  return now;
+  return sample();
 }
 
 if (import.meta.main) {

@@ -58,6 +58,15 @@ const KINDS: readonly Make[] = [
     new HTTPConnection("127.0.0.1", tcp, { ...options, source_address: ["127.0.0.1", 0] }),
 ];
 
+/** Makes one request by each kind of connection: what a runtime opens once, and keeps, is open then. */
+export async function warmUp(ports: Ports): Promise<void> {
+  for (const make of KINDS) {
+    using conn = make(ports, {});
+    await conn.request("GET", "/get?id=0&size=10&framing=length");
+    await (await conn.getresponse()).read();
+  }
+}
+
 /** Thrown for what is wrong, whatever the library thinks of it. */
 class Wrong extends Error {}
 
