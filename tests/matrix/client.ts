@@ -6,12 +6,12 @@
 import {
   HTTPConnection,
   type HTTPConnectionOptions,
-  HTTPResponse,
+  type HTTPResponse,
   HTTPSConnection,
   type Transport,
 } from "../../mod.ts";
 import { bytes } from "../servers/raw.ts";
-import { Delivered, Tracked } from "../sweep/outcome.ts";
+import { type Delivered, Tracked } from "../sweep/outcome.ts";
 import { CA, CLIENT } from "../tls/mod.ts";
 import type { CellServer } from "./server.ts";
 import type { Cell, Way } from "./table.ts";
