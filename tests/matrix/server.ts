@@ -501,8 +501,8 @@ function endsWith(data: Uint8Array, end: string): boolean {
   return new TextDecoder().decode(data.subarray(-end.length)) === end;
 }
 
-/** Where the first request on a connection ends, by its `Content-Length`. */
-function contentEnd(peer: Peer): number {
-  const [head] = peer.heads;
-  return head.length + Number(/content-length: (\d+)/i.exec(head)![1]);
+/** Where the last request on a connection ends, by its `Content-Length`. */
+function contentEnd({ heads }: Peer): number {
+  const sizes = heads.reduce((sum, head) => sum + head.length, 0);
+  return sizes + Number(/content-length: (\d+)/i.exec(heads[heads.length - 1])![1]);
 }
