@@ -36,7 +36,11 @@ const DETAILS = 10;
 /** Sizes of bodies: most are small. */
 const SIZES = [0, 1, 100, 1024, 1024, 8000, 8192, 65536, 65537, 200_000, 700_000, LARGEST];
 
-type Make = (ports: Ports, options: HTTPConnectionOptions) => HTTPConnection;
+/** A kind of connection. */
+interface Kind {
+  readonly name: string;
+  make(ports: Ports, options: HTTPConnectionOptions): HTTPConnection;
+}
 
 const context = { caCerts: [CA] };
 const certified = { ...context, ...CLIENT };
@@ -47,21 +51,37 @@ function tunnelled(conn: HTTPConnection, port: number): HTTPConnection {
 }
 
 /** The kinds of connections. */
-const KINDS: readonly Make[] = [
-  ({ tcp }, options) => new HTTPConnection("127.0.0.1", tcp, options),
-  ({ tls }, options) => new HTTPSConnection("127.0.0.1", tls, { ...options, context }),
-  ({ tls }, options) => new HTTPSConnection("127.0.0.1", tls, { ...options, context: certified }),
-  ({ proxy }, options) => tunnelled(new HTTPConnection("127.0.0.1", proxy, options), 80),
-  ({ proxy }, options) =>
-    tunnelled(new HTTPSConnection("127.0.0.1", proxy, { ...options, context }), 443),
-  ({ tcp }, options) =>
-    new HTTPConnection("127.0.0.1", tcp, { ...options, source_address: ["127.0.0.1", 0] }),
+const KINDS: readonly Kind[] = [
+  { name: "TCP", make: ({ tcp }, options) => new HTTPConnection("127.0.0.1", tcp, options) },
+  {
+    name: "TLS",
+    make: ({ tls }, options) => new HTTPSConnection("127.0.0.1", tls, { ...options, context }),
+  },
+  {
+    name: "TLS of Node's",
+    make: ({ tls }, options) =>
+      new HTTPSConnection("127.0.0.1", tls, { ...options, context: certified }),
+  },
+  {
+    name: "tunnel",
+    make: ({ proxy }, options) => tunnelled(new HTTPConnection("127.0.0.1", proxy, options), 80),
+  },
+  {
+    name: "TLS in a tunnel",
+    make: ({ proxy }, options) =>
+      tunnelled(new HTTPSConnection("127.0.0.1", proxy, { ...options, context }), 443),
+  },
+  {
+    name: "TCP of Node's",
+    make: ({ tcp }, options) =>
+      new HTTPConnection("127.0.0.1", tcp, { ...options, source_address: ["127.0.0.1", 0] }),
+  },
 ];
 
 /** Makes one request by each kind of connection: what a runtime opens once, and keeps, is open then. */
 export async function warmUp(ports: Ports): Promise<void> {
-  for (const make of KINDS) {
-    using conn = make(ports, {});
+  for (const kind of KINDS) {
+    using conn = kind.make(ports, {});
     await conn.request("GET", "/get?id=0&size=10&framing=length");
     await (await conn.getresponse()).read();
   }
@@ -71,7 +91,7 @@ export async function warmUp(ports: Ports): Promise<void> {
 class Wrong extends Error {}
 
 /** Deadlines that nothing meets unless it is stuck, in seconds. */
-const STUCK = 60;
+const STUCK = 30;
 
 /** One who makes requests, over one connection object after another. */
 export class Worker {
@@ -79,7 +99,11 @@ export class Worker {
   readonly #ports: Ports;
   readonly #tally: Tally;
   #conn!: HTTPConnection;
+  #kind!: Kind;
   #id = 0;
+  /** The target of the last request, and how its answer is read, to say what was wrong. */
+  #last = "";
+  #reading = 0;
 
   constructor(seed: number, ports: Ports, tally: Tally) {
     this.#random = randomFrom(seed);
@@ -90,8 +114,8 @@ export class Worker {
   /** Makes requests until it is told to stop. */
   async run(isOver: () => boolean): Promise<void> {
     while (!isOver()) {
-      const make = this.#pick(KINDS);
-      using conn = make(this.#ports, { deadlines: { total: STUCK } });
+      const kind = this.#kind = this.#pick(KINDS);
+      using conn = kind.make(this.#ports, { deadlines: { total: STUCK } });
       this.#conn = conn;
       const count = 1 + this.#random(60);
       for (let i = 0; i < count && !isOver(); i++) await this.#act();
@@ -137,7 +161,8 @@ export class Worker {
     if (reset && lastFailure?.connectionReused && lastFailure.responseBytesReceived === 0) return;
     this.#tally.wrong++;
     if (this.#tally.details.length < DETAILS) {
-      this.#tally.details.push(`${action}: ${name}: ${message}`);
+      const what = `${action} over ${this.#kind.name}, ${this.#last}, reading ${this.#reading}`;
+      this.#tally.details.push(`${what}: ${name}: ${message}`);
     }
     this.#conn.close();
   }
@@ -159,6 +184,7 @@ export class Worker {
     const id = String(this.#id++);
     const params = new URLSearchParams({ id });
     for (const [name, value] of Object.entries(query)) params.set(name, String(value));
+    this.#last = `${path}?${params}`;
     return { target: `${path}?${params}`, id };
   }
 
@@ -209,7 +235,7 @@ export class Worker {
       for await (const piece of source) digest.add(piece);
       return;
     }
-    switch (this.#random(7)) {
+    switch (this.#reading = this.#random(7)) {
       case 0:
         return digest.add(await source.read());
       case 1: {
