@@ -454,9 +454,14 @@ class Upload {
     const exchange = this.#exchange;
     let timer: ReturnType<typeof setTimeout> | undefined;
     const asked = Promise.withResolvers<void>();
+    // The wait is over at that moment, not at that of waking up: a final answer may stand right behind it.
+    const goOn = () => {
+      if (exchange.sending === "waiting") exchange.send("send");
+      asked.resolve();
+    };
     // Set before the head goes out: where the response is waited for already, the 100 may come with it.
     exchange.oninterim = (status) => {
-      if (status === 100) asked.resolve();
+      if (status === 100) goOn();
     };
     if (this.#out.debug) debugSend(this.#connection.settings.debug, this.#out.head);
     exchange.send("wait");
@@ -466,11 +471,11 @@ class Upload {
       this.#watch();
       // A timer takes at most 2^31-1 ms.
       if (typeof seconds === "number") {
-        timer = setTimeout(asked.resolve, Math.min(seconds * 1000, 0x7fffffff));
+        timer = setTimeout(goOn, Math.min(seconds * 1000, 0x7fffffff));
       }
       connection.beginHeadWait(exchange);
       try {
-        if (!(await exchange.until(asked.promise))) throw STOPPED;
+        if (!(await exchange.until(asked.promise)) || exchange.stopped) throw STOPPED;
       } finally {
         connection.endHeadWait();
       }
@@ -478,7 +483,6 @@ class Upload {
       clearTimeout(timer);
       exchange.oninterim = null;
     }
-    exchange.send("send");
     connection.unlimitHead();
   }
 

@@ -309,6 +309,28 @@ Deno.test("request() stops the body when 100 and then a final answer come", asyn
   assert(given > 0);
 });
 
+Deno.test("request() sends the body when 100 and a success come at once", async () => {
+  const { conn, fake, sent } = expecting();
+  using _ = conn;
+  await turns(5);
+  fake.arrive(CONTINUE + ok());
+  await soon(sent);
+  const response = await conn.getresponse();
+  assertEquals(fake.writes.slice(1), ["body"]);
+  assertEquals([response.status, response.requestComplete], [200, true]);
+});
+
+Deno.test("request() does not send the body when 100 and a refusal come at once", async () => {
+  const { conn, fake, sent } = expecting();
+  using _ = conn;
+  await turns(5);
+  fake.arrive(`${CONTINUE}HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n`);
+  await soon(sent);
+  const response = await conn.getresponse();
+  assertEquals(fake.writes.slice(1), []);
+  assertEquals([response.status, response.requestComplete], [413, false]);
+});
+
 Deno.test("request() does not send the body when the answer is 101", async () => {
   const { conn, fake, sent } = expecting();
   using _ = conn;

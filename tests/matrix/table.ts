@@ -134,6 +134,17 @@ export const PHASES: readonly Phase[] = [
     content: 100,
     untilClose: true,
   }),
+  phase(
+    "large until close",
+    "body",
+    `${OK}\r\n${text(LARGE).slice(0, 300_000)}`,
+    text(LARGE).slice(300_000),
+    {
+      body: LARGE,
+      content: 300_000,
+      untilClose: true,
+    },
+  ),
   phase("idle", "idle", ANSWER, "", {
     garbage: "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n",
   }),
