@@ -315,9 +315,12 @@ export class CellServer implements AsyncDisposable {
       case "busy":
         beBusy();
         await inner.send(rest);
+        // The end comes at once behind it.
+        if (phase.untilClose || phase.kind === "detached") {
+          await (terminator?.tls ?? front).closeWrite();
+        }
         await terminator?.flushed(before, rest.length);
-        if (phase.untilClose || phase.kind === "detached") await this.#end(front, terminator);
-        else if (phase.kind === "idle") {
+        if (phase.kind === "idle") {
           // No read is pending there, so it does not show before the next request looks.
           await this.#end(front, terminator);
           for (let i = 0; i < 3; i++) await pause(2);
