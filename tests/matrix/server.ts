@@ -102,10 +102,13 @@ class Terminator {
     }
   }
 
-  /** Waits until what was sent within TLS has been passed on. */
+  /**
+   * Waits until what was sent within TLS has been passed on: so many bytes and more, as TLS sends tickets of its
+   * own, too, and then nothing for some turns.
+   */
   async flushed(since: number, size: number): Promise<void> {
-    for (let quiet = 0, before = -1; quiet < 3;) {
-      await pause(1);
+    for (let quiet = 0, before = -1; quiet < 5;) {
+      await pause(2);
       quiet = this.forwarded === before && this.forwarded - since >= size ? quiet + 1 : 0;
       before = this.forwarded;
       if (this.#seen.closed) return;
