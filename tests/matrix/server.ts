@@ -24,6 +24,12 @@ export function beBusy(): void {
   while (performance.now() < end);
 }
 
+/** What a record of TLS 1.3 has at most, and what it takes beside that, in bytes. */
+const RECORD_SIZE = 16384;
+const RECORD_OVERHEAD = 22;
+/** The size of the alert that ends TLS, in bytes. */
+const CLOSE_NOTIFY = 2;
+
 /** What was seen of one connection. */
 export interface Seen {
   /** Whether the client has ended it. */
@@ -102,16 +108,21 @@ class Terminator {
     }
   }
 
-  /**
-   * Waits until what was sent within TLS has been passed on: so many bytes and more, as TLS sends tickets of its
-   * own, too, and then nothing for some turns.
-   */
-  async flushed(since: number, size: number): Promise<void> {
-    for (let quiet = 0, before = -1; quiet < 5;) {
+  /** How many bytes have been passed on, once the tickets have that TLS sends of its own accord. */
+  async quiet(): Promise<number> {
+    for (let turns = 0, before = -1; turns < 3; before = this.forwarded) {
       await pause(2);
-      quiet = this.forwarded === before && this.forwarded - since >= size ? quiet + 1 : 0;
-      before = this.forwarded;
+      turns = this.forwarded === before ? turns + 1 : 0;
+    }
+    return this.forwarded;
+  }
+
+  /** Waits until so many bytes that were sent within TLS have been passed on, behind those of before. */
+  async flushed(before: number, size: number): Promise<void> {
+    const records = Math.ceil(size / RECORD_SIZE);
+    while (this.forwarded - before < size + records * RECORD_OVERHEAD) {
       if (this.#seen.closed) return;
+      await pause(1);
     }
   }
 
@@ -252,7 +263,7 @@ export class CellServer implements AsyncDisposable {
     if (kind === "upload") return await this.#upload(front, inner, terminator, seen);
     if (kind === "waiting") await inner.readHead();
     else await inner.readRequest();
-    const before = terminator?.forwarded ?? 0;
+    const before = await terminator?.quiet() ?? 0;
     await inner.send(phase.before);
     await terminator?.flushed(before, phase.before.length);
     if (kind === "idle") await this.proceed.promise;
@@ -342,9 +353,9 @@ export class CellServer implements AsyncDisposable {
   /** Ends the sending side, as it should be. */
   async #end(front: Peer, terminator: Terminator | null): Promise<void> {
     if (terminator === null) return await front.closeWrite();
-    const { forwarded } = terminator;
+    const forwarded = await terminator.quiet();
     await terminator.tls.closeWrite();
-    await terminator.flushed(forwarded, 1);
+    await terminator.flushed(forwarded, CLOSE_NOTIFY);
   }
 
   /** Sends it in many pieces. */
