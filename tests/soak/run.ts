@@ -26,7 +26,7 @@ export interface SoakResult {
 /** Between two reports, in milliseconds. */
 const REPORT_MS = 60_000;
 /** How many samples there are, and how long from one to the next at least, in milliseconds. */
-const SAMPLES = 300;
+const SAMPLES = 45;
 const SAMPLE_MS = 400;
 /** What of the time is the warm-up, and how long it is at most, in milliseconds. */
 const WARM_UP = { part: 0.2, most: 120_000 };
