@@ -6,25 +6,25 @@
  * - `--begin 'status line / FIN'` runs the cells whose name begins so: a phase, or a row.
  * - `--rows 2` runs so many cells of each row.
  * - `--jobs 2` runs so many processes at the same time.
- * - `--show 100` lists so many failing cells.
  * - `--excluded` lists what is left out, and why.
  *
  * @module
  */
 import { groupBy, numberOption, option } from "../sweep/run.ts";
-import type { Result } from "../sweep/sweep.ts";
+import type { Failure, Result } from "../sweep/sweep.ts";
 import { runMatrix } from "./suite.ts";
 import { exclusions, firstOfRows } from "./table.ts";
 
 /** Between two lines that tell how far it is, in milliseconds. */
 const PROGRESS_MS = 10_000;
 
-function printFailures({ failures }: Result, most: number): void {
-  for (const { name, problems } of failures.slice(0, most)) {
-    console.log(`FAIL ${name}`);
-    for (const { kind, detail } of problems) console.log(`     ${kind}: ${detail}`);
-  }
-  if (failures.length > most) console.log(`... and ${failures.length - most} more`);
+function printFailure({ name, problems }: Failure): void {
+  console.log(`FAIL ${name}`);
+  for (const { kind, detail } of problems) console.log(`     ${kind}: ${detail}`);
+}
+
+/** How many cells of each row have failed. */
+function printRows({ failures }: Result): void {
   const rows = groupBy(failures, ({ name }) => name.split(" / ").slice(0, 2).join(" / "));
   for (const [row, { length }] of rows) console.log(`${String(length).padStart(6)} in ${row}`);
 }
@@ -46,9 +46,9 @@ if (import.meta.main && Deno.args.includes("--excluded")) {
       told = performance.now();
       console.log(`${cells} cells in ${seconds()} s`);
     },
-    onfailure: ({ name }) => console.log(`failed: ${name}`),
+    onfailure: printFailure,
   });
-  printFailures(result, numberOption("show", 100));
+  printRows(result);
   const { cells, failures, givenUp } = result;
   console.log(`${cells} cells in ${seconds()} s: ${failures.length} failed`);
   if (givenUp) console.log("Given up: too many cells are frozen");
