@@ -322,6 +322,7 @@ export class CellServer implements AsyncDisposable {
         break;
       case "garbage":
         await inner.send(bytes(phase.garbage!));
+        await terminator?.flushed(before, phase.garbage!.length);
         break;
       case "broken record":
         await front.send(new Uint8Array(64).fill(0xff));
