@@ -241,6 +241,11 @@ function checkReadCount(count: unknown, most: number): number | null {
 }
 
 const DONE: IteratorResult<unknown> = { done: true, value: undefined };
+/**
+ * The size of a step in which a file is read.
+ *
+ * @tuning
+ */
 const FILE_STEP = 262144;
 
 /**

@@ -43,6 +43,12 @@ const CODES: Record<string, [constructor: ErrorClass, text: string, meaning: str
 /** The codes of Node's for a name that has no address, or none just now. */
 const LOOK_UP_CODES = ["ENOTFOUND", "EAI_AGAIN", "EAI_NODATA", "EAI_NONAME", "EAI_FAIL"];
 
+/** What rustls says of what the peer has sent. */
+const PEER_PROBLEM = new RegExp(
+  "received (fatal alert|corrupt message|unexpected)|cannot decrypt peer's message|" +
+    "peer (misbehaved|is incompatible|sent)|invalid peer certificate",
+);
+
 interface SystemError extends Error {
   code?: string;
   errno?: number;
@@ -57,8 +63,8 @@ interface SystemError extends Error {
 export function asDenoError(error: unknown, isTls = false): unknown {
   if (!(error instanceof Error) || isDenoError(error)) return error;
   const { code, errno, syscall, message } = error as SystemError;
-  // rustls says so of what the peer has sent; the code is OpenSSL's for it.
-  if (/received fatal alert|received corrupt message/.test(message)) {
+  // The code is OpenSSL's for it.
+  if (PEER_PROBLEM.test(message)) {
     return withCode(new Deno.errors.InvalidData(message, { cause: error }), code);
   }
   // Node tells of an end within the handshake as of a reset.

@@ -100,6 +100,24 @@ Deno.test("asDenoError() gives InvalidData when the peer has sent an alert", () 
   assertEquals([error.message, codeOf(error)], [reason.message, "ERR_SSL_ALERT"]);
 });
 
+for (
+  const message of [
+    "cannot decrypt peer's message",
+    "received corrupt message of type InvalidContentType",
+    "received unexpected message: got Alert when expecting Handshake",
+    "peer misbehaved: TooManyEmptyFragments",
+    "peer is incompatible: NoCipherSuitesInCommon",
+    "peer sent excess record size",
+    "invalid peer certificate: BadEncoding",
+  ]
+) {
+  Deno.test(`asDenoError() gives InvalidData when TLS says ${JSON.stringify(message)}`, () => {
+    const error = asDenoError(new Error(message), true);
+    assertInstanceOf(error, Deno.errors.InvalidData);
+    assertEquals([error.message, (error.cause as Error).message], [message, message]);
+  });
+}
+
 Deno.test("asDenoError() takes an end within the handshake for an end", () => {
   const message = "Client network socket disconnected before secure TLS connection was established";
   const error = asDenoError(nodeError("ECONNRESET", message), true);
