@@ -124,6 +124,8 @@ class Terminator {
       if (this.#seen.closed) return;
       await pause(1);
     }
+    // On a busy machine tickets may have come since, which were not among those of before.
+    await this.quiet();
   }
 
   close(): void {
