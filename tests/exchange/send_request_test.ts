@@ -561,6 +561,21 @@ Deno.test("sendRequest() puts pieces together that take some microtasks behind a
   assertEquals(sizesOf(transport), [HEAD.length + STAGE / 2, STAGE / 2, 2]);
 });
 
+Deno.test("sendRequest() sends a large chunk behind its size wherever what is staged ends", async () => {
+  const chunk = (text: string) => `${text.length.toString(16).toUpperCase()}\r\n${text}\r\n`;
+  const first = "a".repeat(STAGE / 2 - 100);
+  const large = "c".repeat(STAGE / 2);
+  const room = STAGE - HEAD.length - chunk(first).length - "3FFFF\r\n\r\n".length;
+  for (let gap = 0; gap < 12; gap++) {
+    const second = "b".repeat(room - gap);
+    const source = sourceOf(first, second, large);
+    const { transport, sent } = send({ content: source.content, last: chunksEnd });
+    await soon(sent);
+    const wire = HEAD + chunk(first) + chunk(second) + chunk(large) + "0\r\n\r\n";
+    assert(writesOf(transport).join("") === wire, `with ${gap} bytes to spare`);
+  }
+});
+
 Deno.test("sendRequest() begins no write while another one is out", async () => {
   const step = Promise.withResolvers<IteratorResult<unknown>>();
   const source = new Source([() => step.promise]);
