@@ -717,6 +717,15 @@ Deno.test("peek() gives only what belongs to the body", async () => {
   assertEquals(latin1(await body.peek()), "ab");
 });
 
+Deno.test("peek() tells the end of a chunked body once", async () => {
+  const told: string[] = [];
+  const { body } = await opened("chunked", "0\r\n\r\n", {
+    trace: ({ type }) => void told.push(type),
+  });
+  for (let i = 0; i < 3; i++) assertEquals((await body.peek()).length, 0);
+  assertEquals(told.filter((type) => type === "responseEnd").length, 1);
+});
+
 Deno.test("peek() at the end of a body ends a chunked one, and no other", async () => {
   const chunked = await opened("chunked", LAST);
   assertEquals((await chunked.body.peek()).length, 0);

@@ -256,6 +256,25 @@ for (const [answer, head, stops] of EARLY) {
   });
 }
 
+Deno.test("request() goes on with the upload when the body of an early 200 comes byte by byte", async () => {
+  const fake = new FakeTransport();
+  using conn = new HTTPConnection("example.com", over(fake));
+  const { body, halted, go } = halting();
+  const sent = conn.request("POST", "/", body);
+  await halted;
+  fake.arrive("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n");
+  const response = await soon(conn.getresponse());
+  for (const byte of "abc") {
+    await turns();
+    fake.arrive(byte);
+  }
+  await turns();
+  go();
+  await soon(sent);
+  assertEquals([fake.sent.endsWith(WHOLE), response.requestComplete], [true, true]);
+  assertEquals(await response.text(), "abc");
+});
+
 Deno.test("request() sends all of a body to a server that answers while it reads", async () => {
   const pieces = 64;
   await using server = await startRaw(async (peer) => {
