@@ -58,7 +58,7 @@ import {
 import { inspectable, showFacts } from "./_internal/wire/inspect.ts";
 import {
   type Check,
-  check,
+  checkTransport,
   level,
   port as checkPort,
   text as checkText,
@@ -73,11 +73,10 @@ import {
   RequestHead,
 } from "./_internal/wire/request_head.ts";
 
-const checkSock: Check = check("null or a transport, with read(), write() and close()", (sock) => {
-  if (sock === null) return true;
-  const { read, write, close } = Object(sock) as Partial<Transport>;
-  return [read, write, close].every((call) => typeof call === "function");
-});
+/** `null`, or what {@linkcode checkTransport} takes. */
+const checkSock: Check = (name, sock) => {
+  if (sock !== null) checkTransport(name, sock);
+};
 
 /** The arguments behind the host: the port may be left out. */
 function portAndOptions<T extends HTTPConnectionOptions>(

@@ -12,11 +12,12 @@ import {
   type DecodedContent,
   type DecodedOptions,
 } from "./_internal/content/decoded.ts";
+import { isDecodeError } from "./_internal/content/coded_input.ts";
 import { type Body, EMPTY } from "./_internal/exchange/body.ts";
 import { BodyIterator, BodyStream } from "./_internal/exchange/body_stream.ts";
 import { type Answer, Connection } from "./_internal/exchange/connection.ts";
-import { delivered, Exchange } from "./_internal/exchange/exchange.ts";
-import { IS_SPENT } from "./_internal/exchange/request_body.ts";
+import { delivered, Exchange, interrupted } from "./_internal/exchange/exchange.ts";
+import { IS_USED } from "./_internal/exchange/request_body.ts";
 import type { ResponseTimings } from "./_internal/exchange/trace.ts";
 import { bufferedOf, LineReader } from "./_internal/net/line_reader.ts";
 import { turn } from "./_internal/net/platform.ts";
@@ -653,8 +654,15 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
         pieces: this.#pieces(false, () => {}),
         mayBeEmpty: () => wasRead || !body.endsWithConnection,
         close: () => this.close(),
-        check,
+        check: () => {
+          // Also once all of the body has come, of which the content was not read to its end.
+          if (this.#closed) throw this.#exchange.annotate(interrupted("body", "response"));
+          check();
+        },
         turn,
+        delivered: (error) => {
+          return delivered(isDecodeError(error) ? this.#exchange.annotate(error) : error);
+        },
       },
       codings,
       options,
@@ -663,9 +671,9 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
     return content;
   }
 
-  /** Whether it is over and something of it was read: as the body of a request it would be empty. */
-  get [IS_SPENT](): boolean {
-    return this.isclosed() && (this.#body?.total ?? 0) > 0;
+  /** Whether something of it was read, or it was closed: as the body of a request it would not be whole. */
+  get [IS_USED](): boolean {
+    return this.#closed || this.#isDecoded || (this.#body?.total ?? 0) > 0;
   }
 
   #refuseLocked(): void {

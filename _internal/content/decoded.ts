@@ -9,7 +9,7 @@ import { toJson } from "@std/streams/to-json";
 import { toText } from "@std/streams/to-text";
 import { HTTPException } from "../../errors.ts";
 import { amount, type OptionsOf } from "../wire/option_check.ts";
-import { CodedInput, cutOff, type Pace, type Piece } from "./coded_input.ts";
+import { CodedInput, cutOff, decodeError, type Pace, type Piece } from "./coded_input.ts";
 import { gunzip } from "./gzip.ts";
 import { type DecoderName, Decoders } from "./platform_decoder.ts";
 import { unzstd } from "./zstd.ts";
@@ -65,14 +65,22 @@ export interface CodedBody {
   check: () => void;
   /** Lets the event loop have its turn. */
   turn: () => Promise<void>;
+  /** An error as it is thrown to a caller. */
+  delivered: <T>(error: T) => T;
 }
 
 /** The content of a response, with its codings undone. */
 export class DecodedContent extends ReadableStream<Uint8Array<ArrayBuffer>> {
+  readonly #delivered: <T>(error: T) => T;
+
   /** Made by `HTTPResponse.decoded()`. */
-  constructor(source: UnderlyingDefaultSource<Uint8Array<ArrayBuffer>>) {
+  constructor(
+    source: UnderlyingDefaultSource<Uint8Array<ArrayBuffer>>,
+    delivered: <T>(error: T) => T,
+  ) {
     // Nothing is decoded before it is asked for.
     super(source, { highWaterMark: 0 });
+    this.#delivered = delivered;
   }
 
   /**
@@ -97,7 +105,45 @@ export class DecodedContent extends ReadableStream<Uint8Array<ArrayBuffer>> {
   }
 
   async #whole<T>(collect: (stream: ReadableStream<Uint8Array>) => Promise<T>): Promise<T> {
-    return await collect(this);
+    try {
+      return await collect(this);
+    } catch (error) {
+      throw this.#delivered(error);
+    }
+  }
+
+  /**
+   * The pieces of the content.
+   *
+   * @param options As for any `ReadableStream`.
+   * @returns An iterator.
+   * @throws {TypeError} When the stream is locked.
+   */
+  override values(
+    options?: ReadableStreamIteratorOptions,
+  ): AsyncIterableIterator<Uint8Array<ArrayBuffer>> {
+    const pieces = super.values(options);
+    const told = this.#delivered;
+    return {
+      async next() {
+        try {
+          return await pieces.next();
+        } catch (error) {
+          throw told(error);
+        }
+      },
+      return: (value) => pieces.return!(value),
+      [Symbol.asyncIterator]() {
+        return this;
+      },
+    };
+  }
+
+  /** The pieces of the content; see {@linkcode values}. */
+  override [Symbol.asyncIterator](
+    options?: ReadableStreamIteratorOptions,
+  ): AsyncIterableIterator<Uint8Array<ArrayBuffer>> {
+    return this.values(options);
   }
 }
 
@@ -128,9 +174,12 @@ export function decode(
   options: DecodedOptions,
 ): DecodedContent {
   const pace = paceOf(body);
-  let { pieces } = body;
-  for (const [i, coding] of codings.entries()) {
-    pieces = undo(pieces, coding, options, pace, i === 0 ? body.mayBeEmpty : () => false);
+  let { pieces, mayBeEmpty } = body;
+  for (const coding of codings) {
+    const layer = { isEmpty: false };
+    pieces = undo(pieces, coding, options, pace, mayBeEmpty, layer);
+    // Where nothing was sent, there is nothing within it either.
+    mayBeEmpty = () => layer.isEmpty;
   }
   if (codings.length === 0 && options.maxDecodedBytes !== undefined) {
     pieces = limited(pieces, options);
@@ -146,7 +195,7 @@ export function decode(
       body.close();
       await iterator.return?.();
     },
-  });
+  }, body.delivered);
 }
 
 /** Decoding works in shifts: between two of them all else has its turn. */
@@ -169,11 +218,12 @@ async function* undo(
   options: DecodedOptions,
   pace: Pace,
   mayBeEmpty: () => boolean,
+  layer: { isEmpty: boolean },
 ): AsyncGenerator<Piece> {
   const input = new CodedInput(pieces, pace);
   try {
     if (await input.isOver()) {
-      if (mayBeEmpty()) return;
+      if (layer.isEmpty = mayBeEmpty()) return;
       throw cutOff(coding);
     }
     yield* limited(decodedBy(coding, input, options, pace), options);
@@ -243,9 +293,9 @@ async function* limited(
     try {
       await reader.read();
     } catch (cause) {
-      throw new HTTPException(
+      throw decodeError(
         `Cannot decode body as it has more than maxDecodedBytes, ${maxDecodedBytes}`,
-        { cause },
+        cause,
       );
     }
     yield piece;

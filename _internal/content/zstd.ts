@@ -4,8 +4,14 @@
  *
  * @module
  */
-import { HTTPException } from "../../errors.ts";
-import { type CodedInput, cutOff, malformed, type Pace, type Piece } from "./coded_input.ts";
+import {
+  type CodedInput,
+  cutOff,
+  decodeError,
+  malformed,
+  type Pace,
+  type Piece,
+} from "./coded_input.ts";
 import { Decoders, type PlatformDecoder } from "./platform_decoder.ts";
 
 const MAGIC = 0xfd2fb528;
@@ -161,12 +167,12 @@ async function frameHeader(
   // RFC 8878, Section 3.1.1.1.4: two bytes begin at 256.
   const window = isSingle ? numberIn(content) + (contentSize === 2 ? 256 : 0) : windowOf(rest[0]);
   if (window > maxWindow) {
-    throw new HTTPException(
+    throw decodeError(
       `Cannot decode body as its zstd window is over maxZstdWindowBytes, ${maxWindow}: got ${window}`,
     );
   }
   if (numberIn(rest.subarray(windowSize, windowSize + dictionarySize)) !== 0) {
-    throw new HTTPException("Cannot decode body as its zstd needs a dictionary");
+    throw decodeError("Cannot decode body as its zstd needs a dictionary");
   }
   batch.add(first);
   batch.add(rest);

@@ -74,6 +74,8 @@ export class Body {
   readonly #chunked: boolean;
   /** The connection's, until the body leaves it with its bytes. */
   #reader: BufferedReader;
+  /** Where a line is put together that is not buffered whole. */
+  #gathered: Gathered | null = null;
   /** Why nothing that follows can be trusted: the body ended early, or its framing broke. */
   #broken: { cause: unknown } | null = null;
   /** Whether that was told. */
@@ -346,7 +348,8 @@ export class Body {
   /** Up to and including the next LF, at most `limit` bytes. */
   async line(limit: number): Promise<Bytes> {
     if (limit === 0) return this.#chunked ? EMPTY : this.#nothing();
-    const line = new Gathered();
+    const line = this.#gathered ??= new Gathered();
+    line.size = 0;
     while (line.size < limit) {
       const run = this.#ready();
       if (run === ENDED || run === NOT_OPEN) break;
@@ -354,9 +357,10 @@ export class Body {
       else if (this.#takeToLf(line, Math.min(run, limit - line.size))) break;
     }
     const { size } = line;
-    if (this.#mustThrow(size, false)) throw this.reason(line.whole());
+    const bytes = line.take();
+    if (this.#mustThrow(size, false)) throw this.reason(bytes);
     this.#endIfOver(size, size === 0 ? 1 : size);
-    return line.whole();
+    return bytes;
   }
 
   /** Takes up to and including the next LF of what is there, at most `most` bytes; whether there was one. */
@@ -677,16 +681,25 @@ function indexOfLF(bytes: Uint8Array, start: number, end: number): number {
   return near === end ? -1 : bytes.subarray(0, end).indexOf(LF, near);
 }
 
-/** Bytes put together run by run: an array for each would take a hundred times the memory of a small one. */
+/** What is no longer is a part of a block that it shares with others. */
+const SHORT = 1024;
+const BLOCK = 4096;
+
+/**
+ * Bytes put together run by run, and given out as one: an array for each run would take a hundred times the
+ * memory of a small one, and one of its own for each short line ten times.
+ */
 class Gathered {
   size = 0;
   #bytes: Bytes = EMPTY;
+  #block: Bytes = EMPTY;
+  #used = 0;
 
   add(source: Uint8Array, start: number, count: number): void {
     const size = this.size + count;
     if (size > this.#bytes.length) {
       // The first run is often the whole line.
-      const bigger = new Uint8Array(this.size === 0 ? size : 2 * size);
+      const bigger = new Uint8Array(Math.max(SHORT, this.size === 0 ? size : 2 * size));
       bigger.set(this.#bytes.subarray(0, this.size));
       this.#bytes = bigger;
     }
@@ -697,8 +710,23 @@ class Gathered {
     this.size = size;
   }
 
-  whole(): Bytes {
-    return this.size === this.#bytes.length ? this.#bytes : this.#bytes.slice(0, this.size);
+  take(): Bytes {
+    const { size } = this;
+    this.size = 0;
+    if (size === 0) return EMPTY;
+    if (size > SHORT) {
+      const bytes = this.#bytes;
+      this.#bytes = EMPTY;
+      return size === bytes.length ? bytes : bytes.slice(0, size);
+    }
+    // A block that its user has transferred is of no length any more.
+    if (this.#used + size > this.#block.length) {
+      this.#block = new Uint8Array(BLOCK);
+      this.#used = 0;
+    }
+    const line = this.#block.subarray(this.#used, this.#used += size);
+    line.set(this.#bytes.subarray(0, size));
+    return line;
   }
 }
 

@@ -54,7 +54,9 @@ export class Connections implements ExchangeOwner {
   /** What is shown of the current one: how it stands, who is at the other end, what it has carried. */
   facts(): Record<string, unknown> {
     const current = this.#current;
-    if (current === null) return { connection: "closed", peer: null, requests: 0 };
+    if (current === null || current.availability === "closed") {
+      return { connection: "closed", peer: null, requests: 0 };
+    }
     return {
       connection: current.opening ?? current.availability,
       peer: current.peer,

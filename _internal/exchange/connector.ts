@@ -13,6 +13,7 @@ import { HTTP_1_1, type TLSContext } from "../net/tls.ts";
 import { closeQuietly, type Opened, type Secured, type Transport } from "../net/transport.ts";
 import { isOpened, type Tunnel } from "../net/tunnel.ts";
 import { toAscii } from "../wire/authority.ts";
+import { checkTransport } from "../wire/option_check.ts";
 import type { Connection } from "./connection.ts";
 import type { DeadlineKind } from "./deadlines.ts";
 import { debugHeaders, debugReply, debugSend } from "./debug.ts";
@@ -63,7 +64,11 @@ function checked(plan: Plan): Plan {
   // Deno's node:tls leaves out a key that it cannot read.
   const { key } = plan.context ?? {};
   if (key !== undefined && !/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(key)) {
-    throw new Deno.errors.InvalidData("Cannot connect: the key of the context is no key in PEM");
+    throw new Deno.errors.InvalidData(
+      `Cannot connect to ${
+        shownPeer(plan.hostname, plan.port)
+      }: the key of the context is no key in PEM`,
+    );
   }
   return { ...plan, hostname: toAscii(plan.hostname), serverName: toAscii(plan.serverName) };
 }
@@ -84,7 +89,7 @@ class Connector {
     const { timings } = this.#exchange;
     const { hostname: host, port, path, tunnel, context } = this.#plan;
     this.#tell({ type: "connectStart", host, port, path });
-    if (this.#plan.custom === null) connection.destination = this.#target;
+    connection.destination = this.#target;
     const { opened, secured } = await this.#openPlain();
     connection.attach(opened.transport, opened.kind);
     timings.connected = performance.now();
@@ -128,7 +133,9 @@ class Connector {
   get #target(): string {
     const { hostname, path, port, source, tunnel } = this.#plan;
     let target = path ?? shownPeer(hostname, port);
-    if (source !== null) target += ` from ${source[1] === 0 ? source[0] : shownPeer(...source)}`;
+    if (source !== null && (source[0] !== "" || source[1] !== 0)) {
+      target += ` from ${source[1] === 0 ? source[0] : shownPeer(...source)}`;
+    }
     return tunnel === null
       ? target
       : `the proxy ${target} for ${shownPeer(tunnel.host, tunnel.port)}`;
@@ -179,6 +186,7 @@ class Connector {
       return await this.#step(opening, "connect", this.#plan.deadlines.connect);
     } catch (error) {
       this.#exchange.check();
+      if (isBegun) this.#connection.opening = "tls";
       throw isBegun
         ? tlsError(error, `Cannot establish TLS with ${this.#tlsPeer}`)
         : connectError(error, `Cannot connect to ${this.#target}`);
@@ -240,13 +248,15 @@ class Connector {
 
   async #startTls(opened: Opened, context: TLSContext): Promise<void> {
     const connection = this.#connection;
-    const { custom, serverName, deadlines } = this.#plan;
+    const { serverName, deadlines } = this.#plan;
     // TLS begins with the client: bytes that are there before it are somebody else's.
     if (connection.reader.available > 0) {
-      throw new ProtocolError("Cannot use tunnel: the proxy sent bytes ahead of the TLS handshake");
+      throw this.#tunnelError(
+        new ProtocolError("Cannot open tunnel: the proxy sent bytes ahead of the TLS handshake"),
+      );
     }
     connection.opening = "tls";
-    if (custom === null) connection.destination = this.#tlsPeer;
+    connection.destination = this.#tlsPeer;
     this.#tell({ type: "tlsStart", serverName });
     const handshake = secure(
       opened,
@@ -286,7 +296,9 @@ class Connector {
 /** Calls what the user gave to make a transport. */
 async function callTransport(custom: () => Promise<Transport>): Promise<Opened> {
   try {
-    return ownTransport(await custom());
+    const transport = await custom();
+    checkTransport("what transport() gives", transport);
+    return ownTransport(transport);
   } catch (reason) {
     throw new Thrown(reason);
   }

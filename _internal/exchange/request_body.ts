@@ -125,13 +125,13 @@ function sourceOf(body: object, blocksize: number): Source {
   return source(() => iterate.call(body), false);
 }
 
-/** The property of a stream that tells whether it was read to its end by other calls than a stream's. */
-export const IS_SPENT: unique symbol = Symbol("isSpent");
+/** The property of a stream that tells whether it was read by other calls than those of streams. */
+export const IS_USED: unique symbol = Symbol("isUsed");
 
 /** A stream that was read before has no or half a body: a request that is made again would be an empty one. */
-function refuseUsed(stream: ReadableStream<unknown> & { [IS_SPENT]?: boolean }): void {
+function refuseUsed(stream: ReadableStream<unknown> & { [IS_USED]?: boolean }): void {
   if (stream.locked) throw new TypeError("Cannot send body: the stream is locked");
-  let isUsed = stream[IS_SPENT] ?? false;
+  let isUsed = stream[IS_USED] ?? false;
   try {
     // The one place where the platform tells.
     new Response(stream as ReadableStream<Uint8Array<ArrayBuffer>>);
@@ -141,28 +141,36 @@ function refuseUsed(stream: ReadableStream<unknown> & { [IS_SPENT]?: boolean }):
   if (isUsed) throw new TypeError("Cannot send body: the stream was read or cancelled before");
 }
 
+/** What is looked at of a stream of Node's. */
+interface NodeReadable {
+  pipe?: unknown;
+  readableDidRead?: boolean;
+  readableEnded?: boolean;
+  destroyed?: boolean;
+  readable?: boolean;
+  listenerCount?(event: string): number;
+}
+
 /** The same of a stream of Node's. */
-function refuseUsedNode(body: object): void {
-  const { readableDidRead, readableEnded, destroyed, readable, pipe } = body as Record<
-    string,
-    unknown
-  >;
-  if (typeof pipe !== "function") return;
-  if (readableDidRead === true || readableEnded === true) {
-    throw new TypeError("Cannot send body: the stream was read before");
+function refuseUsedNode(body: NodeReadable): void {
+  if (typeof body.pipe !== "function") return;
+  // Who listens to this takes what comes, and has taken it when the body is sent.
+  const isTaken = (body.listenerCount?.("readable") ?? 0) > 0;
+  if (body.readableDidRead === true || body.readableEnded === true || isTaken) {
+    throw new TypeError("Cannot send body: the stream was read before, or somebody else reads it");
   }
-  if (destroyed === true || readable === false) {
+  if (body.destroyed === true || body.readable === false) {
     throw new TypeError("Cannot send body: the stream was destroyed or cannot be read");
   }
 }
 
 /** What to write in place of kinds that are iterable, but not over a body, or that have no bytes. */
 const ADVICE: Record<string, string> = {
-  FormData: "make a Response of it, and send its body and its Content-Type",
-  URLSearchParams: "send toString() of it, with Content-Type: application/x-www-form-urlencoded",
+  FormData: "send the body and the Content-Type of new Response(form)",
+  URLSearchParams: "send params.toString(), with Content-Type: application/x-www-form-urlencoded",
   Headers: "send a string or bytes",
+  HTTPMessage: "send a string or bytes",
   Map: "send JSON.stringify() of its entries, or a URLSearchParams of it as a string",
-  Set: "send an array of its bytes",
   Promise: "await it",
   Request: "send its body",
   Response: "send its body",
@@ -183,6 +191,7 @@ function refuseKinds(body: object): void {
     case "FormData":
     case "URLSearchParams":
     case "Headers":
+    case "HTTPMessage":
     case "Map":
       throw unknownKind(body);
   }

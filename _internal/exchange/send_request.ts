@@ -11,6 +11,7 @@ import { chunkLine, chunkParts, CRLF, lastChunk } from "../wire/chunked_encoding
 import { waitOrSeconds } from "../wire/option_check.ts";
 import { fieldPairs, type HeaderFields, recycle, type Trailers } from "../wire/request_head.ts";
 import { encodeText, type TextEncoding, textEncodingOf } from "../wire/text_encoding.ts";
+import { turn } from "../net/platform.ts";
 import type { Connection } from "./connection.ts";
 import { debugNote, debugSend } from "./debug.ts";
 import { byUser, type Exchange, Thrown } from "./exchange.ts";
@@ -264,6 +265,8 @@ class Upload {
         if (size !== null && total > size) throw changed(size);
         const writing = this.#put(piece);
         if (writing !== null) await writing;
+        // A source of nothing, again and again, must not keep all else from running.
+        else if (piece.length === 0) await this.#during(turn());
       }
       if (size !== null && total < size) throw changed(size);
     } catch (error) {

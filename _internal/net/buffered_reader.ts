@@ -275,7 +275,8 @@ export class BufferedReader implements BufferedBytes {
     this.#reading = false;
     this.#direct = null;
     if (this.#discarded) return this.#dropBuffer();
-    // Deno: TLS that ends without close_notify. RFC 9112, Section 9.8: whoever reads decides.
+    // Deno: TLS that ends without close_notify, below a transport of the user's, too. RFC 9112, Section 9.8:
+    // whoever reads decides.
     if (reason instanceof Error && reason.name === "UnexpectedEof") {
       this.ended = this.ragged = true;
       return this.#answer(this.#resolve, 0);

@@ -84,6 +84,10 @@ export function asDenoError(error: unknown, isTls = false): unknown {
 function codeOf(code: string | undefined, syscall: string | undefined): string | undefined {
   // Deno: node:net tells of writes that were pending at a reset that they were cancelled.
   if (code === "ECANCELED") return "ECONNRESET";
+  // A socket that was reset before anything was done with it.
+  if (code === "ENOTCONN") return "ECONNRESET";
+  // Deno: node:net says of a source address that has this very connection that the argument is invalid.
+  if (code === "EINVAL" && syscall === "connect") return "EADDRINUSE";
   // Deno: node:net says that an address cannot be bound as if the argument were none.
   if (code === "EINVAL" && syscall === "bind") return "EADDRNOTAVAIL";
   return code !== undefined && Object.hasOwn(CODES, code) ? code : undefined;
@@ -119,6 +123,10 @@ export function connectError(error: unknown, action: string): unknown {
   }
   const known = codeOf(code, undefined);
   const meaning = known === undefined ? message : CODES[known][2];
+  if (error instanceof Deno.errors.NotConnected) {
+    const told = new Deno.errors.ConnectionReset(`${action}: ${meaning}`, { cause: error });
+    return withCode(told, known);
+  }
   return retold(error, `${action}: ${meaning}`);
 }
 
@@ -176,7 +184,10 @@ export function tlsError(error: unknown, action: string): unknown {
     });
   }
   // A pipe of TCP breaks by a reset.
-  if (error instanceof Deno.errors.ConnectionReset || error instanceof Deno.errors.BrokenPipe) {
+  if (
+    error instanceof Deno.errors.ConnectionReset || error instanceof Deno.errors.BrokenPipe ||
+    error instanceof Deno.errors.NotConnected
+  ) {
     const message = `${action}: the connection was reset`;
     const told = new Deno.errors.ConnectionReset(message, { cause: error });
     return withCode(told, code === undefined ? undefined : "ECONNRESET");

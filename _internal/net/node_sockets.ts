@@ -32,7 +32,7 @@ export async function connect(route: Route, signal: AbortSignal): Promise<Transp
   const hostname = bare(route.hostname);
   const source = bare(route.source![0]);
   const targets = await lookUp(hostname, route.port);
-  const sources = source === "" ? ANY : await lookUp(source, route.source![1]);
+  const sources = source === "" ? ANY : await lookUpSource(source, route.source![1]);
   let failure: { error: unknown } | null = null;
   for (const target of await allowed(targets, route.port)) {
     if (signal.aborted) throw signal.reason;
@@ -74,6 +74,19 @@ function lookUp(host: string, port: number): Promise<Address[]> {
       else reject(error.code === "EPERM" ? notCapable(`${host}:${port}`) : error);
     });
   });
+}
+
+/** The same of the source address; its name is not the server's. */
+async function lookUpSource(source: string, port: number): Promise<Address[]> {
+  try {
+    return await lookUp(source, port);
+  } catch (cause) {
+    if (cause instanceof Deno.errors.NotCapable) throw cause;
+    throw new Deno.errors.AddrNotAvailable(
+      `the name of the source address, ${source}, has no address`,
+      { cause },
+    );
+  }
 }
 
 /** Those of several addresses that may be connected to: the name alone may be allowed. */

@@ -93,12 +93,12 @@ export async function openTls(
 ): Promise<Secured> {
   if (name !== route.hostname || context.check_hostname === false) {
     throw new TypeError(
-      "Cannot connect: this platform has no server_hostname apart from the host, nor check_hostname",
+      "this platform has no server_hostname apart from the host, nor check_hostname",
     );
   }
   if (context.verify_mode === "CERT_NONE" || context.load_default_certs === false) {
     throw new TypeError(
-      "Cannot connect: this platform has neither verify_mode nor load_default_certs",
+      "this platform has neither verify_mode nor load_default_certs",
     );
   }
   let identity: Partial<Identity> = {};

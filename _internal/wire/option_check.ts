@@ -19,7 +19,7 @@ export function show(value: unknown): string {
   let text: string;
   if (typeof value === "string") text = JSON.stringify(value);
   else if (typeof value === "function") text = "a function";
-  else if (Array.isArray(value)) text = "an array";
+  else if (Array.isArray(value)) text = `[${value.slice(0, 9).map(show).join(", ")}]`;
   else if (typeof value === "object" && value !== null) text = "an object";
   else text = String(value);
   return text.length > 80 ? `${text.slice(0, 80)}...` : text;
@@ -103,6 +103,15 @@ export const signal: Check = check("an AbortSignal, or null", (value) => {
   const { aborted, addEventListener } = Object(value) as Partial<AbortSignal>;
   return typeof aborted === "boolean" && typeof addEventListener === "function";
 });
+
+/** What to talk over. */
+export const checkTransport: Check = check(
+  "a transport, with read(), write() and close()",
+  (transport) => {
+    const { read, write, close } = Object(transport) as Record<string, unknown>;
+    return [read, write, close].every((call) => typeof call === "function");
+  },
+);
 
 /** One of a few values. */
 export function oneOf(...values: readonly (string | number)[]): Check {

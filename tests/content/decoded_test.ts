@@ -13,6 +13,7 @@ import {
 } from "@std/assert";
 import zlib from "node:zlib";
 import {
+  type DecodedContent,
   type DecodedOptions,
   type ExchangeDetails,
   HTTPConnection,
@@ -579,6 +580,65 @@ Deno.test("decoded() gives nothing when the request was HEAD", async () => {
     await decode("gzip", new Uint8Array(), { method: "HEAD", length: 100 }),
     new Uint8Array(),
   );
+});
+
+Deno.test("decoded() gives nothing when nothing was sent, however many codings there are", async () => {
+  for (const sent of [{ method: "HEAD", length: 100 }, { length: 0 }, { chunked: true }]) {
+    assertSame(await decode("gzip, br, zstd", new Uint8Array(), sent), new Uint8Array());
+  }
+});
+
+Deno.test("decoded() throws when the content of one coding is empty within another", async () => {
+  const error = await assertRejects(
+    () => decode("br, gzip", gzip(new Uint8Array())),
+    HTTPException,
+  );
+  assert(error.message.includes("br"));
+});
+
+Deno.test("decoded() ends when the response is closed, also once all of the body has come", async () => {
+  const { conn, response } = await respond("gzip", gzip(LARGE));
+  using _ = conn;
+  const pieces = response.decoded()[Symbol.asyncIterator]();
+  await pieces.next();
+  response.close();
+  await assertRejects(async () => {
+    while (!(await pieces.next()).done);
+  }, Deno.errors.Interrupted);
+});
+
+/** Ways to read decoded content to its end. */
+const READS: [name: string, read: (content: DecodedContent) => Promise<unknown>][] = [
+  ["text()", (content) => content.text()],
+  ["json()", (content) => content.json()],
+  ["for await", async (content) => {
+    for await (const _ of content);
+  }],
+];
+
+for (const [name, read] of READS) {
+  Deno.test(`decoded() throws errors with facts that show who has called ${name}`, async () => {
+    const { conn, response } = await respond("gzip", gzip(CONTENT).slice(0, -9));
+    using _ = conn;
+    async function callerFunction() {
+      await read(response.decoded());
+    }
+    const error = await assertRejects(callerFunction, HTTPException);
+    assert(error.stack!.includes("callerFunction"));
+    assertEquals((error as ExchangeDetails).phase, "body");
+  });
+}
+
+Deno.test("decoded() gives its pieces to a loop that may be left, and be gone on with", async () => {
+  const { conn, response } = await respond("gzip", gzip(CONTENT));
+  using _ = conn;
+  const content = response.decoded();
+  let text = "";
+  for await (const piece of content.values({ preventCancel: true })) {
+    text += new TextDecoder().decode(piece);
+    break;
+  }
+  assertEquals(text + await content.text(), new TextDecoder().decode(CONTENT));
 });
 
 Deno.test("decoded() gives nothing when the body was read before", async () => {

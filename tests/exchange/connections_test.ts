@@ -603,7 +603,7 @@ Deno.test("close() ends the connection that is opened", async () => {
   connections.close();
   const error = await thrown(wait);
   assertInstanceOf(error, Deno.errors.Interrupted);
-  assertEquals(error.message, "Cannot connect: the connection was closed");
+  assertEquals(error.message, "Cannot connect to example.com:80: the connection was closed");
   opening.resolve(transport);
   await microtasks(10);
   assertEquals(transport.closes, 1);

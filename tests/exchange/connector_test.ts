@@ -91,7 +91,7 @@ Deno.test("openConnection() rejects a key that is not in PEM", async () => {
   await assertRejects(
     () => soon(opened),
     Deno.errors.InvalidData,
-    "Cannot connect: the key of the context is no key in PEM",
+    "Cannot connect to example.com:80: the key of the context is no key in PEM",
   );
   assertEquals(dialled.count, 0);
 });
@@ -146,11 +146,15 @@ Deno.test("openConnection() throws what the user's function does, as it is", asy
 
 for (
   const [title, plan, message] of [
-    ["timeout", { timeout: 0.01 }, "Cannot connect: the timeout of 0.01 s has passed"],
+    [
+      "timeout",
+      { timeout: 0.01 },
+      "Cannot connect to example.com:80: the timeout of 0.01 s has passed",
+    ],
     [
       "deadlines.connect",
       { deadlines: { connect: 0.01 }, timeout: 50 },
-      "Cannot connect: the connect deadline of 0.01 s has passed",
+      "Cannot connect to example.com:80: the connect deadline of 0.01 s has passed",
     ],
   ] as const
 ) {
@@ -382,7 +386,7 @@ Deno.test("openConnection() throws a ProtocolError when the proxy sends bytes ah
   await assertRejects(
     () => soon(opened),
     ProtocolError,
-    "Cannot use tunnel: the proxy sent bytes ahead of the TLS handshake",
+    "Cannot open tunnel to origin:443 through the proxy: the proxy sent bytes ahead of the TLS handshake",
   );
   assertEquals(events.at(-1), ["tunnelled", "origin", 443]);
   assertEquals(transport.closes, 1);
@@ -404,7 +408,11 @@ Deno.test("openConnection() begins TLS over a transport of the user's, and ends 
   const error = await thrown(opened);
   clearInterval(watch);
   assertInstanceOf(error, Deno.errors.TimedOut);
-  assert(error.message.startsWith("Cannot establish TLS: the tls deadline of 0.05 s has passed"));
+  assert(
+    error.message.startsWith(
+      "Cannot establish TLS with xn--bcher-kva.example:80: the tls deadline",
+    ),
+  );
   assertEquals(events.at(-1), ["tlsStart", "xn--bcher-kva.example"]);
   assertEquals(phases.includes("tls"), true);
   assertEquals(connection.availability, "closed");

@@ -15,6 +15,7 @@ import {
   type Pieces,
   type RequestBody,
 } from "../../_internal/exchange/request_body.ts";
+import { HTTPMessage } from "../../mod.ts";
 import { asyncGeneratorOf, generatorOf, readerOf, streamOf } from "../helpers/bodies.ts";
 import { turns } from "../helpers/waiting.ts";
 import { bytes, latin1 } from "../servers/raw.ts";
@@ -162,14 +163,15 @@ const REFUSED: [title: string, body: unknown, advice: string][] = [
   ["a plain object with fields", { a: 1 }, "JSON.stringify()"],
   ["an object without a prototype", Object.create(null), "JSON.stringify()"],
   ["a Date", new Date(), "a string, bytes"],
-  ["a FormData", formWith("a"), "Response"],
-  ["an empty FormData", formWith(), "Response"],
-  ["a URLSearchParams", new URLSearchParams("a=b"), "toString()"],
-  ["an empty URLSearchParams", new URLSearchParams(), "toString()"],
+  ["a FormData", formWith("a"), "new Response(form)"],
+  ["an empty FormData", formWith(), "new Response(form)"],
+  ["a URLSearchParams", new URLSearchParams("a=b"), "params.toString()"],
+  ["an empty URLSearchParams", new URLSearchParams(), "params.toString()"],
   ["a Headers", new Headers({ a: "b" }), "a string or bytes"],
   ["an empty Headers", new Headers(), "a string or bytes"],
   ["a Map", new Map([["a", "b"]]), "JSON.stringify()"],
   ["an empty Map", new Map(), "JSON.stringify()"],
+  ["an empty HTTPMessage", new HTTPMessage(), "a string or bytes"],
   ["a promise", Promise.resolve("a"), "await"],
   ["a Response", new Response("a"), "its body"],
   ["a Request", new Request("http://a.example/", { method: "POST", body: "a" }), "its body"],
@@ -236,6 +238,7 @@ Deno.test("contentOf() takes a stream of Node's for an async iterable", async ()
 });
 
 const NODE_USES: [title: string, use: (stream: Readable) => unknown][] = [
+  ["given to another reader", (stream) => stream.on("readable", () => stream.read())],
   ["read to its end", async (stream) => {
     for await (const _ of stream);
   }],

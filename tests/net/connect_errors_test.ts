@@ -76,6 +76,26 @@ Deno.test("asDenoError() takes a write that was cancelled for a reset", () => {
   assertEquals([error.message, codeOf(error)], ["Connection reset by peer", "ECONNRESET"]);
 });
 
+Deno.test("asDenoError() takes a source address that has the connection already for one in use", () => {
+  const error = asDenoError(nodeError("EINVAL", "connect EINVAL", { syscall: "connect" }));
+  assertInstanceOf(error, Deno.errors.AddrInUse);
+  assertEquals(codeOf(error), "EADDRINUSE");
+});
+
+Deno.test("connectError() and tlsError() take a socket that is not connected any more for a reset", () => {
+  const reason = Object.assign(new Deno.errors.NotConnected("Transport endpoint"), {
+    code: "ENOTCONN",
+  });
+  for (const told of [connectError(reason, "Cannot a"), tlsError(reason, "Cannot a")]) {
+    assertInstanceOf(told, Deno.errors.ConnectionReset);
+    assertEquals([told.message, codeOf(told)], [
+      "Cannot a: the connection was reset",
+      "ECONNRESET",
+    ]);
+    assertStrictEquals(told.cause, reason);
+  }
+});
+
 Deno.test("asDenoError() takes an address that cannot be bound for one of another machine", () => {
   const error = asDenoError(nodeError("EINVAL", "bind EINVAL 10.9.9.9", { syscall: "bind" }));
   assertInstanceOf(error, Deno.errors.AddrNotAvailable);

@@ -422,11 +422,15 @@ Deno.test("connect() looks the source up when it is a name", async () => {
   assertEquals((await server.peer(0)).remote?.hostname, "127.0.0.6");
 });
 
-Deno.test("connect() throws what the look-up does when the source is an unknown name", async () => {
+Deno.test("connect() says that the source address is an unknown name", async () => {
   await whereNames({}, async () => {
     const route = routeTo({ hostname: "127.0.0.1", port: 7 }, { source: ["no.example", 0] });
-    const error = await assertRejects(() => connect(route, SIGNAL));
-    assertEquals((error as { code?: string }).code, "ENOTFOUND");
+    const error = await assertRejects(
+      () => connect(route, SIGNAL),
+      Deno.errors.AddrNotAvailable,
+      "the name of the source address, no.example, has no address",
+    );
+    assertEquals((error.cause as { code?: string }).code, "ENOTFOUND");
   });
 });
 

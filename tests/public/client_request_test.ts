@@ -1377,22 +1377,48 @@ Deno.test("request() sends bytes and no body whatever charset the type names", a
 
 // Sources
 
-Deno.test("request() throws a TypeError when its body is a response that was read", async () => {
-  const source = new FakeTransport([ok("hello")]);
-  const response = new HTTPResponse(source);
-  await response.begin();
-  await response.read();
-  await assertRefused((conn) => conn.request("POST", "/", response), TypeError);
-});
+const RESPONSE_USES: [title: string, use: (response: HTTPResponse) => unknown][] = [
+  ["read", (response) => response.read()],
+  ["read in part", (response) => response.read(1)],
+  ["closed", (response) => response.close()],
+  ["given to decoded()", (response) => response.decoded()],
+];
 
-Deno.test("request() sends a response, also one without a body, and what is left of one", async () => {
-  for (
-    const [body, count, sent] of [["hello", 0, "hello"], ["hello", 2, "llo"], ["", 0, ""]] as const
-  ) {
+for (const [title, use] of RESPONSE_USES) {
+  Deno.test(`request() throws a TypeError when its body is a response that was ${title}`, async () => {
+    const response = new HTTPResponse(new FakeTransport([ok("hello")]));
+    await response.begin();
+    await use(response);
+    await assertRefused((conn) => conn.request("POST", "/", response), TypeError);
+  });
+}
+
+const EMPTY_SOURCES: [title: string, body: () => RequestBody][] = [
+  ["an async generator of empty bytes", async function* () {
+    for (;;) yield await Promise.resolve(new Uint8Array());
+  }],
+  ["a generator of empty strings", function* () {
+    for (;;) yield "";
+  }],
+  ["a stream of empty bytes", () => {
+    return new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array()) });
+  }],
+];
+
+for (const [title, body] of EMPTY_SOURCES) {
+  Deno.test(`request() ends at its deadline when its body is ${title} without end`, async () => {
+    const options = { ...over(new FakeTransport()), deadlines: { total: 0.02 } };
+    using conn = new HTTPConnection("example.com", options);
+    await assertRejects(() => conn.request("POST", "/", body()), Deno.errors.TimedOut);
+  });
+}
+
+Deno.test("request() sends a response, also one without a body", async () => {
+  for (const body of ["hello", ""]) {
     const response = new HTTPResponse(new FakeTransport([ok(body)]));
     await response.begin();
-    await response.read(count);
-    const chunks = sent === "" ? "" : `${sent.length}\r\n${sent}\r\n`;
+    await response.read(0);
+    const chunks = body === "" ? "" : `${body.length}\r\n${body}\r\n`;
     assertStringIncludes(await wireOf("POST", "/", response), `\r\n\r\n${chunks}0\r\n\r\n`);
   }
 });

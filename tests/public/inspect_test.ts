@@ -35,6 +35,12 @@ const WAYS: [name: string, look: (value: unknown) => string][] = [
   ["util.inspect, in an array", (value) => nodeInspect([value], { depth: 9 })],
 ];
 
+Deno.test("a connection that could not be made is shown as closed", async () => {
+  using conn = new HTTPConnection("example.com", { transport: () => Promise.reject(new Error()) });
+  await thrown(conn.request("GET", "/"));
+  assertMatch(Deno.inspect(conn), /connection: "closed",\s+peer: null/);
+});
+
 for (const [name, look] of WAYS) {
   Deno.test(`HTTPMessage shows its fields and hides secrets by ${name}`, async () => {
     using conn = connectionOver(answering(ok("", SECRETS)));

@@ -179,6 +179,29 @@ Deno.test("readline() reads on when a line was transferred", async () => {
   }
 });
 
+Deno.test("readlines() shares memory among the short lines of a body in tiny chunks", async () => {
+  const wire = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" +
+    "1\r\na\r\n1\r\n\n\r\n".repeat(10_000) + "0\r\n\r\n";
+  const response = new HTTPResponse(new Blob([bytes(wire)]).stream());
+  await response.begin();
+  const lines = await response.readlines();
+  assertEquals(lines.length, 10_000);
+  assert(lines.every((line) => line.length === 2 && line[0] === 97 && line[1] === 10));
+  assert(new Set(lines.map(({ buffer }) => buffer)).size < 100);
+});
+
+Deno.test("readline() gives lines that stay as they are when the memory of one is transferred", async () => {
+  const wire = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" +
+    "1\r\na\r\n1\r\n\n\r\n".repeat(3) + "0\r\n\r\n";
+  const response = new HTTPResponse(new Blob([bytes(wire)]).stream());
+  await response.begin();
+  for (let i = 0; i < 3; i++) {
+    const line = await response.readline();
+    assertEquals([...line], [97, 10]);
+    structuredClone(line.buffer, { transfer: [line.buffer] });
+  }
+});
+
 const TINY = 300_000;
 const MIB = 1048576;
 
