@@ -24,7 +24,6 @@ import {
   signal,
   size,
   sourceAddress,
-  text,
   texts,
 } from "../wire/option_check.ts";
 import { type ExchangeLimits, NO_LIMITS } from "./exchange.ts";
@@ -234,7 +233,7 @@ const CONTEXT: OptionsOf<keyof TLSContext> = {
     cert: secret,
     key: secret,
     alpnProtocols: texts,
-    server_hostname: text,
+    server_hostname: name,
     check_hostname: flag,
     verify_mode: oneOf("CERT_REQUIRED", "CERT_NONE"),
     suppress_ragged_eofs: flag,

@@ -8,6 +8,7 @@
 import { HTTPException, LineTooLong, ProtocolError } from "../../errors.ts";
 import type { BufferedBytes } from "./buffered_bytes.ts";
 import { isBlank, TCHAR, trimOWS } from "./grammar.ts";
+import { isSecretField } from "./inspect.ts";
 
 /** A field line that could not be taken as a field. */
 export interface HeaderDefect {
@@ -252,6 +253,8 @@ function isFraming(name: string): boolean {
 /** RFC 9110, Section 5.5: NUL and bare CR make a field value dangerous; CVE-2022-35256. */
 function checkBytes(line: string): void {
   if (line.includes("\0") || line.includes("\r")) {
-    throw new ProtocolError(`Cannot read headers: ${JSON.stringify(line)} has a NUL or a bare CR`);
+    const colon = line.indexOf(":");
+    const shown = isSecretField(line.slice(0, colon).trim()) ? line.slice(0, colon) : line;
+    throw new ProtocolError(`Cannot read headers: ${JSON.stringify(shown)} has a NUL or a bare CR`);
   }
 }

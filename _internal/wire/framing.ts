@@ -112,8 +112,10 @@ export function frame(
   fields: readonly string[],
 ): Framing {
   const picked = pick(fields);
-  const willClose = closes(version, picked);
   const encoding = picked.transferEncoding;
+  // No coding is applied, and no length goes with it: who says so is not to be trusted with another request.
+  const isIdentity = encoding !== null && /^(?:identity)?$/i.test(trimOWS(encoding));
+  const willClose = isIdentity || closes(version, picked);
   const chunked = encoding !== null && trimOWS(encoding).toLowerCase() === "chunked";
 
   // RFC 9112, Section 6.3, item 2: a successful CONNECT is a tunnel, and Content-Length or
@@ -128,10 +130,7 @@ export function frame(
   // Items 3 and 4: Transfer-Encoding overrides Content-Length, and both together are an attack, as is
   // a Transfer-Encoding in HTTP/1.0 (Section 6.1): the connection is not used again.
   if (encoding !== null) {
-    // No coding is applied, and no length goes with it: item 4, a response that is not chunked.
-    if (/^(?:identity)?$/i.test(trimOWS(encoding))) {
-      return { delimiter: "close", length: null, chunked: false, willClose: true };
-    }
+    if (isIdentity) return { delimiter: "close", length: null, chunked: false, willClose };
     if (!chunked) {
       throw new UnknownTransferEncoding(
         `Cannot read response: unknown transfer encoding ${JSON.stringify(encoding)}`,

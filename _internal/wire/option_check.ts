@@ -19,7 +19,7 @@ export function show(value: unknown): string {
   let text: string;
   if (typeof value === "string") text = JSON.stringify(value);
   else if (typeof value === "function") text = "a function";
-  else if (Array.isArray(value)) text = `[${value.slice(0, 9).map(show).join(", ")}]`;
+  else if (Array.isArray(value)) text = "an array";
   else if (typeof value === "object" && value !== null) text = "an object";
   else text = String(value);
   return text.length > 80 ? `${text.slice(0, 80)}...` : text;
@@ -91,13 +91,14 @@ export const texts: Check = checkSecretly(
 );
 export const port: Check = check("a whole number from 0 to 65535", isPort);
 /** Where to connect from. */
-export const sourceAddress: Check = check(
-  "an array of a host and a port, or null",
-  (value) =>
-    value === null ||
+export const sourceAddress: Check = (name, value) => {
+  const isUsable = value === null ||
     (Array.isArray(value) && value.length === 2 && typeof value[0] === "string" &&
-      isPort(value[1])),
-);
+      isPort(value[1]));
+  if (isUsable) return;
+  const got = Array.isArray(value) ? `[${value.slice(0, 3).map(show).join(", ")}]` : show(value);
+  throw unusable(name, "an array of a host and a port, or null", got);
+};
 export const signal: Check = check("an AbortSignal, or null", (value) => {
   if (value === null) return true;
   const { aborted, addEventListener } = Object(value) as Partial<AbortSignal>;

@@ -4,6 +4,7 @@
  * @module
  */
 import { decodeLatin1, encodeAsciiInto, encodeLatin1 } from "./latin1.ts";
+import { show } from "./option_check.ts";
 import {
   checkFieldName,
   checkFieldValue,
@@ -167,9 +168,16 @@ export function fieldPairs(
   if (typeof headers !== "object") {
     throw new TypeError("Cannot send headers: they are no record, Headers, Map or pairs");
   }
-  return Symbol.iterator in headers
-    ? [...headers as Iterable<readonly [string, FieldValue]>]
-    : Object.entries(headers);
+  if (!(Symbol.iterator in headers)) return Object.entries(headers);
+  const pairs = [...headers as Iterable<readonly [string, FieldValue]>];
+  for (const pair of pairs) {
+    if (typeof pair !== "object" || pair === null) {
+      throw new TypeError(
+        `Cannot send headers as each must be a pair of a name and a value: got ${show(pair)}`,
+      );
+    }
+  }
+  return pairs;
 }
 
 /** Names compared in lower case. */

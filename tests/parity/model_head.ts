@@ -227,9 +227,10 @@ interface Framed {
 /** RFC 9112, Section 6.3. */
 function frame(facts: Facts, note: Note): Framed {
   const { method, code, fields } = facts;
-  const close = closes(facts, note);
   const codings = all(fields, "transfer-encoding");
   const coding = trim(codings.join(",")).toLowerCase();
+  const identity = codings.length > 0 && (coding === "" || coding === "identity");
+  const close = closes(facts, note) || identity;
   const none = { close, framing: "none" as const, length: 0 };
   if (method === "HEAD" || code === 204 || code === 304 || code < 200) {
     if (codings.length > 0) note("no-body");
@@ -241,7 +242,7 @@ function frame(facts: Facts, note: Note): Framed {
   }
   if (codings.length === 0) return byLength(facts, close, note);
   if (coding !== "chunked" || codings[0].toLowerCase() !== "chunked") note("coding");
-  if (coding === "" || coding === "identity") {
+  if (identity) {
     return { close: true, chunked: false, framing: "close", length: 0 };
   }
   if (coding !== "chunked") throw new Refusal({ x: "UnknownTransferEncoding" });

@@ -1308,6 +1308,23 @@ Deno.test("request() of HTTP/1.0 sends an iterable of a Content-Length that it i
   assertEquals(writes.join(""), "POST / HTTP/1.0\r\nContent-Length: 2\r\n\r\nab");
 });
 
+for (
+  const [headers, got] of [[[1], "1"], [["ab"], '"ab"'], [[null], "null"]] as [unknown, string][]
+) {
+  Deno.test(`request() throws a TypeError when the fields are ${JSON.stringify(headers)}`, async () => {
+    await assertRefused(
+      (conn) => conn.request("GET", "/", null, headers as HeaderFields),
+      TypeError,
+    );
+    using conn = new HTTPConnection("a");
+    await assertRejects(
+      () => conn.request("GET", "/", null, headers as HeaderFields),
+      TypeError,
+      got,
+    );
+  });
+}
+
 // Text
 
 const JSON_TYPE = { "Content-Type": "application/json" };

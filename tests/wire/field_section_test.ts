@@ -285,3 +285,11 @@ Deno.test("scan() throws again when it is called again on a broken section", asy
   assertThrows(() => scanner.scan(source), ProtocolError);
   assertThrows(() => scanner.scan(source), ProtocolError);
 });
+
+Deno.test("parseFieldLines() shows no secret when a field has a NUL", async () => {
+  const error = await assertRejects(() => parse("Set-Cookie: a=SECRET\0"), ProtocolError);
+  assertEquals([error.message.includes("SECRET"), error.message.includes("Set-Cookie")], [
+    false,
+    true,
+  ]);
+});

@@ -194,6 +194,13 @@ for (const lines of IDENTITIES) {
   }
 }
 
+for (const [method, status] of [["HEAD", 200], ["GET", 204], ["GET", 304]] as const) {
+  Deno.test(`frame() closes when a response to ${method} with ${status} says identity`, () => {
+    const { delimiter, willClose } = frame(method, status, 11, ["Transfer-Encoding", "identity"]);
+    assertEquals([delimiter, willClose], ["none", true]);
+  });
+}
+
 Deno.test('frame() gives "chunked" and closes when HTTP/1.0 has Transfer-Encoding', () => {
   const lines = "Transfer-Encoding: chunked\nConnection: keep-alive";
   assertEquals(framing(lines, 10) as unknown, { ...CHUNKED, willClose: true });
