@@ -223,7 +223,8 @@ async function* undo(
   const input = new CodedInput(pieces, pace);
   try {
     if (await input.isOver()) {
-      if (layer.isEmpty = mayBeEmpty()) return;
+      layer.isEmpty = mayBeEmpty();
+      if (layer.isEmpty) return;
       throw cutOff(coding);
     }
     yield* limited(decodedBy(coding, input, options, pace), options);
