@@ -225,7 +225,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
   /** The size in bytes of the pieces in which a body that is a `Reader` is read. */
   declare blocksize: number;
   /** The version of the requests: 10 or 11. */
-  declare httpVersion: HTTPVersion;
+  declare httpVersion: 10 | 11;
   /**
    * Over 0, what is sent and read is printed: to the console, or to the option `debug`. Passwords and
    * cookies are part of it, as in Python. It is the static one until it is set.

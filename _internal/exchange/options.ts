@@ -27,7 +27,7 @@ import {
   texts,
 } from "../wire/option_check.ts";
 import { type ExchangeLimits, NO_LIMITS } from "./exchange.ts";
-import type { HTTPVersion, Trailers } from "../wire/request_head.ts";
+import type { Trailers } from "../wire/request_head.ts";
 import { checkCertificates, type TLSContext } from "../net/tls.ts";
 import type { Trace } from "./trace.ts";
 import type { Transport } from "../net/transport.ts";
@@ -127,7 +127,7 @@ export interface HTTPConnectionOptions extends Limits {
    *
    * @default {11}
    */
-  httpVersion?: HTTPVersion;
+  httpVersion?: 10 | 11;
   /** A unix socket to connect to, by its path; the host is still what `Host` says. */
   socketPath?: string;
   /** Where to connect to: a host name or an address, in place of the host; the host is still what `Host` says. */

@@ -41,6 +41,8 @@ const GRACE_MS = 10;
  * @tuning
  */
 const PROMPT = 8;
+/** After how many empty pieces in a row the event loop has a turn. */
+const EMPTY_PIECES = 16;
 /** How long an answer is waited for after a write failed: it is there already, or it never comes. */
 const REFUSAL_WAIT_MS = 1000;
 /** The last chunk without trailers: a 0, and two line ends. */
@@ -246,6 +248,7 @@ class Upload {
     const exchange = this.#exchange;
     const arrival = new Arrival();
     let total = 0;
+    let empty = 0;
     try {
       for (;;) {
         let next = byUser(() => pieces.next());
@@ -266,7 +269,8 @@ class Upload {
         const writing = this.#put(piece);
         if (writing !== null) await writing;
         // A source of nothing, again and again, must not keep all else from running.
-        else if (piece.length === 0) await this.#during(turn());
+        if (piece.length > 0) empty = 0;
+        else if (++empty % EMPTY_PIECES === 0) await this.#during(turn());
       }
       if (size !== null && total < size) throw changed(size);
     } catch (error) {

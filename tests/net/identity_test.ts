@@ -11,7 +11,7 @@ import { CLIENT, LOCALHOST } from "../tls/mod.ts";
 const KEY = createPrivateKey(CLIENT.key);
 
 /** The client's key in another form. */
-function exported(options: Partial<KeyExportOptions<"pem">>): string {
+function exported(options: object): string {
   return KEY.export({ type: "pkcs8", format: "pem", ...options }) as string;
 }
 
