@@ -4,7 +4,7 @@
  * @module
  */
 import { assertEquals, assertMatch, assertThrows } from "@std/assert";
-import { createPrivateKey, generateKeyPairSync, type KeyExportOptions } from "node:crypto";
+import { createPrivateKey, generateKeyPairSync } from "node:crypto";
 import { identityOf } from "../../_internal/net/identity.ts";
 import { CLIENT, LOCALHOST } from "../tls/mod.ts";
 
