@@ -475,7 +475,9 @@ export function checkComplete(player: Player): void {
     const sent = request.whole && (known.steps || request.body === known.parts.join(""));
     // What a pending write has taken, the library cannot know yet.
     const writing = player.conns[known.conn].transports.some(({ writing }) => writing > 0);
-    const ended = closed || known.outcome !== "resolved" || player.conns[conn].closes.length > 0;
+    const failed = player.calls.some(({ id, status }) => id === known.id && status === "rejected");
+    const ended = closed || failed || known.outcome !== "resolved" ||
+      player.conns[conn].closes.length > 0;
     if (!requestComplete && (ended || stopped(known))) continue;
     if (requestComplete !== sent && !writing && !(known.steps && !known.framed)) {
       player.world.fail(
