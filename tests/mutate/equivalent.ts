@@ -262,4 +262,71 @@ export const EQUIVALENT: Equivalent[] = [
     mutation: "number: 0 -> 1",
     reason: "One microtask less of the PROMPT ones, which only tune speed.",
   },
+  {
+    module: "_internal/net/connect_errors.ts",
+    text: 'const text = `${code ?? ""} ${error.message}`;',
+    mutation: 'logic: code ?? "" -> (code)',
+    reason: "No pattern matches that there is none.",
+  },
+  {
+    module: "_internal/exchange/body.ts",
+    text: "if (this.decoder.small) {",
+    mutation: "condition: this.decoder.small -> !(this.decoder.small)",
+    reason:
+      "Both ways give the same bytes; which one is quicker depends on the size of the chunks.",
+  },
+  {
+    module: "_internal/exchange/body.ts",
+    text: "if (end > at) this.#count(end - at);",
+    mutation: "comparison: end > at -> end >= at",
+    reason: "To count no bytes does nothing.",
+  },
+  {
+    module: "_internal/exchange/send_request.ts",
+    text: "if (debug && this.#used > 0) debugSend(sink, head);",
+    mutation: "number: 0 -> 1",
+    reason: "A head has more than one byte.",
+  },
+  {
+    module: "_internal/exchange/send_request.ts",
+    text: "const LAST_CHUNK_SIZE = 5;",
+    mutation: "number: 5 -> 6",
+    reason: "With a trailer it has ten and more.",
+  },
+  {
+    module: "_internal/exchange/send_request.ts",
+    text: "if (size <= this.#stage.length) return true;",
+    mutation: "comparison: size <= this.#stage.length -> size < this.#stage.length",
+    reason: "What fits exactly goes out in the same order, from memory of the same size.",
+  },
+  {
+    module: "_internal/exchange/send_request.ts",
+    text: "const stage = new Uint8Array(Math.min(this.#most, size * 2));",
+    mutation: "number: 2 -> 3",
+    reason: "How fast the memory grows changes nothing that is sent.",
+  },
+  {
+    module: "_internal/exchange/connection.ts",
+    text: "for (let i = 0; i < PROMPT_TURNS && this.#quiet; i++) await turn();",
+    mutation: "comparison: i < PROMPT_TURNS -> i <= PROMPT_TURNS",
+    reason: "One turn more finds the same.",
+  },
+  {
+    module: "_internal/exchange/connection.ts",
+    text: "for (let i = 0; i < PROMPT_MICROTASKS && this.#quiet; i++) await null;",
+    mutation: "comparison: i < PROMPT_MICROTASKS -> i <= PROMPT_MICROTASKS",
+    reason: "One microtask more finds the same.",
+  },
+  {
+    module: "_internal/exchange/deadlines.ts",
+    text: "if (at - performance.now() > 1) return this.#watch(at);",
+    mutation: "number: 1 -> 2",
+    reason: "A timer may fire a millisecond early; two are as good.",
+  },
+  {
+    module: "_internal/exchange/states.ts",
+    text: '"Idle": "",',
+    mutation: 'string: "" -> "b"',
+    reason: "No request is refused in this state.",
+  },
 ];
