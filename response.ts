@@ -248,8 +248,8 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
   }
 
   /**
-   * Bytes that a failed read had received and could neither return nor put into an `IncompleteRead`;
-   * `null` where there are none.
+   * Bytes that a failed read had received and could neither return nor put into an `IncompleteRead`; of
+   * `decoded().text()` and `.json()`, those of the content. `null` where there are none.
    */
   get partial(): Uint8Array<ArrayBuffer> | null {
     return this.#body?.partial ?? null;
@@ -660,6 +660,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
           check();
         },
         turn,
+        keep: (content) => void (body.partial = content),
         delivered: (error) => {
           return delivered(isDecodeError(error) ? this.#exchange.annotate(error) : error);
         },

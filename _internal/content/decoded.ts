@@ -5,8 +5,6 @@
  * @module
  */
 import { LimitedBytesTransformStream } from "@std/streams/limited-bytes-transform-stream";
-import { toJson } from "@std/streams/to-json";
-import { toText } from "@std/streams/to-text";
 import { HTTPException } from "../../errors.ts";
 import { amount, type OptionsOf } from "../wire/option_check.ts";
 import { CodedInput, cutOff, decodeError, type Pace, type Piece } from "./coded_input.ts";
@@ -67,30 +65,35 @@ export interface CodedBody {
   turn: () => Promise<void>;
   /** An error as it is thrown to a caller. */
   delivered: <T>(error: T) => T;
+  /** Keeps the content that a call has got before it failed. */
+  keep: (content: Piece) => void;
 }
 
 /** The content of a response, with its codings undone. */
 export class DecodedContent extends ReadableStream<Uint8Array<ArrayBuffer>> {
   readonly #delivered: <T>(error: T) => T;
+  readonly #keep: (content: Piece) => void;
 
   /** Made by `HTTPResponse.decoded()`. */
   constructor(
     source: UnderlyingDefaultSource<Uint8Array<ArrayBuffer>>,
-    delivered: <T>(error: T) => T,
+    { delivered, keep }: Pick<CodedBody, "delivered" | "keep">,
   ) {
     // Nothing is decoded before it is asked for.
     super(source, { highWaterMark: 0 });
     this.#delivered = delivered;
+    this.#keep = keep;
   }
 
   /**
-   * The whole content as text, decoded as UTF-8.
+   * The whole content as text, decoded as UTF-8. Where that fails, what had come of the content is in
+   * `response.partial`.
    *
    * @returns The text.
    * @throws {TypeError} When the stream is locked.
    */
-  text(): Promise<string> {
-    return this.#whole(toText);
+  async text(): Promise<string> {
+    return new TextDecoder().decode(await this.#whole());
   }
 
   /**
@@ -100,16 +103,19 @@ export class DecodedContent extends ReadableStream<Uint8Array<ArrayBuffer>> {
    * @throws {SyntaxError} When it is no JSON.
    * @throws {TypeError} When the stream is locked.
    */
-  json(): Promise<unknown> {
-    return this.#whole(toJson);
+  async json(): Promise<unknown> {
+    return JSON.parse(await this.text());
   }
 
-  async #whole<T>(collect: (stream: ReadableStream<Uint8Array>) => Promise<T>): Promise<T> {
+  async #whole(): Promise<Piece> {
+    const pieces: Piece[] = [];
     try {
-      return await collect(this);
+      for await (const piece of this) pieces.push(piece);
     } catch (error) {
-      throw this.#delivered(error);
+      if (pieces.length > 0) this.#keep(concat(pieces));
+      throw error;
     }
+    return concat(pieces);
   }
 
   /**
@@ -195,7 +201,18 @@ export function decode(
       body.close();
       await iterator.return?.();
     },
-  }, body.delivered);
+  }, body);
+}
+
+/** One array of several. */
+function concat(pieces: Piece[]): Piece {
+  const whole = new Uint8Array(pieces.reduce((size, piece) => size + piece.length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    whole.set(piece, at);
+    at += piece.length;
+  }
+  return whole;
 }
 
 /** Decoding works in shifts: between two of them all else has its turn. */

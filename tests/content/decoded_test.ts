@@ -616,6 +616,17 @@ const READS: [name: string, read: (content: DecodedContent) => Promise<unknown>]
   }],
 ];
 
+for (const call of ["text", "json"] as const) {
+  Deno.test(`decoded().${call}() leaves the content that had come in partial when it fails`, async () => {
+    const { conn, response } = await respond("gzip", gzip(CONTENT).slice(0, -9));
+    using _ = conn;
+    await assertRejects(() => response.decoded()[call](), HTTPException);
+    const partial = response.partial!;
+    assert(partial.length > 0);
+    assertSame(partial, CONTENT.subarray(0, partial.length));
+  });
+}
+
 for (const [name, read] of READS) {
   Deno.test(`decoded() throws errors with facts that show who has called ${name}`, async () => {
     const { conn, response } = await respond("gzip", gzip(CONTENT).slice(0, -9));
