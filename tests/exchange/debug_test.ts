@@ -11,7 +11,8 @@ import {
   debugReply,
   debugSend,
 } from "../../_internal/exchange/debug.ts";
-import { HTTPConnection, HTTPResponse } from "../../mod.ts";
+import { HTTPConnection, HTTPResponse, type RequestBody } from "../../mod.ts";
+import { asyncGeneratorOf, readerOf } from "../helpers/bodies.ts";
 import { getText } from "../helpers/exchanges.ts";
 import { answering, FakeTransport, ok, over } from "../helpers/fake_transport.ts";
 import { thrown } from "../helpers/waiting.ts";
@@ -163,6 +164,23 @@ Deno.test("set_debuglevel() does not print that an iterable is read", async () =
   const lines = await exchange(EMPTY, (conn) => conn.request("POST", "/", ["ab"]));
   assertEquals(lines.includes("reading a readable"), false);
 });
+
+const READABLES: [title: string, body: () => RequestBody, isReadable: boolean][] = [
+  ["a Blob", () => new Blob(["a"]), true],
+  ["a stream", () => new Blob(["a"]).stream(), true],
+  ["a Reader", () => readerOf("a"), true],
+  ["an iterable", () => ["a"], false],
+  ["an async iterable", () => asyncGeneratorOf("a"), false],
+];
+
+for (const [title, body, isReadable] of READABLES) {
+  Deno.test(`request() prints ${isReadable ? "" : "not "}that it reads when the body is ${title}`, async () => {
+    using conn = new HTTPConnection("example.com", over(new FakeTransport()));
+    conn.set_debuglevel(1);
+    const lines = await printed(() => conn.request("POST", "/", body()));
+    assertEquals(lines.includes("reading a readable"), isReadable);
+  });
+}
 
 Deno.test("set_debuglevel() prints what send() sends", async () => {
   assertEquals(
