@@ -287,6 +287,8 @@ export class Worker {
     const request = this.#random(5) === 0 && !chunked
       ? this.#steps(target, pieces(), size)
       : this.#conn.request("POST", target, body, headers, options);
+    // That of several calls together is a promise of this program's, which somebody has to look at.
+    request.catch(() => {});
     if (this.#random(2) === 0) await request;
     const response = await this.#answer(id);
     const told = await response.text();
