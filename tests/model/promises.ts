@@ -173,7 +173,8 @@ function mayStop(player: Player, wire: Wire, known: Known): boolean {
 
 function stops(known: Known, { status, last }: Answer): boolean {
   // Once the server has said 100, an answer stops the body or not as any other.
-  const refused = known.expect && known.answer.when === "head";
+  const { interim, when } = known.answer;
+  const refused = known.expect && when === "head" && !interim.includes(100);
   return refused || status >= 400 || status >= 300 && last;
 }
 

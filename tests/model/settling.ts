@@ -97,7 +97,8 @@ function checkPeer(
     );
   } else if (call.what !== "send" && answered) {
     const { status } = answer;
-    const refused = known.expect && known.answer.when === "head";
+    const { interim, when } = known.answer;
+    const refused = known.expect && when === "head" && !interim.includes(100);
     const stops = refused || status >= 400 || status >= 300 && known.answer.close;
     if (stops || call.what === "getresponse") {
       report("promise5/answer", `${call.what} of ${known.id} waits, but was answered`);
