@@ -668,7 +668,7 @@ async function readInWorker(size: string): Promise<string> {
   `;
   const worker = new Worker(`data:text/javascript,${encodeURIComponent(code)}`, { type: "module" });
   const { promise, resolve } = Promise.withResolvers<string>();
-  const deadline = setTimeout(() => resolve("no answer"), 10_000);
+  const deadline = setTimeout(() => resolve("no answer"), 60_000);
   worker.onmessage = ({ data }) => resolve(data);
   try {
     return await promise;
