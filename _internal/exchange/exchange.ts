@@ -190,9 +190,13 @@ export class Exchange {
     return this.#pendingSends > 0;
   }
 
-  /** Whether no more is to be sent behind what is sent now. */
-  get isLastSend(): boolean {
-    return this.#pendingSends < 2;
+  /**
+   * Whether nothing of the request is missing once what is sent now is out. What a `send()` behind it has
+   * given is not out yet, and is a part of it unless the body has an end of its own.
+   */
+  get endsWithThisSend(): boolean {
+    const hasEnd = this.framing === "chunked" || this.framing === "none";
+    return this.complete && (hasEnd || this.#pendingSends < 2);
   }
 
   /** Whether the server has said that nothing follows. */

@@ -135,9 +135,8 @@ export async function sendRequest(
       if (exchange.trace !== null) exchange.tell({ type: "requestHead", bytes: length });
     } else await new Upload(connection, exchange, out).run();
     exchange.check();
-    // An answer that came with the last bytes leaves the request whole. What a `send()` behind this one
-    // has given is not out yet.
-    if (exchange.complete && exchange.isLastSend) {
+    // An answer that came with the last bytes leaves the request whole.
+    if (exchange.endsWithThisSend) {
       exchange.send("finish");
       connection.limitHead(exchange);
       connection.endSending();

@@ -968,3 +968,21 @@ for (const [phase, message] of MESSAGES) {
     );
   });
 }
+
+for (
+  const [framing, ends] of [["none", true], ["chunked", true], ["length", false], [
+    "caller",
+    false,
+  ]] as const
+) {
+  Deno.test(`endsWithThisSend is ${ends} when another send() waits and the framing is ${framing}`, () => {
+    const exchange = newExchange();
+    exchange.framing = framing;
+    exchange.declared = 3;
+    exchange.give(3);
+    exchange.beginSend();
+    assertEquals(exchange.endsWithThisSend, true);
+    exchange.beginSend();
+    assertEquals(exchange.endsWithThisSend, ends);
+  });
+}
