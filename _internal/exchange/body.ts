@@ -345,31 +345,6 @@ export class Body {
     return line;
   }
 
-  /**
-   * Reads what is there into `target`, which is not empty, with one read of the socket at most where nothing
-   * is buffered; 0 at the end.
-   */
-  async some(target: Uint8Array): Promise<number> {
-    for (;;) {
-      const run = this.#ready();
-      if (run === NOT_OPEN) throw this.reason(EMPTY);
-      if (run > 0) return this.pull(target);
-      if (run === ENDED) {
-        this.#finish();
-        return 0;
-      }
-      if (!this.#fillsDirectly(this.#reader, target.length)) {
-        await this.#more();
-        continue;
-      }
-      const count = await this.#fillDirectly(target, 0, target.length);
-      if (count > 0) {
-        if (this.decoder.length === 0) this.#finish();
-        return count;
-      }
-    }
-  }
-
   /** Up to and including the next LF, at most `limit` bytes. */
   async line(limit: number): Promise<Bytes> {
     if (limit === 0) return this.#chunked ? EMPTY : this.#nothing();
@@ -656,23 +631,17 @@ export class Body {
         await this.#more();
         continue;
       }
-      at += await this.#fillDirectly(target, at, to);
+      const room = target.subarray(at, Math.min(to, at + decoder.ahead()));
+      const count = await this.#guarded(this.#source.fillInto(this.#exchange, room));
+      if (count === 0) this.#eof();
+      if (count <= 0) continue;
+      at += count;
+      // The bytes are the caller's, whatever has happened meanwhile.
+      decoder.took(count);
+      if (this.state === "open") this.#count(count);
       if (at === to) break;
     }
     return at;
-  }
-
-  /** One read of the socket straight into `target[at..to]`; 0 where it has ended, or failed. */
-  async #fillDirectly(target: Uint8Array, at: number, to: number): Promise<number> {
-    const { decoder } = this;
-    const room = target.subarray(at, Math.min(to, at + decoder.ahead()));
-    const count = await this.#guarded(this.#source.fillInto(this.#exchange, room));
-    if (count === 0) this.#eof();
-    if (count <= 0) return 0;
-    // The bytes are the caller's, whatever has happened meanwhile.
-    decoder.took(count);
-    if (this.state === "open") this.#count(count);
-    return count;
   }
 
   /** Whether the socket may read into the caller's memory: only one whose `close()` ends the read. */

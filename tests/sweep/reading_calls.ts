@@ -127,18 +127,6 @@ async function pipeTo(ctx: ReadingContext, response: HTTPResponse): Promise<void
   ctx.atEnd();
 }
 
-async function copyTo(ctx: ReadingContext, response: HTTPResponse): Promise<void> {
-  await response.copyTo({
-    write(p) {
-      // Its memory is used again.
-      ctx.delivered.take(p.slice());
-      return Promise.resolve(p.length);
-    },
-  });
-  ctx.satisfied = true;
-  ctx.atEnd();
-}
-
 async function tee(ctx: ReadingContext, response: HTTPResponse): Promise<void> {
   const branches = response.tee();
   const read = async (branch: ReadableStream<Uint8Array>, delivered: Delivered) => {
@@ -228,7 +216,6 @@ export const READING_CALLS: readonly ReadingCall[] = [
   call("BYOB small", withReader(50), reader),
   call("BYOB large", withReader(200_000), reader),
   call("pipeTo", pipeTo, { locks: true }),
-  call("copyTo", copyTo, python),
   call("tee", tee, { locks: true }),
   call("text", async (ctx, response) => whole(ctx, bytes(await response.text())), pythonToEnd),
   call("json", json, { toEnd: true }),
