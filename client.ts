@@ -411,7 +411,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
       );
     }
     const target = splitHostPort(host, port, this.default_port);
-    this.#tunnel = tunnelTo(target, fieldPairs(headers), this.#version);
+    this.#tunnel = tunnelTo(target, fieldPairs(headers), this.httpVersion);
   }
 
   /**
@@ -574,7 +574,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
         "Cannot send request: the body of the one before still goes out, await its promise first",
       );
     }
-    const version = this.#version;
+    const version = this.httpVersion;
     const head = new RequestHead(method, url || "/", version);
     // CPython: HTTP/1.0 knows neither of the two.
     if (version === 11) {

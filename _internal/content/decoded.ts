@@ -6,6 +6,7 @@
  */
 import { LimitedBytesTransformStream } from "@std/streams/limited-bytes-transform-stream";
 import { HTTPException } from "../../errors.ts";
+import { concat } from "../wire/buffered_bytes.ts";
 import { amount, type OptionsOf } from "../wire/option_check.ts";
 import { CodedInput, cutOff, decodeError, type Pace, type Piece } from "./coded_input.ts";
 import { gunzip } from "./gzip.ts";
@@ -202,17 +203,6 @@ export function decode(
       await iterator.return?.();
     },
   }, body);
-}
-
-/** One array of several. */
-function concat(pieces: Piece[]): Piece {
-  const whole = new Uint8Array(pieces.reduce((size, piece) => size + piece.length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    whole.set(piece, at);
-    at += piece.length;
-  }
-  return whole;
 }
 
 /** Decoding works in shifts: between two of them all else has its turn. */

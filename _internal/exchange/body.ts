@@ -10,6 +10,7 @@ import { HTTPException, IncompleteRead, ProtocolError } from "../../errors.ts";
 import { messageOf } from "../../headers.ts";
 import { BUFFER_SIZE, type BufferedReader } from "../net/buffered_reader.ts";
 import { type BodyDecoder, ENDED, NEED_MORE } from "../wire/body_decoder.ts";
+import { concat } from "../wire/buffered_bytes.ts";
 import type { Framing } from "../wire/framing.ts";
 import { delivered, type Exchange, interrupted, Thrown } from "./exchange.ts";
 import { BODY, type BodyEvent, type BodyState, next } from "./states.ts";
@@ -143,7 +144,7 @@ export class Body {
     if (before.length === 0) return error;
     const last = error instanceof IncompleteRead ? error.partial as Bytes : this.partial ?? EMPTY;
     const parts = [...before, last];
-    return this.reason(concat(parts, parts.reduce((size, part) => size + part.length, 0)));
+    return this.reason(concat(parts));
   }
 
   /** What is to be thrown for an error of a read: what a callback has thrown ends the exchange. */
@@ -289,7 +290,7 @@ export class Body {
       size += count;
       if (count < part.length || size === limit) break;
     }
-    return concat(parts, size);
+    return concat(parts);
   }
 
   /** What is there, at most `n` bytes. */
@@ -728,16 +729,4 @@ class Gathered {
     line.set(this.#bytes.subarray(0, size));
     return line;
   }
-}
-
-/** One array of several. */
-function concat(parts: Bytes[], size: number): Bytes {
-  if (parts.length === 1) return parts[0];
-  const whole = new Uint8Array(size);
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }

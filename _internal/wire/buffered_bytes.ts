@@ -34,3 +34,15 @@ export class WholeBytes implements BufferedBytes {
     return this.end - this.start;
   }
 }
+
+/** One array of several; the only one is given as it is. */
+export function concat(parts: readonly Uint8Array<ArrayBuffer>[]): Uint8Array<ArrayBuffer> {
+  if (parts.length === 1) return parts[0];
+  const whole = new Uint8Array(parts.reduce((size, part) => size + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}

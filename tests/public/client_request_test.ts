@@ -1264,6 +1264,16 @@ Deno.test("httpVersion can be set, for requests and tunnels to come", async () =
   );
 });
 
+Deno.test("httpVersion can be a field of a subclass", async () => {
+  class Old extends HTTPConnection {
+    override httpVersion = 10 as const;
+  }
+  const transport = new FakeTransport();
+  using conn = new Old("example.com", over(transport));
+  await conn.request("GET", "/");
+  assertEquals(transport.sent, "GET / HTTP/1.0\r\n\r\n");
+});
+
 for (const version of [9, 12, "1.0", null, NaN]) {
   Deno.test(`httpVersion throws a TypeError when it is ${version}`, () => {
     const options = { httpVersion: version } as unknown as HTTPConnectionOptions;
