@@ -58,6 +58,7 @@ import {
 import { inspectable, showFacts } from "./_internal/wire/inspect.ts";
 import {
   type Check,
+  check,
   checkTransport,
   level,
   port as checkPort,
@@ -78,6 +79,16 @@ const checkSock: Check = (name, sock) => {
   if (sock !== null) checkTransport(name, sock);
 };
 
+/** What `new` may be called with; nothing of it is run to find out. */
+const checkClass: Check = check("a class", (type) => {
+  try {
+    Reflect.construct(Object, [], type as new () => object);
+    return true;
+  } catch {
+    return false;
+  }
+});
+
 /** The arguments behind the host: the port may be left out. */
 function portAndOptions<T extends HTTPConnectionOptions>(
   port: number | null | undefined | T,
@@ -92,11 +103,27 @@ function portAndOptions<T extends HTTPConnectionOptions>(
   return [null, port];
 }
 
-/** The levels that classes were given; a class without one has that of its base. */
-const classLevels = new WeakMap<object, number>();
-
-function levelOf(type: object | null): number {
-  return type === null ? 0 : classLevels.get(type) ?? levelOf(Object.getPrototypeOf(type));
+/**
+ * A property of classes and objects that is checked when it is set; who has set none has that of its class
+ * or its base. On the prototype, so that a subclass may have a field of its name.
+ */
+function inheritable<T>(name: string, check: Check, value: T): PropertyDescriptor {
+  const given = new WeakMap<object, T>();
+  const valueOf = (of: object | null): T => {
+    if (of === null) return value;
+    return given.has(of) ? given.get(of)! : valueOf(Object.getPrototypeOf(of));
+  };
+  return {
+    get(this: object) {
+      return valueOf(this);
+    },
+    set(this: object, value: T) {
+      check(name, value);
+      given.set(this, value);
+    },
+    enumerable: true,
+    configurable: true,
+  };
 }
 
 /** A property that is checked when it is set. On the prototype, so that a subclass may have a field of its name. */
@@ -143,10 +170,10 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
   /** Whether a request connects by itself where there is no connection. */
   declare auto_open: boolean | number;
   static {
-    this.prototype.response_class = HTTPResponse;
-    this.prototype.default_port = HTTP_PORT;
-    this.prototype.auto_open = 1;
     Object.defineProperties(this.prototype, {
+      response_class: inheritable("response_class", checkClass, HTTPResponse),
+      default_port: inheritable("default_port", checkPort, HTTP_PORT),
+      auto_open: inheritable("auto_open", level, 1),
       host: settable((conn) => conn.#host, (conn, host) => {
         // What is illegal in it is told by the request, as the constructor tells it: `InvalidURL`.
         checkText("host", host);
@@ -185,16 +212,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     inspectable(this.prototype, "HTTPConnection", (conn, view) => {
       return showFacts(conn, #connections in conn ? conn.#facts() : {}, view);
     });
-    Object.defineProperty(this, "debuglevel", {
-      get(this: object): number {
-        return levelOf(this);
-      },
-      set(this: object, debuglevel: number) {
-        level("debuglevel", debuglevel);
-        classLevels.set(this, debuglevel);
-      },
-      configurable: true,
-    });
+    Object.defineProperty(this, "debuglevel", inheritable("debuglevel", level, 0));
   }
 
   /**

@@ -27,6 +27,7 @@ import { checkBytes, checkCount } from "./_internal/wire/grammar.ts";
 import { inspectable, showFacts, withoutUserInfo } from "./_internal/wire/inspect.ts";
 import {
   checkOptionsOf,
+  ITERATION,
   level,
   type OptionsOf,
   text,
@@ -93,8 +94,9 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
   /** The URL of the resource. */
   url: string;
   /** Over 0, what is read of the head is printed. */
-  debuglevel: number;
+  declare debuglevel: number;
 
+  #debuglevel: number;
   #connection: Connection;
   #exchange: Exchange;
   #headers: HTTPMessage | null = null;
@@ -112,6 +114,17 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
   static {
     inspectable(this.prototype, "HTTPResponse", (response, view) => {
       return showFacts(response, #body in response ? response.#facts() : {}, view);
+    });
+    Object.defineProperty(this.prototype, "debuglevel", {
+      get(this: HTTPResponse) {
+        return this.#debuglevel;
+      },
+      set(this: HTTPResponse, debuglevel: number) {
+        level("debuglevel", debuglevel);
+        this.#debuglevel = debuglevel;
+      },
+      enumerable: true,
+      configurable: true,
     });
   }
 
@@ -133,7 +146,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
     }, { highWaterMark: 0 });
     // What this library makes is known to be right.
     if (!(source instanceof Connection)) checkOptionsOf(options, OPTIONS);
-    this.debuglevel = options.debuglevel ?? 0;
+    this.#debuglevel = options.debuglevel ?? 0;
     this.url = options.url ?? "";
     if (source instanceof Connection) {
       this.#connection = source;
@@ -539,11 +552,12 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
    *
    * @param options As for any `ReadableStream`.
    * @returns An iterator.
-   * @throws {TypeError} When the stream is locked.
+   * @throws {TypeError} When the stream is locked, or an option is unknown or makes no sense.
    */
   override values(
     options?: ReadableStreamIteratorOptions,
   ): AsyncIterableIterator<Uint8Array<ArrayBuffer>> {
+    if (options !== undefined) checkOptionsOf(options, ITERATION);
     this.#refuseLocked();
     return this.#pieces(options?.preventCancel ?? false, () => this.#refuseLocked());
   }

@@ -7,7 +7,7 @@
 import { LimitedBytesTransformStream } from "@std/streams/limited-bytes-transform-stream";
 import { HTTPException } from "../../errors.ts";
 import { concat } from "../wire/buffered_bytes.ts";
-import { amount, type OptionsOf } from "../wire/option_check.ts";
+import { amount, checkOptionsOf, ITERATION, type OptionsOf } from "../wire/option_check.ts";
 import { CodedInput, cutOff, decodeError, type Pace, type Piece } from "./coded_input.ts";
 import { gunzip } from "./gzip.ts";
 import { type DecoderName, Decoders } from "./platform_decoder.ts";
@@ -124,11 +124,12 @@ export class DecodedContent extends ReadableStream<Uint8Array<ArrayBuffer>> {
    *
    * @param options As for any `ReadableStream`.
    * @returns An iterator.
-   * @throws {TypeError} When the stream is locked.
+   * @throws {TypeError} When the stream is locked, or an option is unknown or makes no sense.
    */
   override values(
     options?: ReadableStreamIteratorOptions,
   ): AsyncIterableIterator<Uint8Array<ArrayBuffer>> {
+    if (options !== undefined) checkOptionsOf(options, ITERATION);
     const pieces = super.values(options);
     const told = this.#delivered;
     return {

@@ -8,7 +8,7 @@
 import { HTTPException, LineTooLong, ProtocolError } from "../../errors.ts";
 import type { BufferedBytes } from "./buffered_bytes.ts";
 import { isBlank, TCHAR, trimOWS } from "./grammar.ts";
-import { isSecretField } from "./inspect.ts";
+import { HIDDEN, isSecretField, showLineAs, withoutSecret } from "./inspect.ts";
 
 /** A field line that could not be taken as a field. */
 export interface HeaderDefect {
@@ -199,6 +199,8 @@ class FieldParser implements ParsedFields {
   defects: HeaderDefect[] = [];
   /** Whether the last line was a field, and so can be continued. */
   #open = false;
+  /** Whether the last line was no field, but has a secret: a fold would continue it. */
+  #secret = false;
 
   /** One line, without its line end. */
   line(text: string, start: number, end: number, colon: number): void {
@@ -208,6 +210,7 @@ class FieldParser implements ParsedFields {
     while (end > from && isBlank(text.charCodeAt(end - 1))) end--;
     this.fields.push(text.slice(start, colon), text.slice(from, end));
     this.#open = true;
+    this.#secret = false;
   }
 
   /** One that does not begin with a name and a colon. */
@@ -240,7 +243,12 @@ class FieldParser implements ParsedFields {
     if (isFraming(name) || (colon < 0 && /^(content-length|transfer-encoding)/i.test(name))) {
       throw new ProtocolError(`Cannot read headers: ${JSON.stringify(line)} is not a field line`);
     }
-    this.defects.push({ problem, line });
+    const defect: HeaderDefect = { problem, line };
+    const continuesSecret = problem === "stray-fold" && this.#secret;
+    const shown = continuesSecret ? HIDDEN : withoutSecret(line);
+    this.#secret = shown !== line;
+    if (this.#secret) showLineAs(defect, shown);
+    this.defects.push(defect);
   }
 }
 

@@ -12,8 +12,10 @@ const NODE_INSPECT = Symbol.for("nodejs.util.inspect.custom");
 
 /** Fields whose values let whoever has them act for the user. */
 const SECRET = new Set(["authorization", "cookie", "proxy-authorization", "set-cookie"]);
+/** The name of one in a line that is no field, with what stands around it. */
+const SECRET_NAME = /^.*?(?:authorization|cookie)[\s:=]*/is;
 /** What stands for a secret. */
-const HIDDEN = "<hidden>";
+export const HIDDEN = "<hidden>";
 /** More fields than this are counted. */
 const MOST_FIELDS = 100;
 /** What is longer does not stand on one line. */
@@ -122,6 +124,19 @@ export function showWithoutUserInfo(object: object): void {
       return [key, typeof value === "string" ? withoutUserInfo(value) : value];
     });
     return view.isDeep ? view.show(Object.fromEntries(entries)) : view.word("[Object]");
+  });
+}
+
+/** A line that is no field, without what may be the value of a secret field. */
+export function withoutSecret(line: string): string {
+  const name = SECRET_NAME.exec(line);
+  return name === null ? withoutUserInfo(line) : name[0] + HIDDEN;
+}
+
+/** Lets a plain object show another line than it has. */
+export function showLineAs(object: { line: string }, line: string): void {
+  showBy(object, (_, view) => {
+    return view.isDeep ? view.show({ ...object, line }) : view.word("[Object]");
   });
 }
 

@@ -142,6 +142,12 @@ export interface OptionsOf<Key extends string = string> {
   meanings?: Meanings;
 }
 
+/** The options of `values()`, which are those of any `ReadableStream`. */
+export const ITERATION: OptionsOf<keyof ReadableStreamIteratorOptions> = {
+  of: "values()",
+  known: { preventCancel: flag },
+};
+
 /**
  * Refuses an options object that is none, a key that is unknown, and a value that makes no sense.
  *

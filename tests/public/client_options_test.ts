@@ -188,3 +188,70 @@ Deno.test("an option that is changed after the connection was made has no effect
   assertEquals(await getText(conn), "ok");
   assert(conn.lastFailure === null);
 });
+
+/** What a subclass or an instance may replace. */
+const INHERITED: [
+  name: "auto_open" | "response_class" | "default_port",
+  good: unknown,
+  wrong: unknown[],
+][] = [
+  ["auto_open", false, ["no", null, NaN]],
+  ["response_class", class extends HTTPResponse {}, [null, "HTTPResponse", () => {}, {}]],
+  ["default_port", 8080, ["8080", -1, 65536, null]],
+];
+
+for (const [name, good, wrong] of INHERITED) {
+  Deno.test(`${name} throws a TypeError when it is set to what makes no sense, and keeps its value`, () => {
+    class Own extends HTTPConnection {}
+    for (const target of [new HTTPConnection("example.com"), Own.prototype]) {
+      Object.assign(target, { [name]: good });
+      for (const value of wrong) {
+        const set = () => Object.assign(target, { [name]: value });
+        assertThrows(set, TypeError, `Cannot use ${name} as it must be`);
+        assertEquals(target[name] === good, true);
+      }
+    }
+  });
+
+  Deno.test(`${name} set on a class holds for its instances and for no others`, () => {
+    class Own extends HTTPConnection {
+      static {
+        Object.assign(this.prototype, { [name]: good });
+      }
+    }
+    const own = new Own("example.com");
+    assertEquals(own[name] === good, true);
+    assertEquals(new HTTPConnection("example.com")[name] === good, false);
+    const first = new HTTPConnection("example.com")[name];
+    Object.assign(own, { [name]: first });
+    assertEquals([own[name] === first, new Own("example.com")[name] === good], [true, true]);
+  });
+}
+
+Deno.test("debuglevel of a response throws a TypeError when it is set to what makes no sense", () => {
+  const response = new HTTPResponse(new FakeTransport(), { debuglevel: 1 });
+  for (const value of ["1", null, NaN]) {
+    const set = () => Object.assign(response, { debuglevel: value });
+    assertThrows(set, TypeError, "Cannot use debuglevel as it must be a number");
+  }
+  assertEquals(response.debuglevel, 1);
+  response.debuglevel = 0;
+  assertEquals(response.debuglevel, 0);
+});
+
+for (const way of ["values", Symbol.asyncIterator] as const) {
+  Deno.test(`${String(way)}() throws a TypeError for an option that is unknown or makes no sense`, async () => {
+    using conn = new HTTPConnection("example.com", over(answering(ok())));
+    await conn.request("GET", "/");
+    const response = await conn.getresponse();
+    const pieces = (options: unknown) => () => response[way](options as never);
+    assertThrows(pieces({ preventcancel: true }), TypeError, "did you mean preventCancel");
+    assertThrows(pieces({ preventCancel: 1 }), TypeError, "Cannot use preventCancel");
+    assertThrows(pieces(null), TypeError, "must be an object: got null");
+    const decoded = response.decoded();
+    const decodedPieces = (options: unknown) => () => decoded[way](options as never);
+    assertThrows(decodedPieces({ preventcancel: true }), TypeError, "did you mean preventCancel");
+    assertThrows(decodedPieces(null), TypeError, "must be an object: got null");
+    assertEquals(await decoded.text(), "ok");
+  });
+}

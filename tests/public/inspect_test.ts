@@ -252,3 +252,32 @@ Deno.test("String() gives the names of the classes, and the fields of a message"
   assertEquals(String(new HTTPMessage([["A", "b"]])), "A: b\n\n");
   assertEquals(Object.prototype.toString.call(new HTTPMessage()), "[object HTTPMessage]");
 });
+
+for (const [name, look] of WAYS) {
+  Deno.test(`the defects of a message hide secrets by ${name}`, async () => {
+    const lines = [
+      "Set-Cookie : a=SECRET\r\n SECRET\r\n\tSECRET\r\nA: b",
+      "Authorization Bearer SECRET",
+      "(Cookie): SECRET",
+      "Link <http://user:SECRET@example.com/>",
+      "seen as it came",
+    ];
+    using conn = connectionOver(answering(ok("", `${lines.join("\r\n")}\r\n`)));
+    const { headers: { defects } } = await getResponse(conn);
+    const shown = look(defects);
+    for (
+      const part of ["Set-Cookie", "Authorization", "Cookie", "example.com", "seen as it came"]
+    ) {
+      assertStringIncludes(shown, part);
+    }
+    assertEquals(shown.includes("SECRET"), false);
+    assertEquals(defects.map(({ line }) => line).join("\n").match(/SECRET/g)?.length, 6);
+  });
+}
+
+Deno.test("a stray fold is shown where the line before it was a field", async () => {
+  const lines = "Set-Cookie : a=SECRET\r\nA: b\r\nno field\r\n seen\r\n";
+  using conn = connectionOver(answering(ok("", lines)));
+  const { headers: { defects } } = await getResponse(conn);
+  assertStringIncludes(Deno.inspect(defects), "seen");
+});
