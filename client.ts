@@ -381,6 +381,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     // A response that took its connection with it stays readable, but no call waits on.
     if (exchange?.busySending) exchange.lose(interrupted("send", "connection"));
     if (isCurrent) answered.response.close();
+    else if (answered?.exchange.over) answered.exchange.endWork("connection");
   }
 
   /** Closes the connection, and those that responses took with them and that were not read to the end. */

@@ -22,7 +22,7 @@
  * @module
  */
 export { HTTPConnection, HTTPSConnection } from "./client.ts";
-export { HTTPResponse, type HTTPResponseOptions } from "./response.ts";
+export { type CopyOptions, HTTPResponse, type HTTPResponseOptions } from "./response.ts";
 export { HTTPMessage, type LineSource, parse_headers } from "./headers.ts";
 export type {
   Deadlines,

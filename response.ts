@@ -13,7 +13,9 @@ import {
   type DecodedOptions,
 } from "./_internal/content/decoded.ts";
 import { isDecodeError } from "./_internal/content/coded_input.ts";
+import type { Writer } from "@std/io/types";
 import { type Body, EMPTY } from "./_internal/exchange/body.ts";
+import { copyBody } from "./_internal/exchange/copy.ts";
 import { BodyIterator, BodyStream } from "./_internal/exchange/body_stream.ts";
 import { type Answer, Connection } from "./_internal/exchange/connection.ts";
 import { delivered, Exchange, interrupted } from "./_internal/exchange/exchange.ts";
@@ -26,10 +28,12 @@ import type { Delimiter } from "./_internal/wire/framing.ts";
 import { checkBytes, checkCount } from "./_internal/wire/grammar.ts";
 import { inspectable, showFacts, withoutUserInfo } from "./_internal/wire/inspect.ts";
 import {
+  callback,
   checkOptionsOf,
   ITERATION,
   level,
   type OptionsOf,
+  signal,
   text,
   textOrNull,
 } from "./_internal/wire/option_check.ts";
@@ -51,6 +55,20 @@ export interface HTTPResponseOptions {
    */
   url?: string;
 }
+
+/** Options of {@linkcode HTTPResponse.copyTo}. */
+export interface CopyOptions {
+  /** Called after each write with how many bytes have been written so far. */
+  onProgress?: (bytes: number) => void;
+  /** Aborts the exchange: the connection is closed, and the call throws the signal's reason. */
+  signal?: AbortSignal | null;
+}
+
+const COPY_OPTIONS: OptionsOf<keyof CopyOptions> = {
+  of: "copyTo()",
+  known: { onProgress: callback, signal },
+  meanings: { progress: "onProgress" },
+};
 
 const OPTIONS: OptionsOf<keyof HTTPResponseOptions> = {
   of: "HTTPResponse",
@@ -351,6 +369,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
     this.#closed = true;
     if (this.#body === null) this.#exchange.close("response");
     else this.#body.close();
+    this.#exchange.endWork("response");
   }
 
   /** Ends the response, as `close()` does. */
@@ -595,6 +614,48 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
     options?: ReadableStreamIteratorOptions,
   ): AsyncIterableIterator<Uint8Array<ArrayBuffer>> {
     return this.values(options);
+  }
+
+  /**
+   * Copies what is left of the body to a file or another `Writer`, which stays open: Python's
+   * `shutil.copyfileobj(response, file)`. Reading goes on while what came is written, at most 1 MiB ahead.
+   *
+   * What came before the server broke off is written before the call throws. A failed write, a signal, a
+   * deadline and `close()` end it at once, whatever the target does; {@linkcode partial} then has what no
+   * write had taken.
+   *
+   * @param target Where the bytes go, such as a `Deno.FsFile`.
+   * @param options A callback for the progress, and a signal.
+   * @returns How many bytes were copied.
+   * @throws {IncompleteRead} When the body ends early, see {@linkcode HTTPResponse}.
+   * @throws {TypeError} When the stream is locked, or another read is at work.
+   *
+   * @example Save a body in a file
+   * ```ts
+   * import { HTTPResponse } from "@denoports/http-client";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const response = new HTTPResponse(new Blob(["HTTP/1.0 200 OK\r\n\r\nhello"]).stream());
+   * await response.begin();
+   * const path = await Deno.makeTempFile();
+   * using file = await Deno.open(path, { write: true });
+   * assertEquals(await response.copyTo(file), 5);
+   * assertEquals(await Deno.readTextFile(path), "hello");
+   * ```
+   */
+  async copyTo(target: Writer, options: CopyOptions = {}): Promise<number> {
+    checkOptionsOf(options, COPY_OPTIONS);
+    if (typeof target?.write !== "function") {
+      throw new TypeError(
+        "Cannot copy response as the target must be a file or a Writer: use pipeTo() for a stream",
+      );
+    }
+    const { onProgress = null, signal } = options;
+    return await this.#exclusive(async (body) => {
+      this.#exchange.listen(signal);
+      const watch = (onend: (reason: unknown) => void) => this.#exchange.watch(onend);
+      return await copyBody(body, { target, onProgress, watch });
+    }, 0);
   }
 
   /**

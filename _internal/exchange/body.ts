@@ -70,6 +70,8 @@ export class Body {
   total = 0;
   /** What a failed read had received and could neither return nor put into its error. */
   partial: Bytes | null = null;
+  /** Why a read has failed, where nothing else had ended the body: what came before is as good as ever. */
+  readFailure: { readonly reason: unknown } | null = null;
   readonly #source: BodySource;
   readonly #exchange: Exchange;
   readonly #chunked: boolean;
@@ -81,6 +83,8 @@ export class Body {
   #broken: { cause: unknown } | null = null;
   /** Whether that was told. */
   #told = false;
+  /** Why bytes of it that were read have reached nobody, though it had come whole. */
+  #lost: { readonly reason: unknown } | null = null;
   /** Whether a limit was passed, or a callback threw: what came with it is not delivered. */
   #refused = false;
   /** The size of the next piece that is read directly from the socket; 0 for none. */
@@ -111,9 +115,19 @@ export class Body {
    * @throws What has cut it short.
    */
   get readable(): boolean {
-    if (this.state === "complete") return false;
+    if (this.state === "complete") {
+      if (this.#lost !== null) throw this.#lost.reason;
+      return false;
+    }
     if (this.state !== "open") throw this.reason(EMPTY);
     return true;
+  }
+
+  /** Bytes that were read have reached nobody: to read on must not look as if nothing was missing. */
+  lose(bytes: Bytes, reason: unknown): void {
+    if (bytes.length === 0) return;
+    this.partial = bytes;
+    this.#lost = { reason };
   }
 
   /**
@@ -210,13 +224,20 @@ export class Body {
     this.#broken = { cause };
     this.#refused = cause !== undefined;
     const options = cause === undefined ? undefined : { cause };
-    this.#exchange.fail(new IncompleteRead(EMPTY, this.decoder.length, options));
+    this.#failReading(new IncompleteRead(EMPTY, this.decoder.length, options));
   }
 
   /** A limit was passed, a callback threw, or the framing broke. */
   #refuse(error: unknown): void {
     if (error instanceof ProtocolError) return this.#break(error);
     this.#refused = true;
+    this.#failReading(error);
+  }
+
+  #failReading(error: unknown): void {
+    if (this.#exchange.failure === null) {
+      this.readFailure = { reason: error instanceof Thrown ? error.reason : error };
+    }
     this.#exchange.fail(error);
   }
 
@@ -344,6 +365,31 @@ export class Body {
     this.#count(count);
     if (this.decoder.ended) this.#endIfOver(count, count);
     return line;
+  }
+
+  /**
+   * Reads what is there into `target`, which is not empty, with one read of the socket at most where nothing
+   * is buffered; 0 at the end.
+   */
+  async some(target: Uint8Array): Promise<number> {
+    for (;;) {
+      const run = this.#ready();
+      if (run === NOT_OPEN) throw this.reason(EMPTY);
+      if (run > 0) return this.pull(target);
+      if (run === ENDED) {
+        this.#finish();
+        return 0;
+      }
+      if (!this.#fillsDirectly(this.#reader, target.length)) {
+        await this.#more();
+        continue;
+      }
+      const count = await this.#fillDirectly(target, 0, target.length);
+      if (count > 0) {
+        if (this.decoder.length === 0) this.#finish();
+        return count;
+      }
+    }
   }
 
   /** Up to and including the next LF, at most `limit` bytes. */
@@ -531,7 +577,7 @@ export class Body {
     try {
       return await read;
     } catch (error) {
-      this.#exchange.fail(error);
+      this.#failReading(error);
       return -1;
     }
   }
@@ -632,17 +678,23 @@ export class Body {
         await this.#more();
         continue;
       }
-      const room = target.subarray(at, Math.min(to, at + decoder.ahead()));
-      const count = await this.#guarded(this.#source.fillInto(this.#exchange, room));
-      if (count === 0) this.#eof();
-      if (count <= 0) continue;
-      at += count;
-      // The bytes are the caller's, whatever has happened meanwhile.
-      decoder.took(count);
-      if (this.state === "open") this.#count(count);
+      at += await this.#fillDirectly(target, at, to);
       if (at === to) break;
     }
     return at;
+  }
+
+  /** One read of the socket straight into `target[at..to]`; 0 where it has ended, or failed. */
+  async #fillDirectly(target: Uint8Array, at: number, to: number): Promise<number> {
+    const { decoder } = this;
+    const room = target.subarray(at, Math.min(to, at + decoder.ahead()));
+    const count = await this.#guarded(this.#source.fillInto(this.#exchange, room));
+    if (count === 0) this.#eof();
+    if (count <= 0) return 0;
+    // The bytes are the caller's, whatever has happened meanwhile.
+    decoder.took(count);
+    if (this.state === "open") this.#count(count);
+    return count;
   }
 
   /** Whether the socket may read into the caller's memory: only one whose `close()` ends the read. */

@@ -7,6 +7,7 @@
  * @module
  */
 import type { ExchangeDetails, ExchangePhase, RetrySafe } from "../../errors.ts";
+import { Deadlines } from "./deadlines.ts";
 import {
   next,
   RECEIVING,
@@ -165,6 +166,7 @@ export class Exchange {
   #onabort: ((event: Event) => void) | null = null;
   #wake: (() => void) | null = null;
   #onsent: PromiseWithResolvers<void> | null = null;
+  #onend: ((reason: unknown) => void) | null = null;
 
   constructor(start: ExchangeStart) {
     this.method = start.method;
@@ -306,6 +308,35 @@ export class Exchange {
     };
   }
 
+  /**
+   * For work that waits for something of the user's, also when the last byte has come: `onend` is told why
+   * it has to end, which is a failure, a signal, the `total` deadline, or a close.
+   *
+   * @returns Ends the watch.
+   */
+  watch(onend: (reason: unknown) => void): () => void {
+    const signals = this.#signals;
+    const onabort = ({ target }: Event) => onend((target as AbortSignal).reason);
+    for (const signal of signals) signal.addEventListener("abort", onabort);
+    const deadlines = new Deadlines((name, seconds) => {
+      onend(this.annotate(this.fail(timedOut(this.phase, name, seconds))));
+    });
+    deadlines.set("total", this.limits.total, this.timings.start);
+    deadlines.beginWait();
+    this.#onend = onend;
+    return () => {
+      this.#onend = null;
+      deadlines.endWait();
+      deadlines.end(false);
+      for (const signal of signals) signal.removeEventListener("abort", onabort);
+    };
+  }
+
+  /** Ends what {@linkcode watch} watches over: what is named was closed. */
+  endWork(what: string): void {
+    this.#onend?.(this.annotate(interrupted("body", what)));
+  }
+
   /** Throws where it has failed: to be asked after each `await`. */
   check(): void {
     if (this.failure !== null) throw this.failure.reason;
@@ -348,6 +379,7 @@ export class Exchange {
     carrier?.end(reason);
     this.#wake?.();
     this.#onsent?.reject(reason);
+    this.#onend?.(reason);
     this.#end();
   }
 

@@ -4,6 +4,7 @@
  * @module
  */
 import type { HTTPConnection, HTTPResponse } from "../../mod.ts";
+import { turns } from "../helpers/waiting.ts";
 import { bytes } from "./bytes.ts";
 import type { Delivered } from "./outcome.ts";
 
@@ -127,6 +128,23 @@ async function pipeTo(ctx: ReadingContext, response: HTTPResponse): Promise<void
   ctx.atEnd();
 }
 
+/** Copies the body to a target that answers after `wait`. */
+function copyTo(wait: () => Promise<void>): Start {
+  return async (ctx, response) => {
+    let piece = bytes("");
+    const write = async (p: Uint8Array) => {
+      // Its memory is used again.
+      piece = p.slice();
+      await wait();
+      return piece.length;
+    };
+    // A write that was out when the call ended counts as none: `partial` has its bytes.
+    await response.copyTo({ write }, { onProgress: () => ctx.delivered.take(piece) });
+    ctx.satisfied = true;
+    ctx.atEnd();
+  };
+}
+
 async function tee(ctx: ReadingContext, response: HTTPResponse): Promise<void> {
   const branches = response.tee();
   const read = async (branch: ReadableStream<Uint8Array>, delivered: Delivered) => {
@@ -216,6 +234,8 @@ export const READING_CALLS: readonly ReadingCall[] = [
   call("BYOB small", withReader(50), reader),
   call("BYOB large", withReader(200_000), reader),
   call("pipeTo", pipeTo, { locks: true }),
+  call("copyTo", copyTo(() => Promise.resolve()), python),
+  call("copyTo slow", copyTo(() => turns()), python),
   call("tee", tee, { locks: true }),
   call("text", async (ctx, response) => whole(ctx, bytes(await response.text())), pythonToEnd),
   call("json", json, { toEnd: true }),

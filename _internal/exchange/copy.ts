@@ -1,0 +1,167 @@
+/**
+ * Copying a body to a file or another `Writer`: reading goes on while what came is written.
+ *
+ * @module
+ */
+import type { Writer } from "@std/io/types";
+import { turn } from "../net/platform.ts";
+import { concat } from "../wire/buffered_bytes.ts";
+import type { Body } from "./body.ts";
+import { byUser, Thrown } from "./exchange.ts";
+
+/**
+ * How much is read ahead of what was written.
+ *
+ * @tuning
+ */
+const SIZE = 1 << 20;
+/**
+ * The most that is written at once: the rest of the memory is read into meanwhile.
+ *
+ * @tuning
+ */
+const MOST = SIZE / 2;
+
+/** What a body is copied by. */
+export interface CopySettings {
+  /** Where it goes. */
+  readonly target: Writer;
+  /** Called after each write with how many bytes have been written. */
+  readonly onProgress: ((bytes: number) => void) | null;
+  /** Has the function called that ends the copying, until what it returns is called. */
+  readonly watch: (onend: (reason: unknown) => void) => () => void;
+}
+
+/**
+ * Copies what is left of a body.
+ *
+ * The memory is a ring: one read fills what is free of it while one write empties what is filled, each in
+ * one run up to its end.
+ *
+ * @returns How many bytes there were.
+ */
+export async function copyBody(body: Body, settings: CopySettings): Promise<number> {
+  return await new Copy(body, settings).run();
+}
+
+class Copy {
+  readonly #body: Body;
+  readonly #settings: CopySettings;
+  readonly #ring = new Uint8Array(SIZE);
+  /** How many bytes have been read and written, which tell where in the ring to go on. */
+  #read = 0;
+  #written = 0;
+  /** The read that is out. */
+  #reading: Promise<void> | null = null;
+  #isWriting = false;
+  /** Whether there is nothing more to read, and why if not for the end. */
+  #isOver = false;
+  #readFailure: { readonly reason: unknown } | null = null;
+  /** Why it ends with bytes that are not written. */
+  #end: { readonly reason: unknown } | null = null;
+  #wake: () => void = () => {};
+
+  constructor(body: Body, settings: CopySettings) {
+    this.#body = body;
+    this.#settings = settings;
+  }
+
+  async run(): Promise<number> {
+    const unwatch = this.#settings.watch((reason) => this.#stop(reason));
+    try {
+      while (this.#end === null) {
+        if (this.#reading === null && !this.#isOver) this.#beginRead();
+        if (!this.#isWriting && this.#written < this.#read) this.#beginWrite();
+        if (this.#reading === null && !this.#isWriting) break;
+        await new Promise<void>((resolve) => this.#wake = resolve);
+      }
+    } finally {
+      unwatch();
+    }
+    if (this.#end !== null) {
+      await this.#reading;
+      const { reason } = this.#end;
+      this.#body.lose(this.#unwritten(), reason);
+      throw reason;
+    }
+    if (this.#readFailure !== null) throw this.#readFailure.reason;
+    return this.#written;
+  }
+
+  /** It is not to go on, whatever the target does: a write that is out is left behind. */
+  #stop(reason: unknown): void {
+    // What came before the server ended it is still to be written.
+    if (this.#body.readFailure?.reason === reason) return;
+    this.#end ??= { reason };
+    this.#wake();
+  }
+
+  /** The bytes that no write has taken. */
+  #unwritten(): Uint8Array<ArrayBuffer> {
+    const at = this.#written % SIZE;
+    const count = this.#read - this.#written;
+    const first = this.#ring.subarray(at, at + count);
+    return concat([first, this.#ring.subarray(0, count - first.length)]);
+  }
+
+  /** Reads into what is free, as far as that is in one run. */
+  #beginRead(): void {
+    const free = SIZE - (this.#read - this.#written);
+    if (free === 0) return;
+    const at = this.#read % SIZE;
+    const room = this.#ring.subarray(at, Math.min(SIZE, at + free));
+    this.#reading = this.#fill(room);
+  }
+
+  async #fill(room: Uint8Array): Promise<void> {
+    try {
+      const count = await this.#body.some(room);
+      this.#read += count;
+      this.#isOver = count === 0;
+    } catch (reason) {
+      this.#isOver = true;
+      this.#readFailure = { reason };
+    }
+    this.#reading = null;
+    this.#wake();
+  }
+
+  /** Writes what is filled, as far as that is in one run. */
+  #beginWrite(): void {
+    const at = this.#written % SIZE;
+    const filled = Math.min(this.#read - this.#written, SIZE - at, MOST);
+    this.#isWriting = true;
+    this.#empty(this.#ring.subarray(at, at + filled));
+  }
+
+  async #empty(bytes: Uint8Array): Promise<void> {
+    const { target, onProgress } = this.#settings;
+    try {
+      const count = checkWritten(await byUser(() => target.write(bytes)), bytes.length);
+      if (count === 0) await turn();
+      // What a write says after the copying has ended was told as unwritten.
+      if (this.#end === null) {
+        this.#written += count;
+        if (count > 0 && onProgress !== null) byUser(() => onProgress(this.#written));
+      }
+    } catch (error) {
+      // What was read ahead is lost: to read on must not look whole.
+      const reason = this.#body.failed(error instanceof Thrown ? error : new Thrown(error));
+      this.#end ??= { reason };
+    }
+    this.#isWriting = false;
+    this.#wake();
+  }
+}
+
+/** What `write()` gave. */
+function checkWritten(count: unknown, most: number): number {
+  if (Number.isInteger(count) && count as number >= 0 && count as number <= most) {
+    return count as number;
+  }
+  throw new TypeError(
+    `Cannot copy response as write() must give a number of bytes up to ${most}: got ${
+      String(count)
+    }`,
+  );
+}
