@@ -115,12 +115,14 @@ export class Body {
    * @throws What has cut it short.
    */
   get readable(): boolean {
-    if (this.state === "complete") {
-      if (this.#lost !== null) throw this.#lost.reason;
-      return false;
-    }
+    if (this.#isRead) return false;
     if (this.state !== "open") throw this.reason(EMPTY);
     return true;
+  }
+
+  /** Whether it was read to its end, and nothing of it was lost. */
+  get #isRead(): boolean {
+    return this.state === "complete" && this.#lost === null;
   }
 
   /** Bytes that were read have reached nobody: to read on must not look as if nothing was missing. */
@@ -137,6 +139,7 @@ export class Body {
    */
   reason(partial: Bytes): unknown {
     this.#told = true;
+    if (this.#lost !== null) return delivered(this.#lost.reason);
     if (this.#broken !== null) {
       const { cause } = this.#broken;
       const options = cause === undefined ? undefined : { cause };
@@ -554,7 +557,7 @@ export class Body {
    * that is not open, or is found broken now.
    */
   #ready(): number {
-    if (this.state !== "open") return this.state === "complete" ? ENDED : NOT_OPEN;
+    if (this.state !== "open") return this.#isRead ? ENDED : NOT_OPEN;
     try {
       return this.decoder.ready(this.#reader);
     } catch (error) {

@@ -162,6 +162,7 @@ export type Reading =
   | "release"
   | "cancel"
   | "pipe"
+  | "copy"
   | "text"
   | "peek";
 
@@ -214,6 +215,7 @@ export const READINGS: readonly Reading[] = [
   "release",
   "cancel",
   "pipe",
+  "copy",
   "text",
   "peek",
 ];

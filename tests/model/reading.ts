@@ -177,6 +177,22 @@ async function pipe(record: ReadRecord, { response }: ResponseRecord): Promise<v
   record.end = true;
 }
 
+async function copy(
+  record: ReadRecord,
+  { response }: ResponseRecord,
+  amount: number,
+): Promise<void> {
+  let taken = bytesOf("");
+  await response.copyTo({
+    async write(p) {
+      taken = p.slice(0, Math.max(amount, 1));
+      await Promise.resolve();
+      return taken.length;
+    },
+  }, { onProgress: () => give(record, taken) });
+  record.end = true;
+}
+
 const READERS: Record<Exclude<Reading, "cancel">, Call> = {
   read: readAll,
   readN: plain(({ response }, amount) => response.read(amount)),
@@ -191,6 +207,7 @@ const READERS: Record<Exclude<Reading, "cancel">, Call> = {
   byob,
   release,
   pipe,
+  copy,
   text: readText,
   peek: plain(({ response }, amount) => response.peek(amount)),
 };
