@@ -14,9 +14,9 @@ import {
 } from "./_internal/content/decoded.ts";
 import { isDecodeError } from "./_internal/content/coded_input.ts";
 import type { Writer } from "@std/io/types";
-import { type Body, EMPTY } from "./_internal/exchange/body.ts";
+import { type Body, EMPTY, utf8 } from "./_internal/exchange/body.ts";
 import { copyBody } from "./_internal/exchange/copy.ts";
-import { BodyIterator, BodyStream } from "./_internal/exchange/body_stream.ts";
+import { type Asker, BodyIterator, BodyStream } from "./_internal/exchange/body_stream.ts";
 import { type Answer, Connection } from "./_internal/exchange/connection.ts";
 import { delivered, Exchange, interrupted } from "./_internal/exchange/exchange.ts";
 import { IS_USED } from "./_internal/exchange/request_body.ts";
@@ -665,7 +665,17 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
    * @throws {IncompleteRead} When the body ends early.
    */
   async text(): Promise<string> {
-    return new TextDecoder().decode(await this.read());
+    const now = this.read === HTTPResponse.prototype.read ? this.#textNow() : null;
+    return now ?? utf8.decode(await this.read());
+  }
+
+  /** The rest as text, where it has come whole and is not empty. */
+  #textNow(): string | null {
+    try {
+      return this.#enter()?.textNow() ?? null;
+    } catch (error) {
+      throw this.#failed(error);
+    }
   }
 
   /**
@@ -832,20 +842,36 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
       throw new TypeError("Cannot read response: another read is at work, await it first");
     }
     const body = this.#opened();
-    let isOver = false;
-    const give = () => {
-      isOver = true;
-      this.#busy = false;
-      return this.locked;
-    };
+    const asker = new StreamAsker(this, () => this.#busy = false);
     this.#busy = true;
     try {
-      await (this.#stream ??= new BodyStream()).pull(body, controller, give);
+      await (this.#stream ??= new BodyStream()).pull(body, controller, asker);
     } catch (error) {
       throw this.#failed(error);
     } finally {
-      if (!isOver) this.#busy = false;
+      if (!asker.isAnswered) this.#busy = false;
     }
+  }
+}
+
+/** Whoever reads the stream of a response. */
+class StreamAsker implements Asker {
+  isAnswered = false;
+  readonly #stream: ReadableStream;
+  readonly #onanswer: () => void;
+
+  constructor(stream: ReadableStream, onanswer: () => void) {
+    this.#stream = stream;
+    this.#onanswer = onanswer;
+  }
+
+  get isThere(): boolean {
+    return this.#stream.locked;
+  }
+
+  answer(): void {
+    this.isAnswered = true;
+    this.#onanswer();
   }
 }
 

@@ -75,6 +75,14 @@ export class BodyIterator implements AsyncIterableIterator<Piece> {
   }
 }
 
+/** The reader of a stream that asks for a piece. */
+export interface Asker {
+  /** Whether it is still there, rather than having let go. */
+  readonly isThere: boolean;
+  /** Called right before it is given something. */
+  answer(): void;
+}
+
 /** The stream of a body: what each `pull` of it does. */
 export class BodyStream {
   /** Whether a BYOB reader let go while its read was out: its view is still the first to be answered. */
@@ -83,38 +91,35 @@ export class BodyStream {
   /**
    * Gives the stream that asks a piece, once there is one. Nothing is awaited after that, as who waited
    * for the piece may read on at once.
-   *
-   * @param give Called right before it is given; tells whether the reader that asked is still there.
    */
-  async pull(
-    body: Body,
-    controller: ReadableByteStreamController,
-    give: () => boolean,
-  ): Promise<void> {
+  async pull(body: Body, controller: ReadableByteStreamController, asker: Asker): Promise<void> {
     if (body.readsLargeNext && !controller.byobRequest) {
-      let some = false;
-      await body.readLarge((piece) => {
-        some = piece.length > 0;
-        if (some) this.#giveLarge(body, controller, piece, give());
-      });
-      if (some) return;
+      let isOver = false;
+      await body.readLarge((read) => isOver = this.#giveLarge(body, controller, read, asker));
+      if (isOver) return;
     }
-    await body.whenReady((run) => this.#give(body, controller, run, give()));
+    await body.whenReady((run) => this.#give(body, controller, run, asker));
   }
 
-  /** Gives a piece that was read directly from the socket. */
+  /** Gives a piece that was read directly from the socket; whether it did, or nobody asks any more. */
   #giveLarge(
     body: Body,
     controller: ReadableByteStreamController,
-    piece: Piece,
-    locked: boolean,
-  ): void {
-    if (!locked) {
+    read: Piece,
+    asker: Asker,
+  ): boolean {
+    if (read.length === 0) return false;
+    if (!asker.isThere) {
       this.#hasStaleView = controller.byobRequest !== null;
-      return body.unread(piece);
+      asker.answer();
+      body.unread(read);
+      return true;
     }
-    body.passed(piece);
+    const piece = body.decodeLarge(read);
+    if (piece.length === 0) return false;
+    asker.answer();
     controller.enqueue(piece);
+    return true;
   }
 
   /** Gives what is buffered: `run` bytes, or the end. */
@@ -122,10 +127,11 @@ export class BodyStream {
     body: Body,
     controller: ReadableByteStreamController,
     run: number,
-    locked: boolean,
+    asker: Asker,
   ): void {
+    asker.answer();
     // The reader that asked has let go: the bytes stay in the buffer for whoever reads next.
-    if (!locked) {
+    if (!asker.isThere) {
       this.#hasStaleView = controller.byobRequest !== null;
       return;
     }

@@ -33,6 +33,10 @@ function recycle(buffer: Uint8Array): void {
   pool.push(buffer as Uint8Array<ArrayBuffer>);
 }
 
+function newBuffer(): Uint8Array<ArrayBuffer> {
+  return pool.pop() ?? new Uint8Array(BUFFER_SIZE);
+}
+
 /** Bytes from a source, between `start` and `end`. */
 export class BufferedReader implements BufferedBytes {
   bytes: Uint8Array = EMPTY;
@@ -197,13 +201,14 @@ export class BufferedReader implements BufferedBytes {
     if (piece.length === 0) return;
     this.#forgetBlock();
     const rest = this.bytes.subarray(this.start, this.end);
-    const bytes = new Uint8Array(Math.max(BUFFER_SIZE, piece.length + rest.length));
+    const size = piece.length + rest.length;
+    const bytes = size > BUFFER_SIZE ? new Uint8Array(size) : newBuffer();
     bytes.set(piece);
     bytes.set(rest, piece.length);
     recycle(this.bytes);
     this.bytes = bytes;
     this.start = 0;
-    this.end = piece.length + rest.length;
+    this.end = size;
   }
 
   #wait(): Promise<number> {
@@ -304,7 +309,7 @@ export class BufferedReader implements BufferedBytes {
     this.#forgetBlock();
     if (this.start === this.end) {
       this.start = this.end = 0;
-      if (this.bytes.length === 0) this.bytes = pool.pop() ?? new Uint8Array(BUFFER_SIZE);
+      if (this.bytes.length === 0) this.bytes = newBuffer();
       return;
     }
     const size = this.bytes.length;

@@ -3,16 +3,18 @@
  *
  * @module
  */
-import { assert, assertEquals, assertStrictEquals } from "@std/assert";
+import { assert, assertEquals, assertInstanceOf, assertStrictEquals } from "@std/assert";
 import { Body, type BodySource } from "../../_internal/exchange/body.ts";
 import {
   BodyIterator,
   BodyStream,
   type PieceSource,
 } from "../../_internal/exchange/body_stream.ts";
+import { IncompleteRead } from "../../errors.ts";
 import type { Exchange } from "../../_internal/exchange/exchange.ts";
 import { BufferedReader } from "../../_internal/net/buffered_reader.ts";
 import { decoderFor } from "../../_internal/wire/body_decoder.ts";
+import type { Framing } from "../../_internal/wire/framing.ts";
 import { DEFAULT_LIMITS } from "../../_internal/wire/field_section.ts";
 import { carried } from "../helpers/carriers.ts";
 import { ManualTransport } from "../helpers/manual_transport.ts";
@@ -197,14 +199,16 @@ class Source implements BodySource {
   }
 }
 
-/** A stream over a body by length, whose reader may let go. */
-function streamed(length: number) {
+/** A stream over a body by length, or else a chunked one, whose reader may let go. */
+function streamed(length: number | null) {
   const source = new Source();
   const { exchange } = carried();
   exchange.send("send");
   exchange.send("finish");
   exchange.receive("await");
-  const framing = { delimiter: "length", length, chunked: false, willClose: false } as const;
+  const chunked = length === null;
+  const delimiter = chunked ? "chunked" : "length";
+  const framing: Framing = { delimiter, length, chunked, willClose: false };
   const limits = { trailers: DEFAULT_LIMITS, extensions: 100 };
   const body = new Body(source, exchange, decoderFor(framing, limits), framing);
   exchange.answered({ status: 200, willClose: false, body });
@@ -213,9 +217,11 @@ function streamed(length: number) {
   const stream: ReadableStream<Piece> = new ReadableStream({
     type: "bytes",
     pull: (controller) =>
-      pulls.pull(body, controller, () => {
-        gives++;
-        return stream.locked;
+      pulls.pull(body, controller, {
+        get isThere() {
+          return stream.locked;
+        },
+        answer: () => void gives++,
       }),
   }, { highWaterMark: 0 });
   return { source, transport: source.transport, body, stream, gives: () => gives };
@@ -390,3 +396,98 @@ Deno.test("a stream asks whether its reader is there once for each piece, when t
   await soon(read);
   assertEquals(gives(), 1);
 });
+
+/** A chunk of so many bytes, each of the same letter. */
+function chunk(letter: string, size: number): string {
+  return `${size.toString(16)}\r\n${letter.repeat(size)}\r\n`;
+}
+
+/** A stream of chunks, of which the last piece has filled the buffer. */
+async function fastChunks() {
+  const all = streamed(null);
+  const reader = all.stream.getReader();
+  const read = reader.read();
+  await microtasks(10);
+  // 6 bytes of size line; CRLF behind the data is still to come.
+  all.transport.give(chunk("x", 65536 - 6).slice(0, 65536));
+  assertEquals((await soon(read)).value!.length, 65536 - 6);
+  return { ...all, reader };
+}
+
+Deno.test("a stream joins chunks that come fast in larger pieces, read directly", async () => {
+  const { source, transport, reader } = await fastChunks();
+  const read = reader.read();
+  await microtasks(10);
+  assertEquals(transport.reads[0].target.length, 131072);
+  transport.give("\r\n" + chunk("a", 50_000) + chunk("b", 7) + chunk("c", 60_000));
+  assertEquals(
+    latin1((await soon(read)).value!),
+    "a".repeat(50_000) + "b".repeat(7) + "c".repeat(60_000),
+  );
+  assertEquals(source.directs, 1);
+});
+
+for (const cut of [1, 3, 8, 9, 10]) {
+  Deno.test(`a stream reads on after a large piece that ends ${cut} bytes into what is no data`, async () => {
+    const { body, transport, reader } = await fastChunks();
+    const wire = `\r\n${chunk("a", 9)}${chunk("b", 3)}0\r\nA: b\r\n\r\nHTTP/1.1 200 OK`;
+    const at = 14 + cut;
+    const first = reader.read();
+    await microtasks(10);
+    transport.give(wire.slice(0, at));
+    let text = latin1((await soon(first)).value!);
+    const second = reader.read();
+    await microtasks(10);
+    transport.give(wire.slice(at));
+    for (let step = await soon(second); !step.done; step = await soon(reader.read())) {
+      text += latin1(step.value);
+    }
+    assertEquals(text, "a".repeat(9) + "bbb");
+    assertEquals(body.decoder.trailers!.fields, ["A", "b"]);
+  });
+}
+
+Deno.test("a stream waits on where a large read has brought no data", async () => {
+  const { transport, reader, gives } = await fastChunks();
+  const read = reader.read();
+  await microtasks(10);
+  transport.give("\r\n5\r");
+  await microtasks(10);
+  assertEquals(gives(), 1);
+  transport.give("\nhello\r\n");
+  assertEquals(latin1((await soon(read)).value!), "hello");
+});
+
+Deno.test("a stream gives the data before broken framing in a large read, and fails then", async () => {
+  const { transport, reader } = await fastChunks();
+  const read = reader.read();
+  await microtasks(10);
+  transport.give(`\r\n${chunk("a", 5)}no size\r\n`);
+  assertEquals(latin1((await soon(read)).value!), "aaaaa");
+  assertInstanceOf(await thrown(reader.read()), IncompleteRead);
+});
+
+Deno.test("what a large read of chunks brings is kept when the reader has let go", async () => {
+  const { body, transport, reader, stream } = await fastChunks();
+  const read = reader.read();
+  await microtasks(10);
+  reader.releaseLock();
+  await thrown(read);
+  transport.give(`\r\n${chunk("a", 5)}`);
+  await microtasks(10);
+  assertEquals([stream.locked, latin1(await soon(body.read1(9)))], [false, "aaaaa"]);
+});
+
+for (const [what, wire] of [["end", "0\r\n\r\n"], ["break", "no size\r\n"]]) {
+  Deno.test(`a stream reads no more after a large read that has the ${what} of the body`, async () => {
+    const { transport, reader } = await fastChunks();
+    const read = reader.read();
+    await microtasks(10);
+    transport.give(`\r\n${chunk("a", 100_000)}${wire}`);
+    assertEquals((await soon(read)).value!.length, 100_000);
+    const last = reader.read();
+    if (what === "end") assertEquals((await soon(last)).done, true);
+    else assertInstanceOf(await thrown(soon(last)), IncompleteRead);
+    assertEquals(transport.reads.length, 0);
+  });
+}

@@ -1136,7 +1136,7 @@ async function sizes(...counts: number[]): Promise<number[]> {
     if (!body.readsLargeNext) return [...source.directs, 0];
     const reading = body.readLarge((piece) => {
       assertEquals(piece.length, count);
-      body.passed(piece);
+      body.decodeLarge(piece);
     });
     transport.give(new Uint8Array(count));
     await soon(reading);
@@ -1155,21 +1155,21 @@ Deno.test("readLarge() asks for less when it gets less than half, and for none a
   assertEquals(await sizes(k128, k128, 1000), [k128, k256, k256]);
 });
 
-Deno.test("passed() accounts for a piece, and ends the body with the last one", async () => {
+Deno.test("decodeLarge() accounts for a piece, and ends the body with the last one", async () => {
   const { body, transport } = await fast(2 * BUFFER);
-  const reading = body.readLarge((piece) => body.passed(piece));
+  const reading = body.readLarge((piece) => body.decodeLarge(piece));
   transport.give("y".repeat(2 * BUFFER));
   await soon(reading);
   assertEquals([body.decoder.length, body.state], [0, "complete"]);
 });
 
-Deno.test("passed() counts for the limit", async () => {
+Deno.test("decodeLarge() counts for the limit", async () => {
   const { body, transport } = await opened("length", "x".repeat(BUFFER), {
     length: 10 * BUFFER,
     maxBodyBytes: BUFFER + 1,
   });
   await body.chunk();
-  const reading = body.readLarge((piece) => body.passed(piece));
+  const reading = body.readLarge((piece) => body.decodeLarge(piece));
   transport.give("yy");
   assertInstanceOf(await thrown(reading), HTTPException);
 });

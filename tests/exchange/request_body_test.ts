@@ -5,7 +5,7 @@
  */
 import { once } from "node:events";
 import { PassThrough, Readable } from "node:stream";
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import {
   type Content,
   contentLength,
@@ -17,7 +17,7 @@ import {
 } from "../../_internal/exchange/request_body.ts";
 import { HTTPMessage } from "../../mod.ts";
 import { asyncGeneratorOf, generatorOf, readerOf, streamOf } from "../helpers/bodies.ts";
-import { turns } from "../helpers/waiting.ts";
+import { soon, thrown, turns } from "../helpers/waiting.ts";
 import { bytes, latin1 } from "../servers/raw.ts";
 
 /** The pieces of a body, each as text. */
@@ -302,6 +302,119 @@ Deno.test("pieces() unlocks a stream that was sent", async () => {
   const stream = streamOf("a");
   await piecesOf(stream);
   assertEquals(stream.locked, false);
+});
+
+/** Bytes of which no two pieces are alike. */
+function patterned(size: number): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from({ length: size }, (_, i) => (i * 7 + (i >> 8)) & 255);
+}
+
+/** A byte stream of chunks of these sizes; `isTidy` answers the read that is out when it closes. */
+function byteStreamOf(sizes: number[], isTidy: boolean): ReadableStream<Uint8Array<ArrayBuffer>> {
+  const all = patterned(sizes.reduce((sum, size) => sum + size, 0));
+  let at = 0;
+  let next = 0;
+  return new ReadableStream({
+    type: "bytes",
+    pull(controller) {
+      if (next < sizes.length) {
+        const size = sizes[next++];
+        controller.enqueue(all.slice(at, at += size));
+        return;
+      }
+      controller.close();
+      if (isTidy) controller.byobRequest?.respond(0);
+    },
+  });
+}
+
+const MANY = 70_000;
+const CHUNKS: [name: string, sizes: number[]][] = [
+  ["no chunk", []],
+  ["a small chunk", [5]],
+  ["small chunks", [5, 1, 8191, 100]],
+  ["a large chunk", [MANY]],
+  ["large chunks", [65536, 65536, 8192, 300_000, 262144, MANY]],
+  ["large chunks and then small ones", [MANY, MANY, 3, MANY, 1]],
+];
+
+for (const [name, sizes] of CHUNKS) {
+  for (const isTidy of [true, false]) {
+    const how = isTidy ? "" : ", and whose source leaves the last read without an answer";
+    Deno.test(`pieces() gives all of a byte stream that has ${name}${how}`, async () => {
+      const stream = byteStreamOf(sizes, isTidy);
+      const joined = (await soon(piecesOf(stream))).join("");
+      assertEquals(joined, latin1(patterned(joined.length)));
+      assertEquals(joined.length, sizes.reduce((sum, size) => sum + size, 0));
+      assertEquals(stream.locked, false);
+    });
+  }
+}
+
+Deno.test("pieces() leaves a piece of a byte stream as it is until the next one is asked for", async () => {
+  const sizes = Array.from({ length: 9 }, () => MANY);
+  const content = contentOf(byteStreamOf(sizes, true), 8192);
+  assert(content?.kind === "pieces");
+  const pieces = content.pieces();
+  const whole = patterned(9 * MANY);
+  let at = 0;
+  for (let step; !(step = await pieces.next()).done;) {
+    const piece = step.value as Uint8Array;
+    // The next read comes meanwhile.
+    await turns(1);
+    assertEquals(latin1(piece), latin1(whole.subarray(at, at += piece.length)));
+  }
+  assertEquals(at, whole.length);
+});
+
+Deno.test("pieces() cancels and unlocks a byte stream that is left early, large chunks or small", async () => {
+  for (const size of [5, MANY]) {
+    let cancelled = false;
+    const stream = new ReadableStream({
+      type: "bytes",
+      pull: (controller) => controller.enqueue(new Uint8Array(size)),
+      cancel: () => void (cancelled = true),
+    });
+    const content = contentOf(stream, 8192);
+    assert(content?.kind === "pieces");
+    const pieces = content.pieces();
+    await pieces.next();
+    await pieces.return!();
+    assertEquals([cancelled, stream.locked], [true, false]);
+  }
+});
+
+Deno.test("pieces() throws what a byte stream fails with, behind the chunks before", async () => {
+  for (const size of [5, MANY]) {
+    const error = new Error("mine");
+    let pulls = 0;
+    const stream = new ReadableStream({
+      type: "bytes",
+      pull(controller) {
+        if (++pulls > 2) throw error;
+        controller.enqueue(new Uint8Array(size));
+      },
+    });
+    const content = contentOf(stream, 8192);
+    assert(content?.kind === "pieces");
+    const pieces = content.pieces();
+    let total = 0;
+    const readOn = async () => {
+      for (;;) total += pieceBytes((await pieces.next()).value).length;
+    };
+    assertStrictEquals(await thrown(readOn()), error);
+    assertEquals(total, 2 * size);
+  }
+});
+
+Deno.test("pieces() gives a file by its readable in larger pieces than its own", async () => {
+  const path = await Deno.makeTempFile();
+  await Deno.writeFile(path, patterned(1_000_003));
+  const file = await Deno.open(path);
+  const pieces = await piecesOf(file.readable);
+  assertEquals(pieces.join(""), latin1(patterned(1_000_003)));
+  assert(pieces.some((piece) => piece.length > 65536));
+  await Deno.remove(path);
 });
 
 Deno.test("pieces() leaves the fields of an iterator alone", async () => {

@@ -451,6 +451,19 @@ Deno.test("json() throws a SyntaxError when the body is not JSON", async () => {
   await assertRejects(async () => await (await begun(`${TYPED}{`)).json(), SyntaxError);
 });
 
+Deno.test("text() reads by the read() of a subclass", async () => {
+  class Own extends HTTPResponse {
+    override async read(amt?: number | null): Promise<Uint8Array<ArrayBuffer>> {
+      return bytes(latin1(await super.read(amt)).toUpperCase());
+    }
+  }
+  const response = new Own(
+    new FakeTransport(["HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"]),
+  );
+  await response.begin();
+  assertEquals(await response.text(), "HELLO");
+});
+
 Deno.test("text() decodes UTF-8, whatever the cut", async () => {
   const wire = latin1(encode.encode(`${TYPED}Grüße, 世界`));
   await everyWay(wire, async (transport) => {
