@@ -758,19 +758,40 @@ function sizeAfter(size: number, count: number): number {
   return size > 2 * BUFFER_SIZE ? size / 2 : 0;
 }
 
+/**
+ * Lines are short: up to here a loop finds the LF of most of them before `indexOf` would have begun.
+ *
+ * @tuning
+ */
+const NEAR = 128;
+
 /** The first LF in `bytes[start..end]`, or -1. */
 function indexOfLF(bytes: Uint8Array, start: number, end: number): number {
-  // Lines are short: a loop finds the LF of most of them before `indexOf` would have begun.
-  const near = Math.min(end, start + 128);
+  const near = Math.min(end, start + NEAR);
   let at = start;
   while (at < near && bytes[at] !== LF) at++;
   if (at < near) return at;
   return near === end ? -1 : bytes.subarray(0, end).indexOf(LF, near);
 }
 
-/** What is no longer is a part of a block that it shares with others. */
+/**
+ * What is no longer is a part of a block that it shares with others.
+ *
+ * @tuning
+ */
 const SHORT = 1024;
+/**
+ * The size of such a block.
+ *
+ * @tuning
+ */
 const BLOCK = 4096;
+/**
+ * So few bytes are copied faster by a loop.
+ *
+ * @tuning
+ */
+const FEW = 32;
 
 /**
  * Bytes put together run by run, and given out as one: an array for each run would take a hundred times the
@@ -791,8 +812,7 @@ class Gathered {
       this.#bytes = bigger;
     }
     const bytes = this.#bytes;
-    // A few bytes are copied faster by a loop.
-    if (count <= 32) { for (let i = 0; i < count; i++) bytes[this.size + i] = source[start + i]; }
+    if (count <= FEW) { for (let i = 0; i < count; i++) bytes[this.size + i] = source[start + i]; }
     else bytes.set(source.subarray(start, start + count), this.size);
     this.size = size;
   }

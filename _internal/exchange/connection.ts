@@ -551,7 +551,6 @@ export class Connection implements Transport, Carrier, BodySource {
 
   /** A call begins to wait for the head. */
   beginHeadWait(exchange: Exchange): void {
-    if (!this.#timed) return;
     this.#headWaits++;
     this.limitHead(exchange);
     this.deadlines.set("read", exchange.limits.timeout);
@@ -560,7 +559,6 @@ export class Connection implements Transport, Carrier, BodySource {
 
   /** It waits no more. */
   endHeadWait(): void {
-    if (!this.#timed) return;
     if (--this.#headWaits === 0) {
       this.deadlines.clear("read");
       this.deadlines.clear("head");

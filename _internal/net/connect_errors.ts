@@ -145,7 +145,8 @@ function classOf(error: Error): ErrorClass {
 /** Whether a name could not be resolved. Deno: `Deno.connect` has neither class nor code for it. */
 function isLookUpError(error: Error): boolean {
   const { code, message } = error as SystemError;
-  return LOOK_UP_CODES.includes(code ?? "") || /failed to lookup address/.test(message);
+  return (code !== undefined && LOOK_UP_CODES.includes(code)) ||
+    /failed to lookup address/.test(message);
 }
 
 /** What the messages of the TLS implementations mean, in one line each. */
@@ -167,7 +168,7 @@ const CERTIFICATE_PROBLEMS: [pattern: RegExp, meaning: string][] = [
 export function tlsError(error: unknown, action: string): unknown {
   if (!(error instanceof Error)) return error;
   const { code } = error as SystemError;
-  const text = `${code ?? ""} ${error.message}`;
+  const text = code === undefined ? error.message : `${code} ${error.message}`;
   const invalid = (why: string) =>
     withCode(
       new Deno.errors.InvalidData(`${action}: ${why} (${error.message})`, { cause: error }),

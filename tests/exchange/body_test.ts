@@ -1026,6 +1026,29 @@ Deno.test("lines() throws with all that it had when the framing breaks", async (
   assertInstanceOf(error.cause, ProtocolError);
 });
 
+Deno.test("lines() keeps all that it had, the part of a line too, when a signal ends it", async () => {
+  const { body, exchange, source, transport } = await opened("chunked", chunk("a\nb\n") + "9\r\nc");
+  const lines = body.lines(0);
+  await microtasks(20);
+  const reason = new Error("enough");
+  exchange.fail(new Thrown(reason));
+  source.reader.discard(reason);
+  assertStrictEquals(await thrown(lines), reason);
+  assertEquals(latin1(body.partial!), "a\nb\nc");
+});
+
+Deno.test("line() gives each long line in memory of its own", async () => {
+  const { body, transport } = await opened("close");
+  const lines = [];
+  for (const [letter, size] of [["a", 2000], ["b", 1500]] as const) {
+    const line = body.line(Infinity);
+    await microtasks(20);
+    transport.give(`${letter.repeat(size)}\n`);
+    lines.push(await soon(line));
+  }
+  assertEquals(lines.map(latin1), [`${"a".repeat(2000)}\n`, `${"b".repeat(1500)}\n`]);
+});
+
 Deno.test("lines() gives no lines when the body ended before", async () => {
   const { body } = await opened("length", "", { length: 0 });
   assertEquals(await body.lines(0), []);

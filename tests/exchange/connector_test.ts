@@ -512,6 +512,7 @@ for (
   const [title, plan] of [
     ["there is no TLS", { ...SECURE, context: null }],
     ["the port is another one", { ...SECURE, port: 444 }],
+    ["there is a unix socket", { ...SECURE, path: "/none" }],
     ["there is a tunnel", { ...SECURE, tunnel: TUNNEL }],
   ] as const
 ) {

@@ -507,6 +507,21 @@ for (const [blocksize, size] of [[8192, 1_000_003], [1000, 262_144], [300_000, 7
   });
 }
 
+Deno.test("pieces() leaves nothing unhandled when a file fails behind the last piece that was taken", async () => {
+  using file = await Deno.open(new URL(import.meta.url));
+  let reads = 0;
+  const read = (p: Uint8Array) => {
+    p.fill(1);
+    return ++reads === 1 ? Promise.resolve(p.length) : Promise.reject(new Error("gone"));
+  };
+  Object.defineProperty(file, "read", { value: read });
+  const content = contentOf(file, 8192);
+  assert(content?.kind === "pieces");
+  assertEquals((await content.pieces().next()).done, false);
+  await turns(2);
+  assertEquals(reads, 2);
+});
+
 Deno.test("pieces() throws the error of a file that cannot be read", async () => {
   const path = await Deno.makeTempFile();
   using file = await Deno.open(path, { write: true, read: false });

@@ -51,31 +51,19 @@ export const EQUIVALENT: Equivalent[] = [
   },
   {
     module: "_internal/net/buffered_reader.ts",
-    text: "if (count <= 32) { for (let i = 0; i < count; i++) piece[i] = bytes[start + i]; }",
-    mutation: "comparison: count <= 32 -> count < 32",
+    text: "if (count <= FEW) { for (let i = 0; i < count; i++) piece[i] = bytes[start + i]; }",
+    mutation: "comparison: count <= FEW -> count < FEW",
     reason: "Both ways of copying give the same bytes; one is faster for a few.",
   },
   {
     module: "_internal/net/buffered_reader.ts",
-    text: "if (count <= 32) { for (let i = 0; i < count; i++) piece[i] = bytes[start + i]; }",
-    mutation: "condition: count <= 32 -> !(count <= 32)",
+    text: "if (count <= FEW) { for (let i = 0; i < count; i++) piece[i] = bytes[start + i]; }",
+    mutation: "condition: count <= FEW -> !(count <= FEW)",
     reason: "Both ways of copying give the same bytes; one is faster for a few.",
   },
   {
     module: "_internal/net/buffered_reader.ts",
-    text: "if (count <= 32) { for (let i = 0; i < count; i++) piece[i] = bytes[start + i]; }",
-    mutation: "number: 32 -> 0",
-    reason: "Both ways of copying give the same bytes; one is faster for a few.",
-  },
-  {
-    module: "_internal/net/buffered_reader.ts",
-    text: "if (count <= 32) { for (let i = 0; i < count; i++) piece[i] = bytes[start + i]; }",
-    mutation: "number: 32 -> 64",
-    reason: "Both ways of copying give the same bytes; one is faster for a few.",
-  },
-  {
-    module: "_internal/net/buffered_reader.ts",
-    text: "if (count <= 32) { for (let i = 0; i < count; i++) piece[i] = bytes[start + i]; }",
+    text: "if (count <= FEW) { for (let i = 0; i < count; i++) piece[i] = bytes[start + i]; }",
     mutation: "comparison: i < count -> i <= count",
     reason: "A write behind the end of a typed array does nothing.",
   },
@@ -214,7 +202,7 @@ export const EQUIVALENT: Equivalent[] = [
   },
   {
     module: "_internal/exchange/body_stream.ts",
-    text: "let some = false;",
+    text: "let isOver = false;",
     mutation: "boolean: false -> true",
     reason: "It is asked once the piece is there, and that sets it.",
   },
@@ -245,12 +233,6 @@ export const EQUIVALENT: Equivalent[] = [
     reason: "lineNow() is the quick way to the same line.",
   },
   {
-    module: "_internal/net/connect_errors.ts",
-    text: 'const text = `${code ?? ""} ${error.message}`;',
-    mutation: 'logic: code ?? "" -> code',
-    reason: 'No pattern matches "undefined".',
-  },
-  {
     module: "_internal/exchange/send_request.ts",
     text: "for (let i = 0; i < PROMPT && arrival.out; i++) await null;",
     mutation: "number: 0 -> 1",
@@ -261,12 +243,6 @@ export const EQUIVALENT: Equivalent[] = [
     text: "for (let i = 0; i < PROMPT && !settled; i++) await null;",
     mutation: "number: 0 -> 1",
     reason: "One microtask less of the PROMPT ones, which only tune speed.",
-  },
-  {
-    module: "_internal/net/connect_errors.ts",
-    text: 'const text = `${code ?? ""} ${error.message}`;',
-    mutation: 'logic: code ?? "" -> (code)',
-    reason: "No pattern matches that there is none.",
   },
   {
     module: "_internal/exchange/body.ts",
@@ -328,5 +304,29 @@ export const EQUIVALENT: Equivalent[] = [
     text: '"Idle": "",',
     mutation: 'string: "" -> "b"',
     reason: "No request is refused in this state.",
+  },
+  {
+    module: "_internal/net/node_sockets.ts",
+    text: "if (this.socket.readableLength === 0) this.socket.read(0);",
+    mutation: "number: 0 -> 1",
+    reason: "Where nothing is buffered, to ask for a byte is to ask for none.",
+  },
+  {
+    module: "_internal/exchange/send_request.ts",
+    text: "out = false;",
+    mutation: "boolean: false -> true",
+    reason: "It is asked only once a step is watched, and that sets it.",
+  },
+  {
+    module: "_internal/exchange/send_request.ts",
+    text: "for (let i = 0; i < PROMPT && arrival.out; i++) await null;",
+    mutation: "comparison: i < PROMPT -> i <= PROMPT",
+    reason: "One microtask more than the PROMPT ones, which only tune speed.",
+  },
+  {
+    module: "_internal/exchange/send_request.ts",
+    text: "for (let i = 0; i < PROMPT && !settled; i++) await null;",
+    mutation: "comparison: i < PROMPT -> i <= PROMPT",
+    reason: "One microtask more than the PROMPT ones, which only tune speed.",
   },
 ];

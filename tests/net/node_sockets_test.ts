@@ -339,6 +339,67 @@ Deno.test("connect() tries every address of the server's name", async () => {
   assertEquals(server.accepted, 1);
 });
 
+/** Runs `use` where net access to these hosts is not granted; tells which were asked about. */
+async function whereForbidden(hosts: string[], use: () => Promise<unknown>): Promise<string[]> {
+  const { query } = Deno.permissions;
+  const asked: string[] = [];
+  Deno.permissions.query = (descriptor) => {
+    const { host } = descriptor as Deno.NetPermissionDescriptor;
+    asked.push(host!);
+    const state = hosts.includes(host!) ? "prompt" : "granted";
+    return Promise.resolve({ state } as Deno.PermissionStatus);
+  };
+  try {
+    await use();
+  } finally {
+    Deno.permissions.query = query;
+  }
+  return asked;
+}
+
+/** What `net.connect()` is asked to connect to, one after the other, where nobody listens. */
+async function dialled(addresses: string[], forbidden: string[]): Promise<string[]> {
+  const { connect: before } = net;
+  const port = freePort();
+  const hosts: string[] = [];
+  Object.assign(net, {
+    connect: (options: net.TcpNetConnectOpts) => {
+      hosts.push(options.host!);
+      return before(options);
+    },
+  });
+  try {
+    await whereNames({ "many.example": addresses }, async () => {
+      const route = routeTo({ hostname: "many.example", port });
+      await whereForbidden(forbidden.map((address) => `${address}:${port}`), async () => {
+        await assertRejects(() => connect(route, SIGNAL), Deno.errors.ConnectionRefused);
+      });
+    });
+  } finally {
+    Object.assign(net, { connect: before });
+  }
+  return hosts;
+}
+
+Deno.test("connect() tries only those of several addresses that it may connect to", async () => {
+  const [a, b, c] = ["127.0.0.2", "127.0.0.3", "127.0.0.4"];
+  assertEquals(await dialled([a, b, c], [a]), [b, c]);
+  assertEquals(await dialled([a, b], [b]), [a]);
+});
+
+Deno.test("connect() tries all addresses when the name alone is allowed", async () => {
+  const addresses = ["127.0.0.2", "127.0.0.3"];
+  assertEquals(await dialled(addresses, addresses), addresses);
+});
+
+Deno.test("connect() asks for no permission of an address when the name has no other", async () => {
+  await whereNames({ "one.example": ["127.0.0.2"] }, async () => {
+    const route = routeTo({ hostname: "one.example", port: freePort() });
+    const asked = await whereForbidden([], () => assertRejects(() => connect(route, SIGNAL)));
+    assertEquals(asked, []);
+  });
+});
+
 Deno.test("connect() throws the error of the first address when none answers", async () => {
   const port = freePort();
   const mentioned: unknown[] = [];
@@ -975,6 +1036,23 @@ Deno.test("secure() passes on what a transport's write() fails with", async () =
   const failed = event(duplex, "error");
   duplex.write(bytes("a"));
   assertStrictEquals(await failed, reason);
+});
+
+Deno.test("secure() throws what a transport failed with first", async () => {
+  const reason = new Deno.errors.ConnectionReset("first");
+  const below = new FakeTransport();
+  const read = Promise.withResolvers<never>();
+  read.promise.catch(() => {});
+  below.read = () => read.promise;
+  below.write = async () => {
+    read.reject(reason);
+    await microtasks(20);
+    throw new Deno.errors.BrokenPipe("second");
+  };
+  assertStrictEquals(
+    await assertRejects(() => secure(below, TRUST, "localhost", () => {})),
+    reason,
+  );
 });
 
 Deno.test("secure() ends the sending side of a transport that can", async () => {

@@ -16,6 +16,7 @@ import {
 import type { TLSContext } from "../../_internal/net/tls.ts";
 import type { Opened, Route, Transport } from "../../_internal/net/transport.ts";
 import { FakeTransport } from "../helpers/fake_transport.ts";
+import { thrown } from "../helpers/waiting.ts";
 import { bytes, latin1, type Peer, type RawServer, startRaw } from "../servers/raw.ts";
 import { startRawTls } from "../servers/raw_tls.ts";
 import { CA, CLIENT, WRONG_NAME } from "../tls/mod.ts";
@@ -405,6 +406,15 @@ for (
     assertEquals(asked, []);
   });
 }
+
+Deno.test("openTls() blames no certificate for another error", async () => {
+  const error = new Deno.errors.InvalidData("mine");
+  const connectTls = () => Promise.reject(error);
+  await withDeno({ connectTls }, async () => {
+    const opening = openTls(ROUTE, { caCerts: ["none"] }, "a.example", () => {});
+    assertStrictEquals(await thrown(opening), error);
+  });
+});
 
 Deno.test("openTls() closes the connection when the handshake fails", async () => {
   await using server = await startRawTls(echo, { pair: WRONG_NAME });
