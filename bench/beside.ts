@@ -22,13 +22,14 @@ const WARM_UP = 400;
 interface Tree {
   name: "this" | "other" | "control";
   child: LineChild;
+  jobs: string[];
 }
 
 async function start(name: Tree["name"], folder: string, told: string): Promise<Tree> {
   const args = [...await runArgs(), `${folder}/bench/clients/worker.mjs`, "http_client.ts", told];
-  const child = new LineChild(name, ...await placed("client", Deno.execPath(), args));
-  await child.line();
-  return { name, child };
+  const child = new LineChild(name, ...await placed("apart", Deno.execPath(), args));
+  const { jobs } = JSON.parse(await child.line());
+  return { name, child, jobs };
 }
 
 async function run({ child }: Tree, task: Task): Promise<{ wall: number; cpu: number }> {
@@ -65,6 +66,10 @@ for (const [name, task] of workloads.flatMap(tasksOf)) {
     await start("other", folder, told),
     await start("control", folder, told),
   ];
+  if (trees.some(({ jobs }) => !jobs.includes(task.job))) {
+    for (const { child } of trees) await child[Symbol.asyncDispose]();
+    continue;
+  }
   const taken: Record<string, { wall: number[]; cpu: number[] }> = {};
   for (const tree of trees) {
     for (let spent = 0; spent < WARM_UP;) spent += (await run(tree, task)).wall;

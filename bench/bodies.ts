@@ -1,5 +1,5 @@
 /**
- * The workloads of big bodies: (d), (e), (f), (g) and (h).
+ * The workloads of big bodies: (d), (e), (f), (g), (h) and (q).
  *
  * @module
  */
@@ -13,13 +13,20 @@ export const BIG = 64 * MIB;
 
 /** How this library reads a body, and who has a way like it. */
 const READ: Record<string, Client[]> = {
-  "read()": ["raw", "fetch", "node", "undici", "undiciNode", "python"],
-  "read(65536)": ["raw", "python"],
+  "read()": ["raw", "paid", "fetch", "node", "undici", "undiciNode", "python"],
+  "read(65536)": ["raw", "paid", "python"],
   "readinto": ["raw", "fetch", "python"],
-  "for await": ["raw", "fetch", "node", "undici", "undiciNode"],
-  "pipeTo null": ["raw", "fetch"],
-  "pipeTo file": ["fetch", "node", "undici", "undiciNode", "python"],
+  "for await": ["raw", "paid", "fetch", "node", "undici", "undiciNode"],
+  "pipeTo null": ["raw", "paid", "fetch"],
+  "pipeTo file": ["paid", "fetch", "node", "undici", "undiciNode", "python"],
+  "copyTo file": ["paid", "fetch"],
 };
+
+/** What a client without `copyTo()` does in its place. */
+function wayOf(client: Client, way: string): string {
+  if (client === "raw") return "";
+  return client === "fetch" && way === "copyTo file" ? "pipeTo file" : way;
+}
 
 /** How this library is given a body, who has a way like it, and what it is called there. */
 const SEND: Record<string, Partial<Record<Client, string>>> = {
@@ -32,7 +39,7 @@ const SEND: Record<string, Partial<Record<Client, string>>> = {
   "file.readable": { raw: "64 KiB pieces", fetch: "file.readable" },
 };
 
-function everywhere(way: string): Record<Exclude<Client, "ours">, string> {
+function everywhere(way: string): Record<Exclude<Client, "ours" | "paid">, string> {
   return { raw: way, fetch: way, node: way, undici: way, undiciNode: way, python: way };
 }
 
@@ -44,7 +51,7 @@ function download(
 ): Line[] {
   const of = (client: Client, way: string): Task => {
     const bytes = size * part(client, way);
-    return task("download", { way: client === "raw" ? "" : way, path: path(bytes), size: bytes });
+    return task("download", { way: wayOf(client, way), path: path(bytes), size: bytes });
   };
   return Object.entries(READ).map(([way, rivals]) => {
     const clients: Client[] = ["ours", ...rivals];
@@ -55,7 +62,7 @@ function download(
 /** Some clients are so slow with chunks, small ones or on the way to a file, that they get fewer. */
 function fewChunks(chunk: number): (client: Client, way: string) => number {
   return (client, way) => {
-    if (client === "ours" || client === "raw") return 1;
+    if (client === "ours" || client === "raw" || client === "paid") return 1;
     if (way === "pipeTo file" && client === "undiciNode") return 1 / 64;
     if (chunk >= 8192) return 1;
     return client === "fetch" && way !== "read()" ? 1 / 64 : 1 / 8;
@@ -89,6 +96,12 @@ function upload(size: number): Line[] {
   }));
 }
 
+/** A body that the server sends back while it comes. */
+function duplex(size: number): Line {
+  const each = task("duplex", { size });
+  return { way: "", tasks: { ours: each, raw: each } };
+}
+
 /** The workloads. */
 export function bodies(extent: Extent): Workload[] {
   const size = extent.short ? BIG / 16 : BIG;
@@ -98,7 +111,7 @@ export function bodies(extent: Extent): Workload[] {
     bytes: BIG,
     rounds: roundsOf(extent, rounds),
     // What sends a file has a thread that reads it meanwhile, and needs a processor for it.
-    apart: id !== "h",
+    place: id === "h" ? "free" : "apart",
     lines,
   });
   const chunked = (chunk: number): Line[] =>
@@ -109,5 +122,6 @@ export function bodies(extent: Extent): Workload[] {
     of("f", "64 MiB in chunks of 100 B", 15, chunked(100)),
     of("g", "64 MiB of 60-byte lines", 7, lines(size)),
     of("h", "upload of 64 MiB", 15, upload(size)),
+    of("q", "64 MiB both ways at once", 9, [duplex(size / 4)]),
   ];
 }

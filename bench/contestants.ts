@@ -6,7 +6,7 @@
 import { fileURLToPath } from "node:url";
 import { stdFrom } from "../tests/std_offline/run.ts";
 import type { Config, Task } from "./clients/jobs.ts";
-import { placed } from "./cores.ts";
+import { type Place, placed } from "./cores.ts";
 import type { Client } from "./figures.ts";
 import { LineChild } from "./line_child.ts";
 
@@ -81,7 +81,7 @@ export async function findInstalled(): Promise<Installed> {
   ]);
   // Deno runs itself where a program `node` is asked for and not there.
   const nodeVersion = /^v(\d+\.\S+)$/.exec(node ?? "")?.[1];
-  const clients: Client[] = ["ours", "raw", "fetch", "node"];
+  const clients: Client[] = ["ours", "raw", "paid", "fetch", "node"];
   const { deno, v8 } = Deno.version;
   const versions: Record<string, string> = { Deno: `${deno} (V8 ${v8})` };
   const notes: string[] = [];
@@ -128,14 +128,14 @@ export class Contestant implements AsyncDisposable {
   /**
    * Starts the process of a client.
    *
-   * @param alone Whether it is kept to a processor that the server does not use.
+   * @param place Where it runs.
    * @param flags For a client on Deno.
    */
   static async start(
     client: Client,
     installed: Installed,
     config: Config,
-    alone: boolean,
+    place: Place,
     ...flags: string[]
   ): Promise<Contestant> {
     const told = JSON.stringify(config);
@@ -144,10 +144,7 @@ export class Contestant implements AsyncDisposable {
       : client === "undiciNode"
       ? ["node", [WORKER, "undici.mjs", told]]
       : [Deno.execPath(), [...await runArgs(...flags), WORKER, MODULES[client], told]];
-    const child = new LineChild(
-      client,
-      ...alone ? await placed("client", command, args) : [command, args] as const,
-    );
+    const child = new LineChild(client, ...await placed(place, command, args));
     await child.line();
     return new Contestant(client, child);
   }
@@ -167,6 +164,7 @@ export class Contestant implements AsyncDisposable {
 const MODULES: Record<Exclude<Client, "python" | "undiciNode">, string> = {
   ours: "http_client.ts",
   raw: "raw.ts",
+  paid: "raw.ts",
   fetch: "fetch.ts",
   node: "node_http.ts",
   undici: "undici.mjs",

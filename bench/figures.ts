@@ -5,12 +5,21 @@
  */
 
 /** Who is measured. */
-export type Client = "ours" | "raw" | "fetch" | "node" | "undici" | "undiciNode" | "python";
+export type Client =
+  | "ours"
+  | "raw"
+  | "paid"
+  | "fetch"
+  | "node"
+  | "undici"
+  | "undiciNode"
+  | "python";
 
 /** What each is called. */
 export const NAMES: Record<Client, string> = {
   ours: "this library",
   raw: "raw Deno.Conn",
+  paid: "raw, as promised",
   fetch: "fetch",
   node: "node:http",
   undici: "undici",

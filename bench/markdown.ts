@@ -48,10 +48,10 @@ function ratioTable(figures: Figures, of: "wallRatio" | "cpuRatio"): string {
 }
 
 function optionTable({ rows }: Figures): string {
-  const head = ["(a)", "wall", "CPU"];
-  const cells = rows.filter(({ option }) => option).map(({ way, rivals }) => {
+  const head = ["", "wall", "CPU"];
+  const cells = rows.filter(({ option }) => option).map(({ id, way, rivals }) => {
     const { wallRatio, cpuRatio } = rivals.ours!;
-    return [way, cell(wallRatio), cell(cpuRatio)];
+    return [`(${id}) ${way}`, cell(wallRatio), cell(cpuRatio)];
   });
   return table(head, cells);
 }
@@ -99,8 +99,10 @@ ${table(["", ""], [...pairs(machine), ...pairs(versions)])}
 Each client runs in a process of its own, the server in another; in each round every client does its
 tasks once, in random order. A figure is the median over all rounds of a client's time over ours in
 the same round, with the quartiles behind it: how many times as fast as that client this library is.
-Below 1 that client is faster. \`raw Deno.Conn\` is the limit: a bare loop that moves the same bytes
-and knows beforehand how many come. It does not parse.
+Below 1 that client is faster. \`raw Deno.Conn\` is a bare loop that moves the same bytes and knows
+beforehand how many come: it does not parse. \`raw, as promised\` does what our call promises, too
+(memory of its own for what is given out, a read that is out before a request is written, text, JSON,
+a file), and is the limit that can be reached.
 
 ![Chart](chart.svg)
 
@@ -116,7 +118,8 @@ ${ratioTable(figures, "cpuRatio")}
 
 ## What is not used costs nothing
 
-The cost without an option over the cost with it: below 1 it costs something.
+The cost without an option, or over what this library opens itself, over the cost with it: below 1 it
+costs something.
 
 ${optionTable(figures)}
 
@@ -150,6 +153,7 @@ ${[...serverLine(figures), ...notes].map((line) => `${line}.`).join("\n")}
 
 const IN_README = [
   ["a", ""],
+  ["a", "same core"],
   ["b", ""],
   ["j", ""],
   ["d", "read()"],
@@ -182,7 +186,8 @@ How many times as fast as each of the others this library is, on loopback:
 
 ${table(["", NAMES.ours, ...clients.map((client) => NAMES[client])], rows)}
 
-\`raw Deno.Conn\` is the limit, a loop that moves the same bytes without parsing. ${Processor}, ${Cores}
+\`raw Deno.Conn\` is a loop that moves the same bytes without parsing; \`raw, as promised\` does what our
+call promises, too, and is the limit. ${Processor}, ${Cores}
 cores; ${
     on.filter(Boolean).join(", ")
   }. [All figures](bench/RESULTS.md); \`deno task bench\` measures

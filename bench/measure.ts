@@ -12,7 +12,7 @@ import { ratios, shuffled, spread } from "./statistics.ts";
 import { type Line, units, type Workload } from "./workload.ts";
 
 /** A workload is given no more rounds after so many milliseconds, if it had the fewest. */
-const MOST = 35_000;
+const MOST = 20_000;
 const FEWEST = 3;
 
 /** A task of a client, with what it took in each round. */
@@ -50,7 +50,7 @@ async function sample(
 ): Promise<{ wall: number; cpu: number; server: number }> {
   const { task } = entrant;
   // What is written over costs more than what is new.
-  if (task.way === "pipeTo file") await Deno.remove(config.download).catch(() => {});
+  if (task.way.endsWith(" file")) await Deno.remove(config.download).catch(() => {});
   const server = task.tls ? tls : plain;
   const before = await server.cpu();
   const { wall, cpu } = await contestant.run(task);
@@ -107,7 +107,7 @@ export async function measure(workload: Workload, field: Field, warm: number): P
   for (const { client } of all.values()) {
     if (contestants.has(client)) continue;
     const { installed, config } = field;
-    const contestant = await Contestant.start(client, installed, config, workload.apart);
+    const contestant = await Contestant.start(client, installed, config, workload.place);
     contestants.set(client, stack.use(contestant));
   }
   await warmUp([...all.values()], contestants, workload.bytes === null ? warm : warm / 5);

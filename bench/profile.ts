@@ -49,7 +49,7 @@ async function main([id, way = "", client = "ours"]: string[]): Promise<void> {
     client as Client,
     field.installed,
     field.config,
-    false,
+    "free",
     "--cpu-prof",
     `--cpu-prof-dir=${folder}`,
   );

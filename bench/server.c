@@ -244,6 +244,13 @@ static int answer(struct conn *c, const char *path) {
     head(c, "Content-Length: %zu\r\n\r\n", size, 0);
     return send_body(c, size, lines, sizeof lines);
   }
+  if (sscanf(path, "/json/%zu", &size) == 1 && size >= 2 && size <= OUT_SIZE / 2) {
+    head(c, "Content-Length: %zu\r\n\r\n", size, 0);
+    memset(c->out + c->used, 'x', size);
+    c->out[c->used] = c->out[c->used + size - 1] = '"';
+    c->used += size;
+    return flush(c);
+  }
   if (sscanf(path, "/fields/%zu", &size) == 1 && size <= 500) {
     head(c, "Content-Length: %zu\r\n\r\n", 1024, (int)size - 1);
     return send_body(c, 1024, zeros, sizeof zeros);
@@ -253,6 +260,22 @@ static int answer(struct conn *c, const char *path) {
     send_body(c, size, zeros, sizeof zeros);
   }
   return 0;
+}
+
+/* Sends a body back while it comes. */
+static int echo(struct conn *c, size_t size) {
+  c->used = 0;
+  head(c, "Content-Length: %zu\r\n\r\n", size, 0);
+  if (!flush(c)) return 0;
+  while (size > 0) {
+    if (c->start == c->end && !fill(c)) return 0;
+    size_t ready = c->end - c->start;
+    if (ready > size) ready = size;
+    if (!write_all(c, c->in + c->start, ready)) return 0;
+    c->start += ready;
+    size -= ready;
+  }
+  return 1;
 }
 
 /* Takes one request; 0 where there is none to follow. */
@@ -266,10 +289,12 @@ static int serve_one(struct conn *c) {
     c->start = (size_t)(end - c->in) + 4;
     return answer(c, path);
   }
+  int echoes = strncmp(start, "POST /echo ", 11) == 0;
   const char *length = field(start, end, "Content-Length");
   const char *coding = field(start, end, "Transfer-Encoding");
   size_t size = length == NULL ? 0 : strtoul(length, NULL, 10);
   c->start = (size_t)(end - c->in) + 4;
+  if (echoes) return echo(c, size);
   if (coding == NULL ? !skip(c, size) : !drop_chunks(c, &size)) return 0;
   c->used = 0;
   return send_number(c, size);

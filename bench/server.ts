@@ -67,6 +67,17 @@ class Peer {
     this.#start += size;
   }
 
+  /** What has come, or comes next, up to `most` bytes; it is there until the next read. */
+  async take(most: number): Promise<Uint8Array> {
+    if (this.#start === this.#end) {
+      this.#start = this.#end = 0;
+      if (!await this.#fill()) throw new Error("The body ended early");
+    }
+    const piece = this.#buffer.subarray(this.#start, Math.min(this.#end, this.#start + most));
+    this.#start += piece.length;
+    return piece;
+  }
+
   async #fill(): Promise<boolean> {
     const count = await this.conn.read(this.#buffer.subarray(this.#end));
     this.#end += count ?? 0;
@@ -166,7 +177,10 @@ async function answer(peer: Peer, path: string): Promise<boolean> {
     if (bytes === undefined) {
       const more = kind === "close" ? ["Connection: close"] : [];
       if (kind === "fields") more.push(...fieldsUpTo(first));
-      bytes = whole(zeros.subarray(0, kind === "fields" ? 1024 : first), more);
+      const body = kind === "json"
+        ? encoder.encode(JSON.stringify("x".repeat(first - 2)))
+        : zeros.subarray(0, kind === "fields" ? 1024 : first);
+      bytes = whole(body, more);
       ready.set(path, bytes);
     }
     await peer.write(bytes);
@@ -174,10 +188,21 @@ async function answer(peer: Peer, path: string): Promise<boolean> {
   return kind !== "close";
 }
 
+/** Sends a body back while it comes. */
+async function echo(peer: Peer, size: number): Promise<void> {
+  await peer.write(head(`Content-Length: ${size}`));
+  for (let left = size; left > 0;) {
+    const piece = await peer.take(left);
+    await peer.write(piece);
+    left -= piece.length;
+  }
+}
+
 async function serve(conn: Deno.Conn): Promise<void> {
   const peer = new Peer(conn);
   for (let request; (request = await readRequest(peer)) !== null;) {
-    if (request.method !== "GET") await peer.write(numbered(await drop(peer, request)));
+    if (request.path === "/echo") await echo(peer, request.length);
+    else if (request.method !== "GET") await peer.write(numbered(await drop(peer, request)));
     else if (!await answer(peer, request.path)) return;
   }
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import { PARALLEL, type Task } from "./clients/jobs.ts";
+import type { Place } from "./cores.ts";
 import type { Client } from "./figures.ts";
 
 /** One line of the table: what each client does for it. */
@@ -21,8 +22,8 @@ export interface Workload {
   /** The size of the body that the costs are for, or `null` where they are for a request. */
   bytes: number | null;
   rounds: number;
-  /** Whether its clients are kept to a processor that the server does not use. */
-  apart: boolean;
+  /** Where its clients run: see `cores.ts`. */
+  place: Place;
   lines: Line[];
 }
 
@@ -44,11 +45,20 @@ export function roundsOf({ rounds, short }: Extent, most: number): number {
 
 /** A task, by default to get a small body once. */
 export function task(job: Task["job"], more: Partial<Task>): Task {
-  return { job, way: "", path: `/bytes/${SMALL}`, count: 1, size: SMALL, tls: false, ...more };
+  return {
+    job,
+    way: "",
+    path: `/bytes/${SMALL}`,
+    count: 1,
+    size: SMALL,
+    tls: false,
+    parallel: PARALLEL,
+    ...more,
+  };
 }
 
 /** How many of what the costs are for a task is. */
-export function units({ bytes }: Workload, { job, count, size }: Task): number {
+export function units({ bytes }: Workload, { job, count, parallel, size }: Task): number {
   if (bytes !== null) return size / bytes;
-  return job === "parallel" ? count * PARALLEL : count;
+  return job === "parallel" ? count * parallel : count;
 }

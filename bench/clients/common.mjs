@@ -4,8 +4,30 @@
  * @module
  */
 
-/** How many connections are open at once in the job `parallel`. */
+/** How many connections are open at once in the job `parallel`: most often, and at most. */
 export const PARALLEL = 100;
+export const MOST_PARALLEL = 1000;
+
+/** How long a connection rests before each request of the job `rest`, in milliseconds. */
+const REST = 50;
+
+/**
+ * Does something so often, with a rest before each time.
+ *
+ * @param {number} count
+ * @param {() => Promise<void>} once
+ * @returns {Promise<number>} the milliseconds without the rests
+ */
+export async function rested(count, once) {
+  let spent = 0;
+  for (let i = 0; i < count; i++) {
+    await new Promise((resolve) => setTimeout(resolve, REST));
+    const start = performance.now();
+    await once();
+    spent += performance.now() - start;
+  }
+  return spent;
+}
 
 /** What is posted in the job `post`. */
 export const POSTED = new Uint8Array(1024);

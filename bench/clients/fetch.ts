@@ -8,11 +8,14 @@ import {
   checkAnswer,
   type Config,
   Counter,
+  DOCUMENT,
+  FIELDS,
   fileTo,
   type Jobs,
-  PARALLEL,
   POSTED,
+  rested,
   stream,
+  type Task,
 } from "./jobs.ts";
 
 const READ: Record<string, (response: Response, file: string) => Promise<number>> = {
@@ -55,9 +58,12 @@ export function jobsOf(config: Config): Jobs {
   const client = Deno.createHttpClient({ caCerts: [config.ca] });
   const origin = (tls: boolean) =>
     tls ? `https://${config.host}:${config.tlsPort}` : `http://${config.host}:${config.port}`;
-  const get = async ({ path, size, tls }: { path: string; size: number; tls: boolean }) => {
-    const response = await fetch(origin(tls) + path, { client });
-    check((await response.arrayBuffer()).byteLength, size);
+  const get = async ({ path, size, tls, way }: Task) => {
+    const headers = way === "10 fields" ? FIELDS : undefined;
+    const response = await fetch(origin(tls) + path, { client, headers });
+    if (way === "text()") check((await response.text()).length, size);
+    else if (way === "json()") check(JSON.stringify(await response.json()).length, size);
+    else check((await response.arrayBuffer()).byteLength, size);
   };
   const gets: Jobs["get"] = async (task) => {
     for (let i = 0; i < task.count; i++) await get(task);
@@ -65,17 +71,20 @@ export function jobsOf(config: Config): Jobs {
 
   return {
     get: gets,
+    rest: (task) => rested(task.count, () => get(task)),
     // The server closes.
     connect: gets,
-    async post({ count }) {
+    async post({ count, way }) {
+      const headers = way === "JSON" ? { "Content-Type": "application/json" } : undefined;
       for (let i = 0; i < count; i++) {
-        const init = { method: "POST", body: POSTED, client };
-        checkAnswer(await (await fetch(origin(false), init)).text(), POSTED.length);
+        const body = way === "JSON" ? JSON.stringify(DOCUMENT) : POSTED;
+        const init = { method: "POST", body, headers, client };
+        checkAnswer(await (await fetch(origin(false), init)).text(), body.length);
       }
     },
     async parallel(task) {
       for (let i = 0; i < task.count; i++) {
-        await Promise.all(Array.from({ length: PARALLEL }, () => get(task)));
+        await Promise.all(Array.from({ length: task.parallel }, () => get(task)));
       }
     },
     async download({ path, size, way }) {

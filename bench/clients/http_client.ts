@@ -15,19 +15,29 @@ import {
   checkAnswer,
   type Config,
   Counter,
+  DOCUMENT,
+  FIELDS,
   fileTo,
   type Jobs,
-  PARALLEL,
   pieces,
   POSTED,
+  rested,
   stream,
+  type Task,
 } from "./jobs.ts";
 
 /** Options that cost something only where they are given. */
-const OPTIONS: Record<string, HTTPConnectionOptions> = {
-  "timeout": { timeout: 10 },
-  "deadlines": { deadlines: { head: 10, bodyIdle: 10, total: 30 } },
-  "trace": { trace() {} },
+const OPTIONS: Record<string, (port: number) => HTTPConnectionOptions> = {
+  "timeout": () => ({ timeout: 10 }),
+  "deadlines": () => ({ deadlines: { head: 10, bodyIdle: 10, total: 30 } }),
+  "trace": () => ({ trace() {} }),
+  "transport": (port) => ({ transport: () => Deno.connect({ hostname: "127.0.0.1", port }) }),
+};
+
+/** How a small answer is read; its size as a body. */
+const SMALL: Record<string, (response: HTTPResponse) => Promise<number>> = {
+  "text()": async (response) => (await response.text()).length,
+  "json()": async (response) => JSON.stringify(await response.json()).length,
 };
 
 const READ: Record<string, (response: HTTPResponse, file: string) => Promise<number>> = {
@@ -57,6 +67,10 @@ const READ: Record<string, (response: HTTPResponse, file: string) => Promise<num
     await response.pipeTo((await fileTo(path)).writable);
     return (await Deno.stat(path)).size;
   },
+  async "copyTo file"(response, path) {
+    using file = await fileTo(path);
+    return await response.copyTo(file);
+  },
   async "readline"(response) {
     let total = 0;
     for (let line; (line = await response.readline()).length > 0;) total += line.length;
@@ -80,61 +94,90 @@ const BODY: Record<string, (size: number, file: string) => RequestBody | Promise
 
 async function get(
   conn: HTTPConnection,
-  path: string,
-  size: number,
+  { path, size, way }: Task,
   options?: { signal: AbortSignal },
 ): Promise<void> {
-  await (options === undefined
+  await (way === "10 fields"
+    ? conn.request("GET", path, null, FIELDS)
+    : options === undefined
     ? conn.request("GET", path)
     : conn.request("GET", path, null, {}, options));
-  check((await (await conn.getresponse()).read()).length, size);
+  const response = await conn.getresponse();
+  check(way in SMALL ? await SMALL[way](response) : (await response.read()).length, size);
 }
 
 /** The jobs of this client. */
 export function jobsOf(config: Config): Jobs {
   const kept = new Map<string, HTTPConnection>();
-  const connect = (tls: boolean, way = ""): HTTPConnection =>
-    tls
-      ? new HTTPSConnection(config.host, config.tlsPort, { context: { caCerts: [config.ca] } })
-      : new HTTPConnection(config.host, config.port, OPTIONS[way] ?? {});
-  const keep = (tls: boolean, way = ""): HTTPConnection => {
-    const name = `${tls} ${way}`;
-    if (!kept.has(name)) kept.set(name, connect(tls, way));
-    return kept.get(name)!;
+  const connect = (tls: boolean, way = ""): HTTPConnection => {
+    const { ca, host, port, tlsPort } = config;
+    const options = OPTIONS[way]?.(tls ? tlsPort : port) ?? {};
+    return tls
+      ? new HTTPSConnection(host, tlsPort, { ...options, context: { caCerts: [ca] } })
+      : new HTTPConnection(host, port, options);
   };
-  const connections = Array.from({ length: PARALLEL }, () => connect(false));
+  const keep = async (tls: boolean, way = ""): Promise<HTTPConnection> => {
+    const name = `${tls} ${way}`;
+    const found = kept.get(name);
+    if (found !== undefined) return found;
+    const conn = connect(tls, way);
+    kept.set(name, conn);
+    if (way === "sock") {
+      conn.sock = await Deno.connect({ hostname: config.host, port: config.port });
+    }
+    return conn;
+  };
+  const many: HTTPConnection[] = [];
 
   return {
-    async get({ path, count, size, tls, way }) {
-      const conn = keep(tls, way);
+    async get(task) {
+      const { count, tls, way } = task;
+      const conn = await keep(tls, way);
       const options = way === "signal" ? { signal: new AbortController().signal } : undefined;
-      for (let i = 0; i < count; i++) await get(conn, path, size, options);
+      for (let i = 0; i < count; i++) await get(conn, task, options);
     },
-    async connect({ path, count, size, tls }) {
-      for (let i = 0; i < count; i++) {
-        using conn = connect(tls);
-        await get(conn, path, size);
+    async rest(task) {
+      const conn = await keep(task.tls, task.way);
+      return await rested(task.count, () => get(conn, task));
+    },
+    async connect(task) {
+      for (let i = 0; i < task.count; i++) {
+        using conn = connect(task.tls);
+        await get(conn, task);
       }
     },
-    async post({ count }) {
-      const conn = keep(false);
+    async post({ count, way }) {
+      const conn = await keep(false);
+      const type = { "Content-Type": "application/json" };
       for (let i = 0; i < count; i++) {
-        await conn.request("POST", "/", POSTED);
-        checkAnswer(await (await conn.getresponse()).text(), POSTED.length);
+        let size = POSTED.length;
+        if (way === "JSON") {
+          const text = JSON.stringify(DOCUMENT);
+          size = text.length;
+          await conn.request("POST", "/", text, type);
+        } else await conn.request("POST", "/", POSTED);
+        checkAnswer(await (await conn.getresponse()).text(), size);
       }
     },
-    async parallel({ path, count, size }) {
-      for (let i = 0; i < count; i++) {
-        await Promise.all(connections.map((conn) => get(conn, path, size)));
-      }
+    async parallel(task) {
+      while (many.length < task.parallel) many.push(connect(false));
+      const used = many.slice(0, task.parallel);
+      for (let i = 0; i < task.count; i++) await Promise.all(used.map((conn) => get(conn, task)));
+    },
+    async duplex({ size }) {
+      const conn = await keep(false);
+      const length = { "Content-Length": size };
+      const sent = conn.request("POST", "/echo", pieces(size, 65536), length);
+      check(await READ["for await"](await conn.getresponse(), config.download), size);
+      await sent;
     },
     async download({ path, size, way }) {
-      const conn = keep(false);
+      const conn = await keep(false);
       await conn.request("GET", path);
       check(await READ[way](await conn.getresponse(), config.download), size);
     },
     async upload({ size, way }) {
-      const conn = keep(false);
+      const conn = await keep(false);
       const body = await BODY[way](size, config.upload);
       try {
         await conn.request("PUT", "/", body);

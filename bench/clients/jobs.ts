@@ -5,12 +5,12 @@
  */
 import { check, pieces } from "./common.mjs";
 
-export { check, PARALLEL, pieces, POSTED } from "./common.mjs";
+export { check, MOST_PARALLEL, PARALLEL, pieces, POSTED, rested } from "./common.mjs";
 
 /** A task; which of the fields count depends on the job. */
 export interface Task {
   /** The job. */
-  job: "get" | "connect" | "post" | "parallel" | "download" | "upload";
+  job: "get" | "rest" | "connect" | "post" | "parallel" | "duplex" | "download" | "upload";
   /** How the body is read or sent, or which options are set. */
   way: string;
   /** What to get. */
@@ -21,6 +21,8 @@ export interface Task {
   size: number;
   /** Whether over TLS. */
   tls: boolean;
+  /** How many connections are used at once. */
+  parallel: number;
 }
 
 /** What a client is told when it starts. */
@@ -44,7 +46,35 @@ export interface Config {
 }
 
 /** The jobs that a client can do, by their names. */
-export type Jobs = Partial<Record<Task["job"], (task: Task) => Promise<void>>>;
+export type Jobs = Partial<
+  Record<
+    Task["job"],
+    /** Gives the milliseconds that count, where that is not the time from its start to its end. */
+    (task: Task) => Promise<void | number>
+  >
+>;
+
+/** What is posted as JSON. */
+export const DOCUMENT = {
+  name: "x".repeat(900),
+  tags: ["a", "b"],
+  count: 42,
+  nested: { ok: true },
+};
+
+/** Fields of a request that has many. */
+export const FIELDS: Record<string, string> = {
+  "Accept": "application/json, text/plain, */*",
+  "Accept-Language": "en-GB,en;q=0.9",
+  "Authorization": "Bearer 0123456789abcdef0123456789abcdef",
+  "Cache-Control": "no-cache",
+  "If-None-Match": '"0123456789abcdef"',
+  "Referer": "http://example.com/some/page",
+  "User-Agent": "bench/1.0 (a client of the benchmark)",
+  "X-Forwarded-For": "192.0.2.1",
+  "X-Request-Id": "0123456789abcdef",
+  "X-Trace-Id": "fedcba9876543210",
+};
 
 /** A body in pieces of one size, as a web stream. */
 export function stream(size: number, piece: number): ReadableStream<Uint8Array<ArrayBuffer>> {

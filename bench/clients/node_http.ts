@@ -15,7 +15,7 @@ import {
   checkAnswer,
   type Config,
   type Jobs,
-  PARALLEL,
+  MOST_PARALLEL,
   pieces,
   POSTED,
   type Task,
@@ -64,7 +64,7 @@ function drain(response: IncomingMessage): Promise<Buffer> {
 /** The jobs of this client. */
 export function jobsOf(config: Config): Jobs {
   const agents = {
-    http: new http.Agent({ keepAlive: true, maxSockets: PARALLEL }),
+    http: new http.Agent({ keepAlive: true, maxSockets: MOST_PARALLEL }),
     https: new https.Agent({ keepAlive: true, ca: config.ca }),
   };
   const exchange = (
@@ -100,7 +100,7 @@ export function jobsOf(config: Config): Jobs {
     },
     async parallel(task) {
       for (let i = 0; i < task.count; i++) {
-        await Promise.all(Array.from({ length: PARALLEL }, () => get(task)));
+        await Promise.all(Array.from({ length: task.parallel }, () => get(task)));
       }
     },
     async download({ path, size, way }) {

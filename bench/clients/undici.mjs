@@ -6,7 +6,7 @@
 import { createReadStream, createWriteStream } from "node:fs";
 import { createInterface } from "node:readline";
 import { pipeline } from "node:stream/promises";
-import { check, PARALLEL, pieces, POSTED } from "./common.mjs";
+import { check, MOST_PARALLEL, pieces, POSTED } from "./common.mjs";
 
 /** @import { Config, Jobs } from "./jobs.ts" */
 
@@ -44,7 +44,7 @@ export async function jobsOf(config) {
   const secure = new Client(`https://${config.host}:${config.tlsPort}`, {
     connect: { ca: config.ca },
   });
-  const pool = new Pool(origin, { connections: PARALLEL });
+  const pool = new Pool(origin, { connections: MOST_PARALLEL });
   const get = async (client, { path, size }) => {
     const { body } = await client.request({ method: "GET", path });
     check((await body.arrayBuffer()).byteLength, size);
@@ -66,7 +66,7 @@ export async function jobsOf(config) {
     },
     async parallel(task) {
       for (let i = 0; i < task.count; i++) {
-        await Promise.all(Array.from({ length: PARALLEL }, () => get(pool, task)));
+        await Promise.all(Array.from({ length: task.parallel }, () => get(pool, task)));
       }
     },
     async download({ path, size, way }) {

@@ -9,12 +9,12 @@ import { createInterface } from "node:readline";
 
 /** @import { Jobs, Task } from "./jobs.ts" */
 
-/** @param {(task: Task) => Promise<void>} job @param {Task} task */
+/** @param {(task: Task) => Promise<void | number>} job @param {Task} task */
 async function measure(job, task) {
   const cpu = process.cpuUsage();
   const start = performance.now();
-  await job(task);
-  const wall = performance.now() - start;
+  const spent = await job(task);
+  const wall = spent ?? performance.now() - start;
   const { user, system } = process.cpuUsage(cpu);
   return { wall, cpu: (user + system) / 1000 };
 }
