@@ -868,6 +868,17 @@ Deno.test("readinto() takes what is buffered first, and the rest straight", asyn
   assertEquals(latin1(target), "ab" + "c".repeat(10) + "d".repeat(DIRECT - 10));
 });
 
+Deno.test("readinto() takes a single byte that comes straight", async () => {
+  const { body, transport } = await opened("length", "", { length: DIRECT, direct: true });
+  const target = new Uint8Array(DIRECT);
+  const read = body.readinto(target);
+  transport.give("a");
+  await microtasks(8);
+  transport.give("b".repeat(DIRECT - 1));
+  assertEquals(await soon(read), DIRECT);
+  assertEquals(latin1(target), "a" + "b".repeat(DIRECT - 1));
+});
+
 Deno.test("readinto() reads no further straight than the body goes", async () => {
   const { body, source, transport } = await opened("length", "", { length: DIRECT, direct: true });
   const read = body.readinto(new Uint8Array(2 * DIRECT));

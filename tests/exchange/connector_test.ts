@@ -9,6 +9,7 @@ import {
   assertInstanceOf,
   assertRejects,
   assertStrictEquals,
+  assertStringIncludes,
 } from "@std/assert";
 import { Connection } from "../../_internal/exchange/connection.ts";
 import { openConnection, type Plan } from "../../_internal/exchange/connector.ts";
@@ -453,6 +454,15 @@ Deno.test("openConnection() throws the error of a socket that is refused", async
   assertInstanceOf(await thrown(opened), Deno.errors.ConnectionRefused);
   assertEquals(connection.availability, "closed");
 });
+
+for (const given of [null, {}, { read() {}, write() {} }, "socket"]) {
+  Deno.test(`openConnection() throws a TypeError when transport() gives ${Deno.inspect(given)}`, async () => {
+    const custom = () => Promise.resolve(given as unknown as Transport);
+    const error = await thrown(opening(planOver(null, { custom })).opened);
+    assertInstanceOf(error, TypeError);
+    assertStringIncludes(error.message, "what transport() gives");
+  });
+}
 
 // Platforms that forbid plain connections to port 443
 

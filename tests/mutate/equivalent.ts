@@ -329,4 +329,29 @@ export const EQUIVALENT: Equivalent[] = [
     mutation: "comparison: i < PROMPT -> i <= PROMPT",
     reason: "One microtask more than the PROMPT ones, which only tune speed.",
   },
+  {
+    module: "_internal/exchange/body.ts",
+    text: "this.#endIfOver(0, 0);",
+    mutation: "number: 0 -> 1",
+    reason:
+      "Of a read that asked for nothing the count is not looked at, nor how little was asked.",
+  },
+  {
+    module: "_internal/exchange/body.ts",
+    text: "if (at === to) break;",
+    mutation: "statement: break; -> (nothing)",
+    reason: "Nothing is buffered behind a direct read: the next round finds that it has all.",
+  },
+  {
+    module: "_internal/exchange/body.ts",
+    text: "const bigger = new Uint8Array(Math.max(SHORT, this.size === 0 ? size : 2 * size));",
+    mutation: "comparison: this.size === 0 -> this.size !== 0",
+    reason: "How fast the memory of a line grows changes nothing that is read.",
+  },
+  {
+    module: "_internal/exchange/connector.ts",
+    text: "this.#exchange.check();",
+    mutation: "statement: this.#exchange.check(); -> (nothing)",
+    reason: "Whoever catches what is thrown throws why the exchange has failed, if it has.",
+  },
 ];

@@ -38,7 +38,7 @@ const WAYS: [name: string, look: (value: unknown) => string][] = [
 Deno.test("a connection that could not be made is shown as closed", async () => {
   using conn = new HTTPConnection("example.com", { transport: () => Promise.reject(new Error()) });
   await thrown(conn.request("GET", "/"));
-  assertMatch(Deno.inspect(conn), /connection: "closed",\s+peer: null/);
+  assertMatch(Deno.inspect(conn), /connection: "closed",\s+peer: null,\s+requests: 0/);
 });
 
 for (const [name, look] of WAYS) {
