@@ -107,19 +107,17 @@ function portAndOptions<T extends HTTPConnectionOptions>(
  * A property of classes and objects that is checked when it is set; who has set none has that of its class
  * or its base. On the prototype, so that a subclass may have a field of its name.
  */
-function inheritable<T>(name: string, check: Check, value: T): PropertyDescriptor {
-  const given = new WeakMap<object, T>();
-  const valueOf = (of: object | null): T => {
-    if (of === null) return value;
-    return given.has(of) ? given.get(of)! : valueOf(Object.getPrototypeOf(of));
-  };
+function inheritable<T>(target: object, name: string, check: Check, value: T): PropertyDescriptor {
+  // What is set stands under a symbol, and is inherited as any property is: quicker than to look for it.
+  const given = Symbol(name);
+  Object.defineProperty(target, given, { value, configurable: true });
   return {
-    get(this: object) {
-      return valueOf(this);
+    get(this: { [given]: T }) {
+      return this[given];
     },
     set(this: object, value: T) {
       check(name, value);
-      given.set(this, value);
+      Object.defineProperty(this, given, { value, configurable: true });
     },
     enumerable: true,
     configurable: true,
@@ -171,9 +169,9 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
   declare auto_open: boolean | number;
   static {
     Object.defineProperties(this.prototype, {
-      response_class: inheritable("response_class", checkClass, HTTPResponse),
-      default_port: inheritable("default_port", checkPort, HTTP_PORT),
-      auto_open: inheritable("auto_open", level, 1),
+      response_class: inheritable(this.prototype, "response_class", checkClass, HTTPResponse),
+      default_port: inheritable(this.prototype, "default_port", checkPort, HTTP_PORT),
+      auto_open: inheritable(this.prototype, "auto_open", level, 1),
       host: settable((conn) => conn.#host, (conn, host) => {
         // What is illegal in it is told by the request, as the constructor tells it: `InvalidURL`.
         checkText("host", host);
@@ -212,7 +210,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     inspectable(this.prototype, "HTTPConnection", (conn, view) => {
       return showFacts(conn, #connections in conn ? conn.#facts() : {}, view);
     });
-    Object.defineProperty(this, "debuglevel", inheritable("debuglevel", level, 0));
+    Object.defineProperty(this, "debuglevel", inheritable(this, "debuglevel", level, 0));
   }
 
   /**
