@@ -354,4 +354,11 @@ export const EQUIVALENT: Equivalent[] = [
     mutation: "statement: this.#exchange.check(); -> (nothing)",
     reason: "Whoever catches what is thrown throws why the exchange has failed, if it has.",
   },
+  {
+    module: "_internal/exchange/connection.ts",
+    text: 'if (this.availability === "closed") throw this.#endReason;',
+    mutation: "throw: throw this.#endReason; -> (nothing)",
+    reason:
+      "The next read of a connection that has ended throws the same, and nothing is buffered.",
+  },
 ];

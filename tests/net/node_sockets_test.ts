@@ -527,7 +527,14 @@ for (
   });
 }
 
-for (const [asked, told] of [["::1", "0:0:0:0:0:0:0:1"], ["0:0::1", "::1"], ["::", "::1"]]) {
+const SPELLINGS = [
+  ["::1", "0:0:0:0:0:0:0:1"],
+  ["0:0::1", "::1"],
+  ["::", "::1"],
+  ["fe80:0::1", "fe80::1%lo"],
+];
+
+for (const [asked, told] of SPELLINGS) {
   Deno.test(`connect() takes ${told} for the source address ${asked}`, async () => {
     const socket = new MemorySocket();
     await connectingTo(net, socket, async () => {
