@@ -74,6 +74,12 @@ const CONSUMERS: Record<string, Consumer> = {
       return (await Deno.stat(path)).size;
     }),
 
+  "copyTo a file": (response) =>
+    withFile(async (file) => {
+      using _ = file;
+      return await response.copyTo(file);
+    }),
+
   async "for await, count LF"(response) {
     let [total, lines] = [0, 0];
     for await (const piece of response) {
