@@ -78,6 +78,19 @@ function copy(source: BufferedBytes, target: Uint8Array, at: number, count: numb
   source.start = start + count;
 }
 
+/**
+ * Up to this size a loop moves data down within the buffer faster than `copyWithin()`: chunks of a few
+ * bytes take a third of the time (`bench/run.ts --only n`).
+ */
+const SHORT_MOVE = 96;
+
+/** Moves `count` bytes down, eight at a time: each is read before anything is written over it. */
+function moveDown(view: DataView, at: number, start: number, count: number): void {
+  let i = 0;
+  for (; i + 8 <= count; i += 8) view.setBigUint64(at + i, view.getBigUint64(start + i));
+  for (; i < count; i++) view.setUint8(at + i, view.getUint8(start + i));
+}
+
 /** A body of a known length, none included (RFC 9112, Section 6.3, items 1, 2 and 6). */
 class LengthDecoder implements BodyDecoder {
   readonly trailers = null;
@@ -223,9 +236,15 @@ class ChunkedDecoder implements BodyDecoder {
     const from = at;
     let left = this.#left;
     let last = left;
+    const view = target === bytes
+      ? new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+      : null;
     for (;;) {
       const count = Math.min(left, end - source.start, to - at);
-      copy(source, target, at, count);
+      if (view !== null && count <= SHORT_MOVE) {
+        moveDown(view, at, source.start, count);
+        source.start += count;
+      } else copy(source, target, at, count);
       at += count;
       left -= count;
       const { start } = source;

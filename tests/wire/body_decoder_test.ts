@@ -12,6 +12,7 @@ import {
   NEED_MORE,
 } from "../../_internal/wire/body_decoder.ts";
 import { DEFAULT_SETTINGS } from "../../_internal/exchange/connection.ts";
+import { WholeBytes } from "../../_internal/wire/buffered_bytes.ts";
 import type { Framing } from "../../_internal/wire/framing.ts";
 import { BufferedReader } from "../../_internal/net/buffered_reader.ts";
 import { HTTPException, LineTooLong, ProtocolError } from "../../mod.ts";
@@ -380,4 +381,30 @@ Deno.test("trailers treats framing fields as any other field", async () => {
   const decoder = chunked();
   const { text } = await decodeText("1\r\na\r\n0\r\nContent-Length: 9\r\n\r\n", decoder);
   assertEquals([text, decoder.trailers?.fields], ["a", ["Content-Length", "9"]]);
+});
+
+Deno.test("pull() takes the framing out in place and leaves every byte as it is, whatever the chunks", () => {
+  for (const at of [0, 3]) {
+    for (let size = 1; size <= 130; size++) {
+      // All values stand at all places, those of a NaN as well.
+      const data = Uint8Array.from({ length: 5 * size }, (_, i) => 255 - ((i * 37 + size) & 255));
+      const parts: Uint8Array[] = [new Uint8Array(at)];
+      for (let i = 0; i < data.length; i += size) {
+        parts.push(bytes(`${size.toString(16)}\r\n`), data.subarray(i, i + size), bytes("\r\n"));
+      }
+      // The buffer need not begin where its memory does.
+      const memory = new Uint8Array([
+        9,
+        ...parts.flatMap((part) => [...part]),
+        ...bytes("0\r\n\r\n"),
+      ]);
+      const buffer = memory.subarray(1);
+      const source = new WholeBytes(buffer, at);
+      const decoder = chunked();
+      const end = decoder.pull(source, buffer, at, buffer.length);
+      assertEquals(latin1(buffer.subarray(at, end)), latin1(data));
+      assertEquals(decoder.ready(source), ENDED);
+      assertEquals(memory[0], 9);
+    }
+  }
 });
