@@ -367,6 +367,19 @@ Deno.test("pieces() leaves a piece of a byte stream as it is until the next one 
   assertEquals(at, whole.length);
 });
 
+Deno.test("pieces() does not take the rest of a large chunk for a small one", async () => {
+  const content = contentOf(byteStreamOf([65536 + 5, MANY, 5, MANY], true), 8192);
+  assert(content?.kind === "pieces");
+  const pieces = content.pieces();
+  const read: [size: number, memory: number][] = [];
+  for (let step; !(step = await pieces.next()).done;) {
+    const piece = step.value as Uint8Array;
+    read.push([piece.length, piece.buffer.byteLength]);
+  }
+  // A chunk that is small, on the other hand, is the last one that memory is given for.
+  assertEquals(read, [[65536, 65536], [5, 131072], [MANY, 131072], [5, 131072], [MANY, MANY]]);
+});
+
 Deno.test("pieces() cancels and unlocks a byte stream that is left early, large chunks or small", async () => {
   for (const size of [5, MANY]) {
     let cancelled = false;
