@@ -361,4 +361,16 @@ export const EQUIVALENT: Equivalent[] = [
     reason:
       "The next read of a connection that has ended throws the same, and nothing is buffered.",
   },
+  {
+    module: "_internal/exchange/body.ts",
+    text: "if (size > this.#bytes.length) {",
+    mutation: "comparison: size > this.#bytes.length -> size >= this.#bytes.length",
+    reason: "How fast the memory of a line grows changes nothing that is read.",
+  },
+  {
+    module: "_internal/exchange/body.ts",
+    text: "const bigger = new Uint8Array(Math.max(SHORT, this.size === 0 ? size : 2 * size));",
+    mutation: "number: 0 -> 1",
+    reason: "How fast the memory of a line grows changes nothing that is read.",
+  },
 ];

@@ -402,6 +402,13 @@ const REFUSALS: [
     "ECONNREFUSED",
   ],
   [
+    "nobody listens, from any source address",
+    () => new HTTPConnection("127.0.0.1", PORT, { source_address: ["", 0] }),
+    Deno.errors.ConnectionRefused,
+    `Cannot connect to 127.0.0.1:${PORT}: the connection was refused`,
+    "ECONNREFUSED",
+  ],
+  [
     "nobody listens, over TLS with a client certificate",
     () => new HTTPSConnection("127.0.0.1", PORT, { context: CLIENT }),
     Deno.errors.ConnectionRefused,
