@@ -128,6 +128,23 @@ for (const [title, options, message, tls = true] of REFUSED) {
   });
 }
 
+/** A SEQUENCE in DER with so many bytes of content, as a certificate in PEM. */
+function sequence(size: number, missing = 0): string {
+  const length = size < 128 ? [size] : size < 256 ? [0x81, size] : [0x82, size >> 8, size & 255];
+  const der = [0x30, ...length, ...Array.from({ length: size - missing }, () => 1)];
+  const body = btoa(String.fromCharCode(...der));
+  return `-----BEGIN CERTIFICATE-----\n${body}\n-----END CERTIFICATE-----\n`;
+}
+
+for (const size of [1, 126, 127, 128, 255, 256, 1000]) {
+  Deno.test(`checkOptions() takes a certificate of ${size} bytes, and none that is cut off`, () => {
+    const options = (pem: string) => ({ context: { caCerts: [pem] } });
+    checkOptions(options(sequence(size)), true);
+    const cut = () => checkOptions(options(sequence(size, 1)), true);
+    assertThrows(cut, TypeError, "no certificate in PEM");
+  });
+}
+
 /** Keys that are unknown, in the object where somebody wrote them, and what is said to be meant. */
 const UNKNOWN: [options: Record<string, unknown>, key: string, meant: string][] = [
   [{ timout: 5 }, "timout", "timeout"],
