@@ -86,6 +86,8 @@ export class Body {
   #broken: { cause: unknown } | null = null;
   /** Whether that was told. */
   #told = false;
+  /** Whether the trace is told of its end. */
+  #isEnding = false;
   /** Why bytes of it that were read have reached nobody, though it had come whole. */
   #lost: { readonly reason: unknown } | null = null;
   /** Whether a limit was passed, or a callback threw: what came with it is not delivered. */
@@ -128,9 +130,12 @@ export class Body {
     return this.state === "complete" && this.#lost === null;
   }
 
-  /** Bytes that were read have reached nobody: to read on must not look as if nothing was missing. */
-  lose(bytes: Bytes, reason: unknown): void {
-    if (bytes.length === 0) return;
+  /**
+   * Bytes that were read have reached nobody: to read on must not look as if nothing was missing.
+   *
+   * @param bytes What they were, where that is known.
+   */
+  lose(bytes: Bytes | null, reason: unknown): void {
     this.partial = bytes;
     this.#lost = { reason };
   }
@@ -209,8 +214,13 @@ export class Body {
     if (this.state !== "open") return;
     const exchange = this.#exchange;
     // Told before it counts as complete: where a callback throws, the next call must not look like the end.
-    if (exchange.trace !== null) this.#tellEnd();
-    if (this.state !== "open") return;
+    if (exchange.trace !== null) {
+      // The callback may close it, or read on.
+      if (this.#isEnding) return;
+      this.#isEnding = true;
+      this.#tellEnd();
+      if (this.state !== "open") return;
+    }
     this.#move("end");
     exchange.bodyEnded();
   }
@@ -551,6 +561,12 @@ export class Body {
 
   /** The content of what {@linkcode readLarge} gave, which may be none; chunk framing is taken out in place. */
   decodeLarge(read: Bytes): Bytes {
+    const piece = this.#decodeInPlace(read);
+    // Who keeps pieces keeps their memory: it must not be much more than they are.
+    return 2 * piece.length < piece.buffer.byteLength ? piece.slice() : piece;
+  }
+
+  #decodeInPlace(read: Bytes): Bytes {
     if (!this.#chunked) {
       this.decoder.took(read.length);
       this.#count(read.length);

@@ -32,6 +32,8 @@ export class Connections implements ExchangeOwner {
   #opening: Promise<void> | null = null;
   /** Exchanges whose response took a connection, or its bytes, with it. */
   #lent = new Set<Exchange>();
+  /** Exchanges that are worked on, be they over or not. */
+  #worked = new Set<Exchange>();
 
   constructor(options: ConnectionsOptions) {
     this.#options = options;
@@ -43,6 +45,11 @@ export class Connections implements ExchangeOwner {
 
   over(exchange: Exchange): void {
     this.#lent.delete(exchange);
+  }
+
+  working(exchange: Exchange, isWorking: boolean): void {
+    if (isWorking) this.#worked.add(exchange);
+    else this.#worked.delete(exchange);
   }
 
   /** The connection that the next request may go out on, that is opened, or that was switched. */
@@ -228,6 +235,7 @@ export class Connections implements ExchangeOwner {
     this.close();
     for (const exchange of this.#lent) exchange.close("connection");
     this.#lent.clear();
+    for (const exchange of this.#worked) exchange.endWork("connection");
   }
 
   /** Hands over the connection that was switched, or the fresh one where `fresh` says so. */

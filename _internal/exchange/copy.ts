@@ -60,6 +60,8 @@ class Copy {
   /** Why it ends with bytes that are not written. */
   #end: { readonly reason: unknown } | null = null;
   #wake: () => void = () => {};
+  /** Whether something has changed since it was last looked at. */
+  #hasChanged = false;
 
   constructor(body: Body, settings: CopySettings) {
     this.#body = body;
@@ -70,10 +72,12 @@ class Copy {
     const unwatch = this.#settings.watch((reason) => this.#stop(reason));
     try {
       while (this.#end === null) {
+        this.#hasChanged = false;
         if (this.#reading === null && !this.#isOver) this.#beginRead();
         if (!this.#isWriting && this.#written < this.#read) this.#beginWrite();
         if (this.#reading === null && !this.#isWriting) break;
-        await new Promise<void>((resolve) => this.#wake = resolve);
+        // The target may end it while it is called.
+        if (!this.#hasChanged) await new Promise<void>((resolve) => this.#wake = resolve);
       }
     } finally {
       unwatch();
@@ -81,7 +85,7 @@ class Copy {
     if (this.#end !== null) {
       await this.#reading;
       const { reason } = this.#end;
-      this.#body.lose(this.#unwritten(), reason);
+      if (this.#read > this.#written) this.#body.lose(this.#unwritten(), reason);
       throw reason;
     }
     if (this.#readFailure !== null) throw this.#readFailure.reason;
@@ -93,11 +97,17 @@ class Copy {
     // What came before the server ended it is still to be written.
     if (this.#body.readFailure?.reason === reason) return;
     this.#end ??= { reason };
+    this.#change();
+  }
+
+  #change(): void {
+    this.#hasChanged = true;
     this.#wake();
   }
 
-  /** The bytes that no write has taken. */
-  #unwritten(): Uint8Array<ArrayBuffer> {
+  /** The bytes that no write has taken; `null` where the target has transferred their memory. */
+  #unwritten(): Uint8Array<ArrayBuffer> | null {
+    if (this.#ring.length === 0) return null;
     const at = this.#written % SIZE;
     const count = this.#read - this.#written;
     const first = this.#ring.subarray(at, at + count);
@@ -123,7 +133,7 @@ class Copy {
       this.#readFailure = { reason };
     }
     this.#reading = null;
-    this.#wake();
+    this.#change();
   }
 
   /** Writes what is filled, as far as that is in one run. */
@@ -136,8 +146,15 @@ class Copy {
 
   async #empty(bytes: Uint8Array): Promise<void> {
     const { target, onProgress } = this.#settings;
+    const { length } = bytes;
     try {
-      const count = checkWritten(await byUser(() => target.write(bytes)), bytes.length);
+      const given = await byUser(() => target.write(bytes));
+      if (this.#ring.length === 0) {
+        throw new TypeError(
+          "Cannot copy response as write() has transferred the memory it was given",
+        );
+      }
+      const count = checkWritten(given, length);
       if (count === 0) await turn();
       // What a write says after the copying has ended was told as unwritten.
       if (this.#end === null) {
@@ -145,12 +162,13 @@ class Copy {
         if (count > 0 && onProgress !== null) byUser(() => onProgress(this.#written));
       }
     } catch (error) {
-      // What was read ahead is lost: to read on must not look whole.
-      const reason = this.#body.failed(error instanceof Thrown ? error : new Thrown(error));
-      this.#end ??= { reason };
+      const thrown = error instanceof Thrown ? error : new Thrown(error);
+      // What was read ahead is lost: the rest is not read. It is told also where the server had broken off.
+      this.#body.failed(thrown);
+      this.#end ??= thrown;
     }
     this.#isWriting = false;
-    this.#wake();
+    this.#change();
   }
 }
 

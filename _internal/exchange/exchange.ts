@@ -60,6 +60,8 @@ export interface ExchangeOwner {
   failed(exchange: Exchange, facts: Required<ExchangeDetails>): void;
   /** Both halves are over, whichever way. */
   over(exchange: Exchange): void;
+  /** Work on it begins, or has ended, that may go on when it is over: see {@linkcode Exchange.watch}. */
+  working(exchange: Exchange, isWorking: boolean): void;
 }
 
 /** The body of a response, as its exchange sees it. */
@@ -319,13 +321,17 @@ export class Exchange {
     const onabort = ({ target }: Event) => onend((target as AbortSignal).reason);
     for (const signal of signals) signal.addEventListener("abort", onabort);
     const deadlines = new Deadlines((name, seconds) => {
-      onend(this.annotate(this.fail(timedOut(this.phase, name, seconds))));
+      const error = this.annotate(timedOut(this.phase, name, seconds));
+      this.fail(error);
+      onend(error);
     });
     deadlines.set("total", this.limits.total, this.timings.start);
     deadlines.beginWait();
     this.#onend = onend;
+    this.#owner?.working(this, true);
     return () => {
       this.#onend = null;
+      this.#owner?.working(this, false);
       deadlines.endWait();
       deadlines.end(false);
       for (const signal of signals) signal.removeEventListener("abort", onabort);

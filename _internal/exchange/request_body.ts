@@ -224,10 +224,7 @@ function chunkPieces(stream: ReadableStream<unknown>): Pieces {
   return {
     next: () => reader.read() as Promise<IteratorResult<unknown>>,
     [OVER]: () => reader.releaseLock(),
-    async return() {
-      await reader.cancel();
-      reader.releaseLock();
-    },
+    return: () => cancelled(reader),
   };
 }
 
@@ -324,8 +321,18 @@ class BytePieces implements Pieces {
 
   async return(): Promise<void> {
     if (this.#chunks !== null) return void await this.#chunks.return!();
-    await this.#reader.cancel();
-    this.#reader.releaseLock();
+    await cancelled(this.#reader);
+  }
+}
+
+/** Cancels a stream and lets go of it, though it has failed. */
+async function cancelled(
+  reader: ReadableStreamDefaultReader<unknown> | ReadableStreamBYOBReader,
+): Promise<void> {
+  try {
+    await reader.cancel();
+  } finally {
+    reader.releaseLock();
   }
 }
 

@@ -478,6 +478,18 @@ Deno.test("what a large read of chunks brings is kept when the reader has let go
   assertEquals([stream.locked, latin1(await soon(body.read1(9)))], [false, "aaaaa"]);
 });
 
+Deno.test("a stream gives pieces that keep hardly more memory than they have, whatever the framing", async () => {
+  const { transport, reader } = await fastChunks();
+  // 256 bytes of each size line are free.
+  const padded = `1;${"e".repeat(250)}\r\na\r\n`;
+  const read = reader.read();
+  await microtasks(10);
+  transport.give(`\r\n${padded.repeat(500)}`);
+  const piece = (await soon(read)).value!;
+  assertEquals(latin1(piece), "a".repeat(500));
+  assert(piece.buffer.byteLength < 1000, `${piece.buffer.byteLength} bytes`);
+});
+
 for (const [what, wire] of [["end", "0\r\n\r\n"], ["break", "no size\r\n"]]) {
   Deno.test(`a stream reads no more after a large read that has the ${what} of the body`, async () => {
     const { transport, reader } = await fastChunks();

@@ -3,9 +3,16 @@
  *
  * @module
  */
-import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStrictEquals,
+  assertStringIncludes,
+} from "@std/assert";
 import { HTTPConnection, HTTPResponse, IncompleteRead, type Writer } from "../../mod.ts";
-import { FakeTransport, ok, over } from "../helpers/fake_transport.ts";
+import { getResponse } from "../helpers/exchanges.ts";
+import { answering, FakeTransport, ok, over } from "../helpers/fake_transport.ts";
 import { begun } from "../helpers/split.ts";
 import { soon, thrown, turns } from "../helpers/waiting.ts";
 import { bytes, latin1, startRaw } from "../servers/raw.ts";
@@ -253,9 +260,9 @@ for (const [stand, wire, ended] of STANDS) {
   }
 }
 
-for (const [stand, wire] of STANDS) {
+for (const [stand, wire, ended] of STANDS) {
   Deno.test(`copyTo() is ended by the total deadline when its target does not answer and the body ${stand}`, async () => {
-    const options = { ...over(new FakeTransport([wire])), deadlines: { total: 0.05 } };
+    const options = { ...over(new FakeTransport([wire], { ended })), deadlines: { total: 0.05 } };
     using conn = new HTTPConnection("example.com", options);
     await conn.request("GET", "/");
     const response = await conn.getresponse();
@@ -263,6 +270,89 @@ for (const [stand, wire] of STANDS) {
     await assertRejects(() => soon(copied), Deno.errors.TimedOut, "total deadline of 0.05 s");
     assertEquals(latin1(response.partial!), "llo");
   });
+}
+
+for (const [stand, wire, ended] of STANDS) {
+  for (const [name, end, isRight] of ENDS) {
+    Deno.test(`copyTo() is ended by ${name} within write() when the body ${stand}`, async () => {
+      using conn = new HTTPConnection("example.com", over(new FakeTransport([wire], { ended })));
+      await conn.request("GET", "/");
+      const response = await conn.getresponse();
+      const controller = new AbortController();
+      let writes = 0;
+      const copied = response.copyTo({
+        write() {
+          if (++writes === 1) return Promise.resolve(1);
+          end({ conn, response, abort: () => controller.abort(REASON) });
+          return new Promise(() => {});
+        },
+      }, { signal: controller.signal });
+      assert(isRight(await thrown(soon(copied))));
+      assertEquals([writes, latin1(response.partial!)], [2, "ello"]);
+    });
+  }
+}
+
+for (const closes of [true, false]) {
+  const which = closes ? "one whose connection closes" : "one before the last";
+  Deno.test(`dispose ends the copying of a response that is over: ${which}`, async () => {
+    const field = closes ? "Connection: close\r\n" : "";
+    const wire = `HTTP/1.1 200 OK\r\n${field}Content-Length: 5\r\n\r\nhello`;
+    const transport = answering(wire, wire);
+    const conn = new HTTPConnection("example.com", over(transport));
+    const first = await getResponse(conn);
+    const copied = first.copyTo(new Stuck(2));
+    copied.catch(() => {});
+    await turns(2);
+    if (!closes) assertEquals(await (await getResponse(conn)).text(), "hello");
+    conn[Symbol.dispose]();
+    await assertRejects(() => soon(copied), Deno.errors.Interrupted, "the connection was closed");
+    await assertRejects(() => first.read(), Deno.errors.Interrupted);
+  });
+}
+
+Deno.test("copyTo() throws what a write fails with though the server has broken off before", async () => {
+  for (const where of ["write", "onProgress"]) {
+    const response = await begun(new FakeTransport([STANDS[2][1]], { ended: true }));
+    const error = new Error(where);
+    const isDue = Promise.withResolvers<void>();
+    const copied = response.copyTo({
+      async write(p) {
+        await isDue.promise;
+        if (where === "write") throw error;
+        return p.length;
+      },
+    }, {
+      onProgress() {
+        throw error;
+      },
+    });
+    copied.catch(() => {});
+    await turns(3);
+    isDue.resolve();
+    assertStrictEquals(await thrown(soon(copied)), error);
+  }
+});
+
+for (const [stand, wire, ended] of STANDS) {
+  for (const fails of [true, false]) {
+    const how = fails ? "rejects" : "takes the bytes";
+    Deno.test(`copyTo() throws when write() transfers its memory and ${how}, and the body ${stand}`, async () => {
+      const response = await begun(new FakeTransport([wire], { ended }));
+      const error = new Error("disk full");
+      const copied = response.copyTo({
+        write(p) {
+          const { length } = p;
+          (p.buffer as ArrayBuffer).transfer();
+          return fails ? Promise.reject(error) : Promise.resolve(length);
+        },
+      });
+      const told = await thrown(soon(copied));
+      if (fails) assertStrictEquals(told, error);
+      else assertStringIncludes((told as TypeError).message, "transferred the memory");
+      await assertRejects(() => response.read());
+    });
+  }
 }
 
 Deno.test("copyTo() is ended by the bodyIdle deadline, with what came written or told", async () => {

@@ -298,6 +298,24 @@ Deno.test("pieces() cancels and unlocks a stream that is left early", async () =
   assertEquals([cancelled, stream.locked], [true, false]);
 });
 
+Deno.test("pieces() unlocks a stream that has failed", async () => {
+  for (const type of ["bytes", undefined] as const) {
+    const source = {
+      type,
+      pull() {
+        throw new Error("mine");
+      },
+    } as UnderlyingSource<Uint8Array<ArrayBuffer>>;
+    const stream = new ReadableStream(source);
+    const content = contentOf(stream, 8192);
+    assert(content?.kind === "pieces");
+    const pieces = content.pieces();
+    await thrown(Promise.resolve(pieces.next()));
+    await thrown(Promise.resolve(pieces.return!()));
+    assertEquals(stream.locked, false);
+  }
+});
+
 Deno.test("pieces() unlocks a stream that was sent", async () => {
   const stream = streamOf("a");
   await piecesOf(stream);

@@ -9,6 +9,7 @@ import {
   BadStatusLine,
   HTTPConnection,
   type HTTPConnectionOptions,
+  type HTTPResponse,
   HTTPSConnection,
   IncompleteRead,
   type ResponseTimings,
@@ -17,7 +18,7 @@ import {
 } from "../../mod.ts";
 import { getText } from "../helpers/exchanges.ts";
 import { answering, FakeTransport, ok, over } from "../helpers/fake_transport.ts";
-import { startRaw } from "../servers/raw.ts";
+import { latin1, startRaw } from "../servers/raw.ts";
 import { startRawTls } from "../servers/raw_tls.ts";
 import { thrown } from "../helpers/waiting.ts";
 import { CA, CLIENT } from "../tls/mod.ts";
@@ -614,6 +615,30 @@ Deno.test("timings are each response's own when the second request goes out earl
   assertEquals(known(first.timings), ["start", "connected", "sent", "head", "end"]);
   assertEquals(known(second.timings), ["start", "sent", "head", "end"]);
 });
+
+for (const how of ["close", "dispose", "read"] as const) {
+  Deno.test(`responseEnd is told once when trace calls ${how}() on it`, async () => {
+    let response: HTTPResponse | null = null;
+    let ends = 0;
+    using conn = new HTTPConnection("example.com", {
+      ...over(answering(ok("hello"), ok("again"))),
+      trace({ type }) {
+        if (type !== "responseEnd" || response === null) return;
+        ends++;
+        if (how === "close") response.close();
+        else if (how === "dispose") response[Symbol.dispose]();
+        else response.read().catch(() => {});
+      },
+    });
+    await conn.request("GET", "/");
+    response = await conn.getresponse();
+    assertEquals(latin1(await response.read()), "hello");
+    assertEquals(ends, 1);
+    assertEquals(latin1(await response.read()), "");
+    await conn.request("GET", "/");
+    assertEquals(await (await conn.getresponse()).text(), "again");
+  });
+}
 
 Deno.test("read() does not look like the end when trace has thrown on responseEnd before", async () => {
   const reason = new Error("mine");

@@ -55,6 +55,10 @@ export class Watcher implements ExchangeOwner, ExchangeBody {
   /** The facts of each failure. */
   readonly failures: Facts[] = [];
 
+  working(_exchange: Exchange, isWorking: boolean): void {
+    this.calls.push(`working ${isWorking}`);
+  }
+
   failed(_exchange: Exchange, facts: Facts): void {
     this.calls.push("failed");
     this.failures.push(facts);
