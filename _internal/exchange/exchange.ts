@@ -321,7 +321,7 @@ export class Exchange {
     const onabort = ({ target }: Event) => onend((target as AbortSignal).reason);
     for (const signal of signals) signal.addEventListener("abort", onabort);
     const deadlines = new Deadlines((name, seconds) => {
-      const error = this.annotate(timedOut(this.phase, name, seconds));
+      const error = this.annotate(timedOut("body", name, seconds));
       this.fail(error);
       onend(error);
     });

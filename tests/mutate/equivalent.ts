@@ -393,4 +393,17 @@ export const EQUIVALENT: Equivalent[] = [
       "logic: !this.decoder.small || to - at < SMALL -> ((!this.decoder.small) && (to - at < SMALL))",
     reason: "Both ways give the same bytes; which one is quicker depends on the sizes.",
   },
+  {
+    module: "_internal/exchange/body.ts",
+    text: "if (!this.decoder.small || to - at < SMALL) {",
+    mutation: "condition: to - at < SMALL -> !(to - at < SMALL)",
+    reason: "Both ways give the same bytes; which one is quicker depends on the sizes.",
+  },
+  {
+    module: "_internal/exchange/send_request.ts",
+    text: "this.#encoding ??= textEncodingOf(contentType);",
+    mutation:
+      "logic: this.#encoding ??= textEncodingOf(contentType) -> this.#encoding = textEncodingOf(contentType)",
+    reason: "It is kept for speed: of the same field the same comes out again.",
+  },
 ];
