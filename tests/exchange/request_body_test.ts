@@ -224,6 +224,11 @@ Deno.test("contentOf() accepts a stream that has ended or failed, and was not re
   assertEquals(await assertRejects(() => piecesOf(failed)), trouble);
 });
 
+Deno.test("contentOf() takes what has pipe() and nothing else of a stream of Node's", async () => {
+  const body = Object.assign(asyncGeneratorOf("a", "b"), { pipe() {} });
+  assertEquals(await piecesOf(body), ["a", "b"]);
+});
+
 Deno.test("contentOf() takes a stream of Node's for an async iterable", async () => {
   const through = new PassThrough();
   through.end("hello");

@@ -406,4 +406,10 @@ export const EQUIVALENT: Equivalent[] = [
       "logic: this.#encoding ??= textEncodingOf(contentType) -> this.#encoding = textEncodingOf(contentType)",
     reason: "It is kept for speed: of the same field the same comes out again.",
   },
+  {
+    module: "_internal/exchange/connection.ts",
+    text: "#writeSize = 0;",
+    mutation: "number: 0 -> 1",
+    reason: "It is asked only when a write was begun, and that sets it.",
+  },
 ];
