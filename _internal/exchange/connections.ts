@@ -176,11 +176,13 @@ export class Connections implements ExchangeOwner {
 
   /** Opens a connection for the requests to come, or waits for the one that is opened. */
   async connect(attempt: Exchange): Promise<void> {
+    const before = this.current;
+    if (before !== null && !before.opening) this.#giveUp(before);
+    // Whoever was told of the end may have connected already.
     const { current } = this;
-    if (current !== null && !current.opening) this.#giveUp(current);
     try {
       if (current?.opening) return await this.#joinOpening();
-      (await this.#open(attempt)).endOpening(attempt);
+      if (current === null) (await this.#open(attempt)).endOpening(attempt);
     } catch (error) {
       throw attempt.fail(error);
     }

@@ -199,8 +199,12 @@ export class Exchange {
    * given is not out yet, and is a part of it unless the body has an end of its own.
    */
   get endsWithThisSend(): boolean {
-    const hasEnd = this.framing === "chunked" || this.framing === "none";
-    return this.complete && (hasEnd || this.#pendingSends < 2);
+    return this.complete && (this.hasEnd || this.#pendingSends < 2);
+  }
+
+  /** Whether the body of the request has an end of its own, which no `send()` moves. */
+  get hasEnd(): boolean {
+    return this.framing === "chunked" || this.framing === "none";
   }
 
   /** Whether the server has said that nothing follows. */

@@ -502,3 +502,24 @@ for (let ticks = 0; ticks < 10; ticks++) {
     assertEquals([transport.closes, conn.sock], [1, null]);
   });
 }
+
+Deno.test("connect() leaves no connection behind that a callback has begun when the one before ended", async () => {
+  const transports: FakeTransport[] = [];
+  const requests: Promise<void>[] = [];
+  const conn = new HTTPConnection("example.com", {
+    transport() {
+      const transport = answering(ok());
+      transports.push(transport);
+      return Promise.resolve(transport);
+    },
+    trace({ type }) {
+      if (type === "close" && requests.length === 0) requests.push(conn.request("GET", "/"));
+    },
+  });
+  await conn.connect();
+  await conn.connect();
+  await requests[0];
+  assertEquals(await (await conn.getresponse()).text(), "ok");
+  conn[Symbol.dispose]();
+  assertEquals(transports.map(({ closes }) => closes), [1, 1]);
+});

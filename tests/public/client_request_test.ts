@@ -1179,6 +1179,19 @@ Deno.test("requestComplete is false, and nothing follows, when send() gave less 
   assertEquals([first.writes.length, first.closes], [2, 1]);
 });
 
+Deno.test("requestComplete stays true when bytes behind a whole request cannot be sent", async () => {
+  const transport = answering("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
+  using conn = new HTTPConnection("example.com", { ...over(transport), timeout: 0.02 });
+  await conn.request("GET", "/");
+  transport.write = () => new Promise(() => {});
+  const answered = conn.getresponse();
+  const sent = conn.send("more");
+  sent.catch(() => {});
+  const response = await answered;
+  await assertRejects(() => sent, Deno.errors.TimedOut);
+  assertEquals(response.requestComplete, true);
+});
+
 Deno.test("requestComplete is not true before the last send() is out, whenever the response is closed", async () => {
   for (let count = 0; count < 40; count++) {
     const transport = new FakeTransport();
