@@ -95,7 +95,8 @@ class Copy {
   /** It is not to go on, whatever the target does: a write that is out is left behind. */
   #stop(reason: unknown): void {
     // What came before the server ended it is still to be written.
-    if (this.#body.readFailure?.reason === reason) return;
+    const { readFailure } = this.#body;
+    if (readFailure !== null && readFailure.reason === reason) return;
     this.#end ??= { reason };
     this.#change();
   }

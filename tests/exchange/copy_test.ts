@@ -389,6 +389,19 @@ Deno.test("copyTo() waits for a slow target with what came before the server bro
   assertEquals([sink.text, response.partial], ["hello", null]);
 });
 
+Deno.test("copyTo() is ended by a signal whose reason is undefined", async () => {
+  const response = await begun(new FakeTransport([ok("hello")]));
+  const controller = new AbortController();
+  Object.defineProperty(controller.signal, "reason", { value: undefined });
+  const copied = response.copyTo(new Stuck(2), { signal: controller.signal });
+  let isOver = false;
+  copied.catch(() => isOver = true);
+  await turns(2);
+  controller.abort();
+  await turns(2);
+  assert(isOver);
+});
+
 Deno.test("copyTo() leaves no listener on its signal, nor on that of the request", async () => {
   const counted = () => {
     const { signal } = new AbortController();
