@@ -780,6 +780,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
   }
 
   async #beginRaw(raw: Exchange): Promise<void> {
+    this.#connections.leaveCutOff();
     let { current } = this.#connections;
     if (current === null || current.opening !== null) {
       await this.#connectFor(raw);

@@ -275,7 +275,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
    * above ends the upload.
    */
   get requestComplete(): boolean {
-    return this.#exchange.sending === "whole";
+    return this.#exchange.requestComplete;
   }
 
   /**

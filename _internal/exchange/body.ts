@@ -469,7 +469,8 @@ export class Body {
           (this.state === "complete" ? EMPTY : await this.line(Infinity));
       } catch (error) {
         if (lines.length > 0 && this.#endedEarly) return lines;
-        throw this.#withPartial(error, lines);
+        // What a callback has thrown ends the exchange before anything is told of it.
+        throw this.#withPartial(this.failed(error), lines);
       }
       if (line.length === 0) return lines;
       lines.push(line);

@@ -121,6 +121,12 @@ export class Connections implements ExchangeOwner {
     else connection.close();
   }
 
+  /** Nothing follows an upload that was cut off: bytes would be taken for more of it. */
+  leaveCutOff(): void {
+    const { current } = this;
+    if (current?.exchange?.stopped) this.#giveUp(current);
+  }
+
   /** The response keeps the connection, and nobody else uses it any more. */
   #lend(connection: Connection, exchange: Exchange): void {
     connection.endReuse();

@@ -163,6 +163,7 @@ export class Exchange {
   #received = 0;
   #reused = false;
   #over = false;
+  #wasWhole = false;
   #facts: Required<ExchangeDetails> | null = null;
   #signals: AbortSignal[] = NO_SIGNALS;
   #onabort: ((event: Event) => void) | null = null;
@@ -199,12 +200,17 @@ export class Exchange {
    * given is not out yet, and is a part of it unless the body has an end of its own.
    */
   get endsWithThisSend(): boolean {
-    return this.complete && (this.hasEnd || this.#pendingSends < 2);
+    return this.complete && (this.#hasEnd || this.#pendingSends < 2);
   }
 
   /** Whether the body of the request has an end of its own, which no `send()` moves. */
-  get hasEnd(): boolean {
+  get #hasEnd(): boolean {
     return this.framing === "chunked" || this.framing === "none";
+  }
+
+  /** Whether the whole request was sent; bytes that follow its own end make nothing of it. */
+  get requestComplete(): boolean {
+    return this.sending === "whole" || this.#wasWhole;
   }
 
   /** Whether the server has said that nothing follows. */
@@ -413,6 +419,7 @@ export class Exchange {
     this.sending = next(SENDING, this.sending, event);
     if (this.sending === "going" || this.sending === "waiting") return;
     this.timings.sent = performance.now();
+    if (this.sending === "whole" && this.#hasEnd) this.#wasWhole = true;
     if (this.sending === "cut") {
       this.carrier?.endReuse();
       this.#wake?.();

@@ -124,12 +124,8 @@ export async function sendRequest(
   try {
     exchange.check();
     if (exchange.stopped) return;
-    // Bytes behind the end are sent as they are, and make nothing of the request.
-    const isBehindEnd = exchange.hasEnd && exchange.sending === "whole";
-    if (!isBehindEnd) {
-      exchange.send("send");
-      connection.unlimitHead();
-    }
+    exchange.send("send");
+    connection.unlimitHead();
     if (out.content === null) {
       const { head } = out;
       const { length } = head;
@@ -140,7 +136,7 @@ export async function sendRequest(
     } else await new Upload(connection, exchange, out).run();
     exchange.check();
     // An answer that came with the last bytes leaves the request whole.
-    if (!isBehindEnd && exchange.endsWithThisSend) {
+    if (exchange.endsWithThisSend) {
       exchange.send("finish");
       connection.limitHead(exchange);
       connection.endSending();

@@ -1046,6 +1046,21 @@ Deno.test("lines() keeps all that it had, the part of a line too, when it is clo
   assertEquals(latin1(body.partial!), "a\nb\nc");
 });
 
+Deno.test("lines() ends the exchange with what a callback throws, and loses nothing that it had", async () => {
+  const reason = new Error("mine");
+  let pieces = 0;
+  const { body, exchange } = await opened("length", "a\nb\nc\n", {
+    length: 6,
+    trace({ type }) {
+      if (type === "responseBody" && ++pieces === 2) throw reason;
+    },
+  });
+  assertStrictEquals(await thrown(body.lines(0)), reason);
+  assertStrictEquals(exchange.failure?.reason, reason);
+  assertEquals(latin1(body.partial!), "a\n");
+  assertStrictEquals(await thrown(body.gather(Infinity)), reason);
+});
+
 Deno.test("line() gives each long line in memory of its own", async () => {
   const { body, transport } = await opened("close");
   const lines = [];

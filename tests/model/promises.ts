@@ -94,8 +94,17 @@ function isConfused(player: Player, owner: string): boolean {
   return arrivals(player, Number(owner)).some(({ wire }) => isConfusing(player, wire));
 }
 
-function checkPush(player: Player, { owner }: ResponseRecord, known: Known | null): void {
+/** The request that was made last before a call and that nobody looks at: it may be out, or not. */
+function unlooked(player: Player, { conn, called }: CallRecord): Known | null {
+  const before = [...player.world.known.values()]
+    .filter((known) => known.conn === conn && known.called < called)
+    .sort((a, b) => b.called - a.called);
+  return before[0]?.outcome === "unknown" ? before[0] : null;
+}
+
+function checkPush(player: Player, { call, owner }: ResponseRecord, expected: Known | null): void {
   const push = player.world.pushes[Number(owner.slice(5))];
+  const known = expected ?? unlooked(player, call);
   if (known !== null && !cameBefore(player, push, known)) return;
   const wanted = known === null ? "no request" : `request ${known.id}`;
   player.world.fail("promise1/unasked", `${wanted} got ${owner}, which was there before it`);

@@ -1179,6 +1179,29 @@ Deno.test("requestComplete is false, and nothing follows, when send() gave less 
   assertEquals([first.writes.length, first.closes], [2, 1]);
 });
 
+Deno.test("send() goes out on a connection of its own when an upload was cut off on the last one", async () => {
+  const transports = [new FakeTransport(), new FakeTransport()];
+  const made = [...transports];
+  using conn = new HTTPConnection("example.com", {
+    transport: () => Promise.resolve(made.shift()!),
+  });
+  const sent = conn.request("POST", "/", {
+    async *[Symbol.asyncIterator]() {
+      yield bytes("part");
+      await never();
+    },
+  });
+  sent.catch(() => {});
+  transports[0].arrive("HTTP/1.1 500 No\r\nContent-Length: 5\r\n\r\nhel");
+  const response = await conn.getresponse();
+  await sent;
+  await conn.send("GET / HTTP/1.1\r\n\r\n");
+  assertEquals(transports[0].writes.join("").includes("GET"), false);
+  assertEquals(transports[1].writes, ["GET / HTTP/1.1\r\n\r\n"]);
+  transports[0].arrive("lo");
+  assertEquals(await response.text(), "hello");
+});
+
 Deno.test("requestComplete stays true when bytes behind a whole request cannot be sent", async () => {
   const transport = answering("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
   using conn = new HTTPConnection("example.com", { ...over(transport), timeout: 0.02 });
