@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { ImproperConnectionState } from "../../mod.ts";
+import { CannotSendRequest, ImproperConnectionState } from "../../mod.ts";
 import type { CallRecord, ConnState, Player, ResponseRecord } from "./player.ts";
 import type { Received } from "./parser.ts";
 import type { ReadRecord } from "./reading.ts";
@@ -45,10 +45,11 @@ export function expectedOf(player: Player, call: CallRecord): Known | null {
   return null;
 }
 
-/** Whether the call that sends a request had not ended yet at that time. */
+/** Whether the call that sends a request had not ended yet at that time, and was not refused. */
 function isAtWork(player: Player, known: Known, clock: number): boolean {
-  return player.calls.some(({ id, what, called, settled }) =>
-    id === known.id && (what === "request" || what === "end") && called < clock && settled > clock
+  return player.calls.some(({ called, error, id, settled, what }) =>
+    id === known.id && (what === "request" || what === "end") && called < clock &&
+    settled > clock && !(error instanceof CannotSendRequest)
   );
 }
 
