@@ -25,7 +25,10 @@ interface Tree {
 }
 
 async function start(name: Tree["name"], folder: string, told: string): Promise<Tree> {
-  const args = [...await runArgs(), `${folder}/bench/clients/worker.mjs`, "http_client.ts", told];
+  // The map of this tree would give the name of the library to this one in all three.
+  const map = `--import-map=${folder}/tests/std_offline/import_map.json`;
+  const flags = (await runArgs()).map((flag) => flag.startsWith("--import-map=") ? map : flag);
+  const args = [...flags, `${folder}/bench/clients/worker.mjs`, "http_client.ts", told];
   const child = new LineChild(name, ...await placed("apart", Deno.execPath(), args));
   await child.line();
   return { name, child };
