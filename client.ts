@@ -298,7 +298,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     this.#connections = new Connections({
       settings: settingsOf(known),
       trace: known.trace ?? null,
-      plan: () => this.#plan(),
+      plan: (onproxy) => this.#plan(onproxy),
     });
     this.#timeout = known.timeout ?? null;
     this.#source = known.source_address ?? null;
@@ -855,7 +855,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
   }
 
   /** Where to connect to, and how. */
-  #plan(): Omit<Plan, "onproxy"> {
+  #plan(onproxy: Plan["onproxy"]): Plan {
     const options = this.#options;
     const at: HostPort = options.address === undefined
       ? this
@@ -873,6 +873,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
       deadlines: options.deadlines ?? {},
       trace: options.trace ?? null,
       debug: this.debuglevel > 0,
+      onproxy,
     };
   }
 

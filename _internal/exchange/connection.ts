@@ -8,7 +8,7 @@
 import { ProtocolError, RemoteDisconnected } from "../../errors.ts";
 import type { HTTPMessage } from "../../headers.ts";
 import { messageOf } from "../../headers.ts";
-import { BufferedReader } from "../net/buffered_reader.ts";
+import { BufferedReader, type Failure } from "../net/buffered_reader.ts";
 import { writeError } from "../net/connect_errors.ts";
 import {
   CLOSE_ENDS_READS,
@@ -32,8 +32,8 @@ import { Deadlines } from "./deadlines.ts";
 import {
   byUser,
   type Carrier,
+  Closing,
   type Exchange,
-  interrupted,
   NO_LIMITS,
   Thrown,
   timedOut,
@@ -105,10 +105,11 @@ export class Connection implements Transport, Carrier, BodySource {
   #waiting = new Set<(reason: unknown) => void>();
   #resolveWrite: (count: number) => void = ignore;
   #rejectWrite: (reason: unknown) => void = ignore;
-  /** Whose write is out, and of how many bytes. */
+  /** Whose write is out, if any, and of how many bytes. */
   #writer: Exchange | null = null;
   #writeSize = 0;
-  #endReason: unknown = undefined;
+  /** Why it ended, once it has. */
+  #ending: Failure | null = null;
   #idleSince = 0;
   /** The final answer to the exchange, once its head is waited for. */
   #answer: Promise<Answer> | null = null;
@@ -163,7 +164,7 @@ export class Connection implements Transport, Carrier, BodySource {
   hold(transport: Transport): void {
     if (this.availability === "closed") {
       closeQuietly(transport);
-      throw this.#endReason;
+      throw this.#ending!.reason;
     }
     this.transport = transport;
   }
@@ -182,7 +183,7 @@ export class Connection implements Transport, Carrier, BodySource {
    */
   during<T>(step: Promise<T>, discard: (late: T) => void): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      if (this.availability === "closed") reject(this.#endReason);
+      if (this.availability === "closed") reject(this.#ending!.reason);
       else this.#waiting.add(reject);
       step.then((value) => {
         if (this.#waiting.delete(reject)) resolve(value);
@@ -346,7 +347,7 @@ export class Connection implements Transport, Carrier, BodySource {
     const { exchange } = this;
     this.#move("detach");
     exchange?.close("connection");
-    this.#stop(interrupted("send", "connection"));
+    this.#stop(new Closing("send", "connection", ""));
     this.#restoreReference();
   }
 
@@ -359,26 +360,31 @@ export class Connection implements Transport, Carrier, BodySource {
   /** Ends it, and the exchange that it carries. */
   close(): void {
     this.exchange?.close("connection");
-    this.end(interrupted(this.opening ?? "send", "connection", this.destination));
+    this.#end(new Closing(this.opening ?? "send", "connection", this.destination));
   }
 
   end(reason: unknown): void {
+    this.#end({ reason });
+  }
+
+  #end(ending: Failure): void {
     if (this.availability === "closed" || this.availability === "detached") return;
     this.#move("close");
-    this.#stop(reason);
+    this.#stop(ending);
     closeQuietly(this.transport);
     if (this.#trace !== null && this.transport !== UNOPENED) tellClose(this.#trace);
   }
 
-  /** Whoever waits gets `reason`, and nothing is left behind. */
-  #stop(reason: unknown): void {
-    this.#endReason = reason;
+  /** Whoever waits gets the reason, and nothing is left behind. */
+  #stop(ending: Failure): void {
+    this.#ending = ending;
     this.exchange = null;
     this.deadlines.end(false);
-    if (this.#ownsReader) this.reader.discard(reason);
-    else this.reader.interrupt(reason);
-    this.#rejectWrite(reason);
-    for (const reject of this.#waiting) reject(reason);
+    if (this.#ownsReader) this.reader.discard(ending);
+    else this.reader.interrupt(ending);
+    if (this.#writer !== null) this.#rejectWrite(ending.reason);
+    if (this.#waiting.size === 0) return;
+    for (const reject of this.#waiting) reject(ending.reason);
     this.#waiting.clear();
   }
 
@@ -452,7 +458,7 @@ export class Connection implements Transport, Carrier, BodySource {
 
   /** One write, or the end of the connection. One is out at a time. */
   #write(exchange: Exchange, piece: Uint8Array): Promise<number> {
-    if (this.availability === "closed") return Promise.reject(this.#endReason);
+    if (this.availability === "closed") return Promise.reject(this.#ending!.reason);
     if (exchange.isUnsent && this.reader.available > 0 && !exchange.isRaw) {
       return Promise.reject(
         new ProtocolError("Cannot send: the server spoke before the request"),
@@ -479,7 +485,9 @@ export class Connection implements Transport, Carrier, BodySource {
         new Deno.errors.WriteZero("Cannot send: the transport took nothing"),
       );
     }
-    this.#writer!.wrote(count);
+    const writer = this.#writer!;
+    this.#writer = null;
+    writer.wrote(count);
     this.#resolveWrite(count);
   };
 
@@ -491,6 +499,7 @@ export class Connection implements Transport, Carrier, BodySource {
 
   #failWrite(error: unknown): void {
     const writer = this.#writer!;
+    this.#writer = null;
     writer.wrote(0);
     writer.writeError ??= { reason: error };
     this.#rejectWrite(error);
@@ -611,7 +620,7 @@ export class Connection implements Transport, Carrier, BodySource {
 
   /** Asked between two reads of a head. */
   check(): void {
-    if (this.availability === "closed") throw this.#endReason;
+    if (this.availability === "closed") throw this.#ending!.reason;
   }
 
   /** A read has brought something. */
@@ -658,7 +667,7 @@ export class Connection implements Transport, Carrier, BodySource {
 
   async write(p: Uint8Array): Promise<number> {
     const { exchange } = this;
-    if (exchange === null) throw this.#endReason;
+    if (exchange === null) throw this.#ending === null ? notConnected() : this.#ending.reason;
     await this.send(exchange, p);
     return p.length;
   }
@@ -684,9 +693,13 @@ const LOST = "Cannot send request: the server has closed the connection";
 /** What there is before a connection is open. */
 const UNOPENED: Transport = {
   read: () => Promise.resolve(null),
-  write: () => Promise.reject(new Deno.errors.NotConnected("Cannot send: there is no connection")),
+  write: () => Promise.reject(notConnected()),
   close() {},
 };
+
+function notConnected(): Error {
+  return new Deno.errors.NotConnected("Cannot send: there is no connection");
+}
 
 /** What an event shows of a head. */
 function shown(head: Head): { status: number; reason: string; headers: HTTPMessage } {

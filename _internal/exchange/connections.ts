@@ -17,7 +17,7 @@ export interface ConnectionsOptions {
   settings: ResponseSettings;
   trace: Trace | null;
   /** Where to connect to and how, as of the moment of connecting. */
-  plan: () => Omit<Plan, "onproxy">;
+  plan: (onproxy: Plan["onproxy"]) => Plan;
 }
 
 /** The connections of one client. */
@@ -208,8 +208,8 @@ export class Connections implements ExchangeOwner {
     const connection = new Connection(settings, trace);
     this.#current = connection;
     connection.beginOpening(exchange);
-    const onproxy = (headers: HTTPMessage) => void (this.proxyHeaders = headers);
-    const opening = this.#opening = openConnection(connection, exchange, { ...plan(), onproxy });
+    const opening = openConnection(connection, exchange, plan(this.#onproxy));
+    this.#opening = opening;
     try {
       await opening;
       exchange.check();
@@ -222,6 +222,10 @@ export class Connections implements ExchangeOwner {
       if (this.#opening === opening) this.#opening = null;
     }
   }
+
+  #onproxy = (headers: HTTPMessage): void => {
+    this.proxyHeaders = headers;
+  };
 
   /** A response that says `close` takes its connection with it. */
   lend(exchange: Exchange): void {

@@ -17,7 +17,7 @@ import { checkTransport } from "../wire/option_check.ts";
 import type { Connection } from "./connection.ts";
 import type { DeadlineKind } from "./deadlines.ts";
 import { debugHeaders, debugReply, debugSend } from "./debug.ts";
-import { byUser, Exchange, Thrown } from "./exchange.ts";
+import { byUser, Exchange, NO_LIMITS, Thrown } from "./exchange.ts";
 import type { Deadlines } from "./options.ts";
 import { tell, type Trace, type Untimed } from "./trace.ts";
 
@@ -48,16 +48,16 @@ export interface Plan {
  *
  * @throws {TunnelError} When the proxy refuses the tunnel.
  */
-export async function openConnection(
+export function openConnection(
   connection: Connection,
   exchange: Exchange,
   plan: Plan,
 ): Promise<void> {
-  await new Connector(connection, exchange, checked(plan)).open();
+  return new Connector(connection, exchange, plan).open();
 }
 
 /** Refuses what does not go together, and spells names as they are looked up and shown to TLS. */
-function checked(plan: Plan): Plan {
+function check(plan: Plan): void {
   if (plan.source !== null && (plan.custom !== null || plan.path !== null)) {
     throw new TypeError("Cannot connect: a source address is for TCP connections only");
   }
@@ -70,7 +70,8 @@ function checked(plan: Plan): Plan {
       }: the key of the context is no key in PEM`,
     );
   }
-  return { ...plan, hostname: toAscii(plan.hostname), serverName: toAscii(plan.serverName) };
+  plan.hostname = toAscii(plan.hostname);
+  plan.serverName = toAscii(plan.serverName);
 }
 
 class Connector {
@@ -85,15 +86,16 @@ class Connector {
   }
 
   async open(): Promise<void> {
+    check(this.#plan);
     const connection = this.#connection;
     const { timings } = this.#exchange;
-    const { hostname: host, port, path, tunnel, context } = this.#plan;
-    this.#tell({ type: "connectStart", host, port, path });
+    const { hostname: host, port, path, trace, tunnel, context } = this.#plan;
+    if (trace !== null) this.#tell({ type: "connectStart", host, port, path });
     connection.destination = this.#target;
     const { opened, secured } = await this.#openPlain();
     connection.attach(opened.transport, opened.kind);
     timings.connected = performance.now();
-    this.#tell({ type: "connected", address: addressOf(opened.transport) });
+    if (trace !== null) this.#tell({ type: "connected", address: addressOf(opened.transport) });
     if (secured !== null) this.#endTls(secured, timings.connected);
     else {
       if (tunnel !== null) await this.#openTunnel(tunnel);
@@ -111,17 +113,24 @@ class Connector {
   }
 
   /** Waits for a step of opening, within its deadlines; what comes too late is closed. */
-  async #step<T extends { transport: Transport }>(
+  #step<T extends { transport: Transport }>(
     step: Promise<T>,
     kind: DeadlineKind,
     seconds: number | undefined,
   ): Promise<T> {
+    const opened = this.#connection.during(step, closeTransport);
+    const { timeout } = this.#plan;
+    const timed = timeout !== null || seconds !== undefined || this.#exchange.limits !== NO_LIMITS;
+    return timed ? this.#within(opened, kind, seconds) : opened;
+  }
+
+  async #within<T>(step: Promise<T>, kind: DeadlineKind, seconds: number | undefined): Promise<T> {
     const { deadlines } = this.#connection;
     deadlines.set(kind, seconds);
     deadlines.set("open", this.#plan.timeout);
     deadlines.beginWait();
     try {
-      return await this.#connection.during(step, ({ transport }) => closeQuietly(transport));
+      return await step;
     } finally {
       deadlines.clear(kind);
       deadlines.clear("open");
@@ -291,6 +300,10 @@ class Connector {
     this.#exchange.timings.secured = time;
     this.#tell({ type: "secured", alpnProtocol });
   }
+}
+
+function closeTransport({ transport }: { transport: Transport }): void {
+  closeQuietly(transport);
 }
 
 /** Calls what the user gave to make a transport. */

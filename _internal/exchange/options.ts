@@ -5,7 +5,7 @@
  */
 import type { HTTPMessage } from "../../headers.ts";
 import { messageOf } from "../../headers.ts";
-import type { ResponseSettings } from "./connection.ts";
+import { DEFAULT_SETTINGS, type ResponseSettings } from "./connection.ts";
 import { DEFAULT_LIMITS } from "../wire/field_section.ts";
 import {
   anything,
@@ -345,6 +345,7 @@ export function checkOptions(
   options: HTTPSConnectionOptions,
   tls: boolean,
 ): HTTPSConnectionOptions {
+  if (options === NO_OPTIONS) return options;
   if (typeof options === "number") {
     throw new TypeError(
       `Cannot use the options of ${
@@ -448,6 +449,7 @@ export function limitsOf(
 
 /** What applies to the responses of a connection. */
 export function settingsOf(options: HTTPSConnectionOptions): ResponseSettings {
+  if (options === NO_OPTIONS) return DEFAULT_SETTINGS;
   const { onInformational } = options;
   const line = options.maxLineBytes ?? DEFAULT_LIMITS.line;
   const bytes = options.maxHeaderBytes ?? DEFAULT_LIMITS.bytes;

@@ -44,6 +44,11 @@ function newBuffer(): Uint8Array<ArrayBuffer> {
   return pool.pop() ?? new Uint8Array(BUFFER_SIZE);
 }
 
+/** Why there is nothing more to read. */
+export interface Failure {
+  readonly reason: unknown;
+}
+
 /** Bytes from a source, between `start` and `end`. */
 export class BufferedReader implements BufferedBytes {
   bytes: Uint8Array = EMPTY;
@@ -67,7 +72,7 @@ export class BufferedReader implements BufferedBytes {
   #resolve: (count: number) => void = () => {};
   #reject: (reason: unknown) => void = () => {};
   /** Why there is nothing more to read: the source failed, or `discard()` was called. */
-  #failure: { reason: unknown } | null = null;
+  #failure: Failure | null = null;
   /** Whether `discard()` was called: what comes is nobody's. */
   #discarded = false;
   /** A copy of `bytes[blockStart..blockEnd]` that `takeLine()` gives out in parts. */
@@ -140,21 +145,21 @@ export class BufferedReader implements BufferedBytes {
     if (!this.#reading && !this.ended && this.#failure === null) this.#read();
   }
 
-  /** Nothing more is read: whoever waits gets `reason`, and what is buffered is gone. */
-  discard(reason: unknown): void {
+  /** Nothing more is read: whoever waits gets the reason of `ending`, and what is buffered is gone. */
+  discard(ending: Failure): void {
     if (this.#discarded) return;
     this.#discarded = true;
-    this.#failure ??= { reason };
-    this.#answer(this.#reject, this.#failure.reason);
+    this.#failure ??= ending;
+    if (this.#waiting !== null) this.#answer(this.#reject, this.#failure.reason);
     // A read that is out owns the buffer, or the caller's memory, until it settles.
     if (!this.#reading) this.#dropBuffer();
     else this.start = this.end;
   }
 
-  /** Whoever waits gets `reason`; the read that is out is left to the next `fill()`. */
-  interrupt(reason: unknown): void {
+  /** Whoever waits gets the reason of `ending`; the read that is out is left to the next `fill()`. */
+  interrupt(ending: Failure): void {
     this.#isOrphaned = this.#direct !== null;
-    this.#answer(this.#reject, reason);
+    if (this.#waiting !== null) this.#answer(this.#reject, ending.reason);
   }
 
   /** Gives the buffer back while nothing is in it: memory is for connections that read. */

@@ -90,7 +90,7 @@ async function opened(
 ): Promise<Opened> {
   const source = new Source(options);
   const { exchange, carrier } = carried({ trace: options.trace });
-  carrier.onend = () => source.reader.discard(carrier.reasons.at(-1));
+  carrier.onend = () => source.reader.discard({ reason: carrier.reasons.at(-1) });
   exchange.send("send");
   exchange.send("finish");
   exchange.receive("await");
@@ -507,7 +507,7 @@ Deno.test("takeBytes() reads on from a copy when all of it has come, and leaves 
     await body.readinto(new Uint8Array(2));
     assertEquals(body.takeBytes(), true);
     assertEquals(latin1(source.reader.take(source.reader.available)), "next");
-    source.reader.discard(new Error("gone"));
+    source.reader.discard({ reason: new Error("gone") });
     assertEquals(latin1(await body.gather(Infinity)), "cdef");
     assertEquals([body.state, source.fills], ["complete", 0]);
   }

@@ -36,7 +36,7 @@ function client(
   const connections = new Connections({
     settings: DEFAULT_SETTINGS,
     trace,
-    plan: () => planOver(dialled.dial, plan),
+    plan: (onproxy) => planOver(dialled.dial, { onproxy, ...plan }),
   });
   const exchange = (start: Partial<ExchangeStart> = {}) =>
     newExchange({ method: "GET", owner: connections, ...start });

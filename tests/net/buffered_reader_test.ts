@@ -507,22 +507,22 @@ Deno.test("discard() rejects whoever waits with exactly its reason", async () =>
   const reason = { mine: true };
   const { reader } = byHand();
   const filled = [thrown(reader.fill()), thrown(reader.fill())];
-  reader.discard(reason);
+  reader.discard({ reason });
   for (const rejected of filled) assertStrictEquals(await rejected, reason);
 });
 
 Deno.test("discard() makes later calls of fill() throw its reason", async () => {
   const reason = new RangeError("mine");
   const { source, reader } = byHand();
-  reader.discard(reason);
+  reader.discard({ reason });
   assertStrictEquals(await thrown(reader.fill()), reason);
   assertEquals([reader.failed, reader.failedWith(reason), source.targets.length], [true, true, 0]);
 });
 
 Deno.test("discard() keeps the first reason when it is called twice", async () => {
   const { reader } = byHand();
-  reader.discard("first");
-  reader.discard("second");
+  reader.discard({ reason: "first" });
+  reader.discard({ reason: "second" });
   assertEquals(await thrown(reader.fill()), "first");
 });
 
@@ -530,29 +530,29 @@ Deno.test("discard() keeps what the source had failed with", async () => {
   const { source, reader } = byHand();
   reader.prefetch();
   await source.fail("first");
-  reader.discard("second");
+  reader.discard({ reason: "second" });
   assertEquals(await thrown(reader.fill()), "first");
 });
 
 Deno.test("discard() gives the buffer back once when it is called twice", async () => {
   const { reader } = await holding("secret");
   const { bytes } = reader;
-  reader.discard("mine");
-  reader.discard("mine");
+  reader.discard({ reason: "mine" });
+  reader.discard({ reason: "mine" });
   assert(nextBuffer() === bytes);
   assert(nextBuffer() !== bytes);
 });
 
 Deno.test("discard() forgets what is buffered", async () => {
   const { reader } = await holding("secret");
-  reader.discard("mine");
+  reader.discard({ reason: "mine" });
   assertEquals([reader.available, reader.start, reader.bytes.length], [0, 0, 0]);
 });
 
 Deno.test("discard() forgets what is buffered when a read is out", async () => {
   const { reader } = await holding("secret");
   thrown(reader.fill());
-  reader.discard("mine");
+  reader.discard({ reason: "mine" });
   assertEquals(reader.available, 0);
 });
 
@@ -571,7 +571,7 @@ for (
     const { source, reader } = byHand();
     const filled = thrown(reader.fill());
     const { bytes } = reader;
-    reader.discard("mine");
+    reader.discard({ reason: "mine" });
     await filled;
     assert(nextBuffer() !== bytes);
     await settle(source);
@@ -585,8 +585,8 @@ Deno.test("discard() never gives the buffer back when the read that is out never
   const { reader } = byHand();
   const filled = thrown(reader.fill());
   const { bytes } = reader;
-  reader.discard("mine");
-  reader.discard("again");
+  reader.discard({ reason: "mine" });
+  reader.discard({ reason: "again" });
   reader.release();
   await filled;
   assert(nextBuffer() !== bytes);
@@ -597,7 +597,7 @@ Deno.test("discard() ends the reads of a source that gives no bytes", async () =
   const filled = thrown(reader.fill());
   const { bytes } = reader;
   await source.give("");
-  reader.discard("mine");
+  reader.discard({ reason: "mine" });
   await filled;
   assert(nextBuffer() !== bytes);
   await new Promise((resolve) => setTimeout(resolve, 1));
@@ -608,7 +608,7 @@ Deno.test("discard() ends the reads of a source that gives no bytes", async () =
 Deno.test("discard() leaves nothing of one connection for the next to see", async () => {
   const { source, reader } = await holding("public");
   thrown(reader.fill());
-  reader.discard("mine");
+  reader.discard({ reason: "mine" });
   const other = byHand();
   const filled = other.reader.fill();
   await source.give("secret");
@@ -623,7 +623,7 @@ Deno.test("interrupt() rejects whoever waits with exactly its reason", async () 
   const reason = { mine: true };
   const { reader } = byHand();
   const filled = thrown(reader.fill());
-  reader.interrupt(reason);
+  reader.interrupt({ reason });
   assertStrictEquals(await filled, reason);
   assertEquals([reader.failed, reader.reading], [false, true]);
 });
@@ -631,7 +631,7 @@ Deno.test("interrupt() rejects whoever waits with exactly its reason", async () 
 Deno.test("interrupt() leaves the read that is out to the next fill()", async () => {
   const { source, reader } = byHand();
   const filled = thrown(reader.fill());
-  reader.interrupt("mine");
+  reader.interrupt({ reason: "mine" });
   await filled;
   const next = reader.fill();
   await source.give("ab");
@@ -641,7 +641,7 @@ Deno.test("interrupt() leaves the read that is out to the next fill()", async ()
 Deno.test("interrupt() has the read into a caller's memory come first in what is read next", async () => {
   const { source, reader } = byHand();
   const filled = thrown(reader.fillInto(new Uint8Array(4)));
-  reader.interrupt("mine");
+  reader.interrupt({ reason: "mine" });
   await filled;
   await source.give("ab");
   assertEquals([buffered(reader), reader.received], ["ab", 2]);
@@ -649,7 +649,7 @@ Deno.test("interrupt() has the read into a caller's memory come first in what is
 
 Deno.test("interrupt() does nothing when nobody waits", async () => {
   const { source, reader } = await holding("a");
-  reader.interrupt("mine");
+  reader.interrupt({ reason: "mine" });
   const filled = reader.fill();
   await source.give("b");
   assertEquals([await filled, buffered(reader)], [1, "ab"]);
