@@ -268,8 +268,11 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
   #carrier: Connection | null = null;
   /** Bytes that go out without a request. */
   #raw: Exchange | null = null;
-  /** The response that was handed over last, and that is to be read before the next one is got. */
-  #answered: { exchange: Exchange; response: HTTPResponse } | null = null;
+  /**
+   * The response that was handed over last, and that is to be read before the next one is got. Once it was
+   * read it is nobody's here: an idle connection holds no response.
+   */
+  #answered: { exchange: Exchange; response: HTTPResponse | null } | null = null;
   /** Whether `request()` is at work, which knows the whole body. */
   #isWhole = false;
   #tunnel: Tunnel | null = null;
@@ -299,6 +302,9 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
       settings: settingsOf(known),
       trace: known.trace ?? null,
       plan: (onproxy) => this.#plan(onproxy),
+      onover: (exchange) => {
+        if (this.#answered?.exchange === exchange) this.#answered.response = null;
+      },
     });
     this.#timeout = known.timeout ?? null;
     this.#source = known.source_address ?? null;
@@ -378,7 +384,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     this.#connections.close();
     // A response that took its connection with it stays readable, but no call waits on.
     if (exchange?.busySending) exchange.lose(interrupted("send", "connection"));
-    if (isCurrent) answered.response.close();
+    if (isCurrent) answered.response?.close();
     else if (answered?.exchange.over) answered.exchange.endWork("connection");
   }
 
@@ -522,7 +528,9 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
       exchange.delivered = true;
       // CPython: a response that closes is read whenever one likes.
       if (response.will_close) this.#connections.lend(exchange);
-      else if (!connection.isSwitched) this.#answered = { exchange, response };
+      else if (!connection.isSwitched) {
+        this.#answered = { exchange, response: exchange.over ? null : response };
+      }
       return response;
     } catch (error) {
       exchange.delivered = true;

@@ -316,6 +316,7 @@ export class Connection implements Transport, Carrier, BodySource {
   #release(): void {
     const { exchange, reader } = this;
     this.exchange = null;
+    this.#answer = null;
     this.#reference();
     this.served++;
     this.deadlines.end(this.kind === "deno");

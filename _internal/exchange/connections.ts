@@ -18,6 +18,8 @@ export interface ConnectionsOptions {
   trace: Trace | null;
   /** Where to connect to and how, as of the moment of connecting. */
   plan: (onproxy: Plan["onproxy"]) => Plan;
+  /** Told of each exchange that is over. */
+  onover: (exchange: Exchange) => void;
 }
 
 /** The connections of one client. */
@@ -45,6 +47,7 @@ export class Connections implements ExchangeOwner {
 
   over(exchange: Exchange): void {
     this.#lent.delete(exchange);
+    this.#options.onover(exchange);
   }
 
   working(exchange: Exchange, isWorking: boolean): void {

@@ -533,6 +533,8 @@ export class Exchange {
     this.#over = true;
     for (const signal of this.#signals) signal.removeEventListener("abort", this.#onabort!);
     this.#signals = NO_SIGNALS;
+    // Whoever has the response has its body: an idle connection holds neither.
+    if (this.failure === null) this.body = null;
     this.carrier?.release(this);
     this.#owner?.over(this);
   }

@@ -43,6 +43,12 @@ const GRACE_MS = 10;
 const PROMPT = 8;
 /** After how many empty pieces in a row the event loop has a turn. */
 const EMPTY_PIECES = 16;
+/**
+ * An idle socket takes so many bytes without waiting for the peer.
+ *
+ * @tuning
+ */
+const AT_ONCE = 16384;
 /** How long an answer is waited for after a write failed: it is there already, or it never comes. */
 const REFUSAL_WAIT_MS = 1000;
 /** The last chunk without trailers: a 0, and two line ends. */
@@ -126,6 +132,7 @@ export async function sendRequest(
     if (exchange.stopped) return;
     exchange.send("send");
     connection.unlimitHead();
+    const small = out.content === null ? null : withBody(connection, exchange, out);
     if (out.content === null) {
       const { head } = out;
       const { length } = head;
@@ -133,6 +140,8 @@ export async function sendRequest(
       await connection.send(exchange, head);
       if (connection.kind === "deno") recycle(head);
       if (exchange.trace !== null) exchange.tell({ type: "requestHead", bytes: length });
+    } else if (small !== null) {
+      await sendSmall(connection, exchange, small);
     } else await new Upload(connection, exchange, out).run();
     exchange.check();
     // An answer that came with the last bytes leaves the request whole.
@@ -144,6 +153,49 @@ export async function sendRequest(
   } catch (error) {
     if (exchange.failure === null && error === STOPPED) return endCut(exchange);
     throw exchange.fail(error);
+  }
+}
+
+/**
+ * The head and a body so small that a socket takes both at once, so that no early answer is to be watched
+ * for: a third of what an {@linkcode Upload} costs. `null` where there is more to it.
+ */
+function withBody(
+  connection: Connection,
+  exchange: Exchange,
+  { content, debug, exact, expect, head, last }: Outgoing,
+): Uint8Array<ArrayBuffer> | null {
+  if (content!.kind !== "bytes" || connection.kind !== "deno" || last !== null) return null;
+  // What was sent before may still fill the socket.
+  if (head.length === 0 || !exchange.isUnsent) return null;
+  if (debug || expect !== false || exchange.trace !== null || (exact && !exchange.complete)) {
+    return null;
+  }
+  const { bytes, size } = content!;
+  const total = head.length + size;
+  if (total > AT_ONCE || bytes.length !== size) return null;
+  // Where there is room behind it: its memory is its own.
+  const isInPlace = total <= head.buffer.byteLength;
+  const whole = isInPlace ? new Uint8Array(head.buffer, 0, total) : new Uint8Array(total);
+  if (!isInPlace) {
+    whole.set(head);
+    recycle(head);
+  }
+  whole.set(bytes, head.length);
+  return whole;
+}
+
+async function sendSmall(
+  connection: Connection,
+  exchange: Exchange,
+  whole: Uint8Array<ArrayBuffer>,
+): Promise<void> {
+  try {
+    await connection.send(exchange, whole);
+    recycle(whole);
+  } catch (error) {
+    if (exchange.failure !== null || exchange.writeError === null) throw error;
+    await awaitRefusal(connection, exchange, false, error);
   }
 }
 
@@ -201,7 +253,9 @@ class Upload {
       if (this.#connection.kind === "deno") recycle(head);
     } catch (error) {
       if (error === STOPPED || this.#exchange.failure !== null) throw error;
-      if (this.#exchange.writeError !== null) await this.#awaitRefusal(error);
+      if (this.#exchange.writeError !== null) {
+        await awaitRefusal(this.#connection, this.#exchange, this.#out.debug, error);
+      }
       throw error;
     }
   }
@@ -491,28 +545,32 @@ class Upload {
     }
     connection.unlimitHead();
   }
+}
 
-  /**
-   * After a write failed: a server that refuses a body answers and resets the connection, and the answer
-   * can still be read.
-   */
-  async #awaitRefusal(error: unknown): Promise<never> {
-    const exchange = this.#exchange;
-    const reset = error instanceof Thrown ? error.reason : error;
-    if (exchange.body === null && !isReset(reset)) throw error;
-    if (exchange.body === null) {
-      let timer: ReturnType<typeof setTimeout> | undefined;
-      const late = new Promise<void>((resolve) => {
-        timer = setTimeout(resolve, REFUSAL_WAIT_MS);
-      });
-      const answer = this.#connection.receive(exchange, this.#out.debug);
-      await Promise.race([answer.catch(() => {}), late]);
-      clearTimeout(timer);
-      if (exchange.body === null) throw error;
-    }
-    if (!exchange.stopped) exchange.send("cut");
-    throw STOPPED;
+/**
+ * After a write failed: a server that refuses a body answers and resets the connection, and the answer
+ * can still be read.
+ */
+async function awaitRefusal(
+  connection: Connection,
+  exchange: Exchange,
+  debug: boolean,
+  error: unknown,
+): Promise<never> {
+  const reset = error instanceof Thrown ? error.reason : error;
+  if (exchange.body === null && !isReset(reset)) throw error;
+  if (exchange.body === null) {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, REFUSAL_WAIT_MS);
+    });
+    const answer = connection.receive(exchange, debug);
+    await Promise.race([answer.catch(() => {}), late]);
+    clearTimeout(timer);
+    if (exchange.body === null) throw error;
   }
+  if (!exchange.stopped) exchange.send("cut");
+  throw STOPPED;
 }
 
 /** The step of a source, as soon as it is there. */

@@ -12,8 +12,10 @@ import type { Reader } from "@std/io/types";
 import type { BufferedBytes } from "../wire/buffered_bytes.ts";
 import { turn } from "./platform.ts";
 
-/** The size of a connection's buffer. */
+/** The size of a connection's buffer, once a read has filled the first one. */
 export const BUFFER_SIZE = 65536;
+/** The size of the first: a small answer needs no more, and 1,000 at once need 8 MiB. */
+export const FIRST_SIZE = 8192;
 const EMPTY: Uint8Array<ArrayBuffer> = new Uint8Array(0);
 
 /** How much is copied at once for short lines, and so what a line that is kept keeps at most. */
@@ -27,21 +29,27 @@ const BLOCK = 4096;
 const FEW = 32;
 
 /** Buffers that no connection needs at the moment: an idle connection holds none. */
-const pool: Uint8Array<ArrayBuffer>[] = [];
+const firstBuffers: Uint8Array<ArrayBuffer>[] = [];
+const buffers: Uint8Array<ArrayBuffer>[] = [];
 /**
- * As many as connections are likely to be at work at once: new ones cost a third of 100 small requests.
+ * How many bytes of each size are kept: new buffers cost a third of 100 small requests.
  *
  * @tuning
  */
-const POOL_LIMIT = 128;
+const POOL_BYTES = 8388608;
 
 function recycle(buffer: Uint8Array): void {
-  if (buffer.length !== BUFFER_SIZE || pool.length >= POOL_LIMIT) return;
-  pool.push(buffer as Uint8Array<ArrayBuffer>);
+  const size = buffer.length;
+  if (size !== FIRST_SIZE && size !== BUFFER_SIZE) return;
+  const pool = size === FIRST_SIZE ? firstBuffers : buffers;
+  if (pool.length < POOL_BYTES / size) pool.push(buffer as Uint8Array<ArrayBuffer>);
 }
 
-function newBuffer(): Uint8Array<ArrayBuffer> {
-  return pool.pop() ?? new Uint8Array(BUFFER_SIZE);
+/** A buffer for at least so many bytes. */
+function bufferFor(count: number): Uint8Array<ArrayBuffer> {
+  if (count > BUFFER_SIZE) return new Uint8Array(count);
+  if (count > FIRST_SIZE) return buffers.pop() ?? new Uint8Array(BUFFER_SIZE);
+  return firstBuffers.pop() ?? new Uint8Array(FIRST_SIZE);
 }
 
 /** Why there is nothing more to read. */
@@ -213,7 +221,7 @@ export class BufferedReader implements BufferedBytes {
     this.#forgetBlock();
     const rest = this.bytes.subarray(this.start, this.end);
     const size = piece.length + rest.length;
-    const bytes = size > BUFFER_SIZE ? new Uint8Array(size) : newBuffer();
+    const bytes = bufferFor(size);
     bytes.set(piece);
     bytes.set(rest, piece.length);
     recycle(this.bytes);
@@ -318,21 +326,24 @@ export class BufferedReader implements BufferedBytes {
   /** Makes room for a read: what is buffered is moved down, and only a full buffer grows. */
   #makeRoom(): void {
     this.#forgetBlock();
+    const size = this.bytes.length;
+    const isFirstFull = size === FIRST_SIZE && this.end === size;
     if (this.start === this.end) {
       this.start = this.end = 0;
-      if (this.bytes.length === 0) this.bytes = newBuffer();
+      if (size > 0 && !isFirstFull) return;
+      recycle(this.bytes);
+      this.bytes = bufferFor(isFirstFull ? BUFFER_SIZE : FIRST_SIZE);
       return;
     }
-    const size = this.bytes.length;
     if (size - this.end >= size >> 2) return;
-    if (this.start > 0) {
+    if (this.start > 0 && !isFirstFull) {
       this.bytes.copyWithin(0, this.start, this.end);
       this.end -= this.start;
       this.start = 0;
     }
     if (this.end === size) {
       // Who needs this much at once has a limit of its own for it (a line, a head).
-      const bigger = new Uint8Array(size * 2);
+      const bigger = bufferFor(size * 2);
       bigger.set(this.bytes);
       recycle(this.bytes);
       this.bytes = bigger;

@@ -189,6 +189,11 @@ class Source implements BodySource {
   readonly closeEndsReads = true;
   directs = 0;
 
+  constructor() {
+    // As it is once a read has filled the first buffer.
+    this.reader.bytes = new Uint8Array(BUFFER);
+  }
+
   fill(): Promise<number> {
     return this.reader.fill();
   }

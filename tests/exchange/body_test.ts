@@ -61,6 +61,8 @@ class Source implements BodySource {
       suppressRaggedEofs: suppressRaggedEofs ?? false,
     };
     this.closeEndsReads = direct ?? false;
+    // As it is once a read has filled the first buffer.
+    this.reader.bytes = new Uint8Array(BUFFER);
   }
 
   fill(): Promise<number> {

@@ -31,12 +31,14 @@ function client(
   transports: (Transport | Promise<Transport>)[],
   plan: Partial<Plan> = {},
   trace: ((event: TraceEvent) => void) | null = null,
+  onover: (exchange: Exchange) => void = () => {},
 ) {
   const dialled = dialler(...transports);
   const connections = new Connections({
     settings: DEFAULT_SETTINGS,
     trace,
     plan: (onproxy) => planOver(dialled.dial, { onproxy, ...plan }),
+    onover,
   });
   const exchange = (start: Partial<ExchangeStart> = {}) =>
     newExchange({ method: "GET", owner: connections, ...start });
@@ -689,4 +691,13 @@ Deno.test("the trace of a client is told when a connection is closed", async () 
   connections.sock = made(1)[0];
   connections.close();
   assertEquals(events, ["close", "close"]);
+});
+
+Deno.test("over() tells of the exchange", () => {
+  const told: Exchange[] = [];
+  const { connections, exchange } = client([], {}, null, (over) => told.push(over));
+  const one = exchange();
+  connections.over(one);
+  assertEquals(told.length, 1);
+  assertStrictEquals(told[0], one);
 });

@@ -819,6 +819,14 @@ Deno.test("settle() frees the connection and tells the owner when both halves ar
   assertEquals(owner.calls, ["over"]);
 });
 
+Deno.test("endIfOver() lets go of the body, so that an idle connection holds none", () => {
+  const { exchange } = read();
+  exchange.send("finish");
+  assert(exchange.body !== null);
+  exchange.endIfOver();
+  assertStrictEquals(exchange.body, null);
+});
+
 Deno.test("endIfOver() ends the exchange once", () => {
   const owner = new Watcher();
   const { exchange, carrier } = read({ owner });

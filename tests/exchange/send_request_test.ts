@@ -367,6 +367,73 @@ for (const [title, content] of [["a head alone", null], ["a body", inMemory("bod
 
 // Bytes in memory
 
+Deno.test("sendRequest() sends a small body in the memory of its head when there is room behind that", async () => {
+  const head = new RequestHead("POST", "/").bytes();
+  const { transport, sent } = send({ head, content: inMemory("body") }, { kind: "deno" });
+  await soon(sent);
+  assertEquals(writesOf(transport), [latin1(head) + "body"]);
+  assertEquals(latin1(new Uint8Array(head.buffer, head.length, 4)), "body");
+});
+
+Deno.test("sendRequest() sends a small body in one write when there is no room behind its head", async () => {
+  const text = "x".repeat(2048);
+  const head = new RequestHead("POST", "/").bytes();
+  const { transport, sent } = send({ head, content: inMemory(text) }, { kind: "deno" });
+  await soon(sent);
+  assertEquals(writesOf(transport), [latin1(head) + text]);
+  assertStrictEquals(new RequestHead("POST", "/").bytes().buffer, head.buffer);
+});
+
+/** What makes that an early answer is watched for while a write is out, and what does not. */
+const WATCHED: [
+  title: string,
+  watched: boolean,
+  body: string,
+  start: Partial<ExchangeStart>,
+  kind?: TransportKind,
+][] = [
+  ["a small body over a socket of Deno's own", false, "x".repeat(16384 - HEAD.length), {}],
+  ["a larger body over a socket of Deno's own", true, "x".repeat(16385 - HEAD.length), {}],
+  ["a small body over another transport", true, "body", {}, "other"],
+  ["a small body of a traced request", true, "body", { trace: () => {} }],
+];
+
+for (const [title, watched, body, start, kind = "deno"] of WATCHED) {
+  Deno.test(`sendRequest() ${watched ? "watches" : "does not watch"} for an early answer to ${title}`, async () => {
+    const { transport, sent } = send({ content: inMemory(body) }, {
+      kind,
+      start,
+      accepting: false,
+    });
+    await microtasks(20);
+    assertEquals(transport.reads.length, watched ? 1 : 0);
+    transport.writes[0].accept();
+    await soon(sent);
+  });
+}
+
+Deno.test("sendRequest() watches for an early answer to a small piece behind what was sent", async () => {
+  const { transport, connection, exchange, sent } = send({ exact: false }, {
+    kind: "deno",
+    prepare: (exchange) => exchange.framing = "caller",
+  });
+  await soon(sent);
+  transport.accepting = false;
+  const rest = sendRequest(connection, exchange, more(inMemory("rest"), false));
+  await microtasks(20);
+  assertEquals(transport.reads.length, 1);
+  transport.writes[1].accept();
+  await soon(rest);
+});
+
+Deno.test("sendRequest() refuses a small body whose buffer was transferred over a socket of Deno's own", async () => {
+  const content = inMemory("body") as Content & { kind: "bytes" };
+  structuredClone(content.bytes.buffer, { transfer: [content.bytes.buffer as ArrayBuffer] });
+  const { transport, sent } = send({ content }, { kind: "deno" });
+  assertInstanceOf(await thrown(sent), TypeError);
+  assertEquals(transport.writes.length, 0);
+});
+
 Deno.test("sendRequest() sends head and body in one write, and reads nothing, when they are accepted at once", async () => {
   const { transport, exchange, sent } = send({ content: inMemory("body") });
   await soon(sent);

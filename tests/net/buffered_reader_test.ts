@@ -11,7 +11,7 @@ import {
   assertStrictEquals,
 } from "@std/assert";
 import type { Reader } from "../../mod.ts";
-import { BUFFER_SIZE, BufferedReader } from "../../_internal/net/buffered_reader.ts";
+import { BUFFER_SIZE, BufferedReader, FIRST_SIZE } from "../../_internal/net/buffered_reader.ts";
 import { microtasks } from "../helpers/waiting.ts";
 import { bytes, latin1 } from "../servers/raw.ts";
 
@@ -64,6 +64,16 @@ function byHand(): { source: HandSource; reader: BufferedReader } {
 /** A reader that holds this text, over a source that the test settles by hand. */
 async function holding(text: string): Promise<{ source: HandSource; reader: BufferedReader }> {
   const { source, reader } = byHand();
+  const filled = reader.fill();
+  await source.give(text);
+  await filled;
+  return { source, reader };
+}
+
+/** The same, the buffer being of 64 KiB already. */
+async function holdingMore(text: string): Promise<{ source: HandSource; reader: BufferedReader }> {
+  const { source, reader } = byHand();
+  reader.bytes = new Uint8Array(BUFFER_SIZE);
   const filled = reader.fill();
   await source.give(text);
   await filled;
@@ -130,16 +140,16 @@ Deno.test("fill() resolves with the number of bytes that came, and buffers them"
   assertEquals([await filled, buffered(reader), reader.available], [5, "hello", 5]);
 });
 
-Deno.test("fill() offers the source a buffer of 64 KiB", () => {
+Deno.test("fill() offers the source a buffer of 8 KiB", () => {
   const { source, reader } = byHand();
   reader.fill();
-  assertEquals([source.targets[0].length, BUFFER_SIZE], [65536, 65536]);
+  assertEquals([source.targets[0].length, FIRST_SIZE], [8192, 8192]);
 });
 
 Deno.test("fill() adds to what is buffered", async () => {
   const { source, reader } = await holding("one");
   reader.fill();
-  assertEquals(source.targets[1].length, BUFFER_SIZE - 3);
+  assertEquals(source.targets[1].length, FIRST_SIZE - 3);
   await source.give("two");
   assertEquals(buffered(reader), "onetwo");
 });
@@ -150,7 +160,7 @@ Deno.test("fill() starts over at the front of the buffer when all of it was cons
   reader.start = reader.end;
   reader.fill();
   const [, target] = source.targets;
-  assertEquals([target.byteOffset, target.length], [0, BUFFER_SIZE]);
+  assertEquals([target.byteOffset, target.length], [0, FIRST_SIZE]);
   assert(target.buffer === buffer);
   await source.give("two");
   assertEquals([reader.start, buffered(reader)], [0, "two"]);
@@ -230,12 +240,12 @@ Deno.test("fill() resolves with 0 and sets ragged when the source fails with Une
 Deno.test("fill() accepts as many bytes as it had room for", async () => {
   const { source, reader } = byHand();
   const filled = reader.fill();
-  await source.give("", { is: BUFFER_SIZE });
-  assertEquals([await filled, reader.available], [BUFFER_SIZE, BUFFER_SIZE]);
+  await source.give("", { is: FIRST_SIZE });
+  assertEquals([await filled, reader.available], [FIRST_SIZE, FIRST_SIZE]);
 });
 
 /** What a broken source may say that it has read into a buffer that has three bytes in it already. */
-const BAD_COUNTS: unknown[] = [-1, 1.5, NaN, Infinity, undefined, "3", BUFFER_SIZE - 2];
+const BAD_COUNTS: unknown[] = [-1, 1.5, NaN, Infinity, undefined, "3", FIRST_SIZE - 2];
 
 for (const count of BAD_COUNTS) {
   Deno.test(`fill() throws a TypeError when the source gives ${String(count)} (${typeof count}) bytes`, async () => {
@@ -244,7 +254,7 @@ for (const count of BAD_COUNTS) {
     await source.give("", { is: count });
     const error = await filled;
     assertInstanceOf(error, TypeError);
-    assert(error.message.includes(`${String(count)} bytes for ${BUFFER_SIZE - 3}`), error.message);
+    assert(error.message.includes(`${String(count)} bytes for ${FIRST_SIZE - 3}`), error.message);
     assertEquals([buffered(reader), reader.received, reader.failedWith(error)], ["abc", 3, true]);
   });
 }
@@ -287,7 +297,7 @@ Deno.test("reading is true while a read is out", async () => {
 
 Deno.test("fill() leaves bytes where they are when a quarter of the buffer is free behind them", async () => {
   const end = BUFFER_SIZE * 3 / 4;
-  const { source, reader } = await holding("x".repeat(end));
+  const { source, reader } = await holdingMore("x".repeat(end));
   reader.start = 1000;
   reader.fill();
   assertEquals([source.targets[1].length, reader.start], [BUFFER_SIZE - end, 1000]);
@@ -295,7 +305,7 @@ Deno.test("fill() leaves bytes where they are when a quarter of the buffer is fr
 
 Deno.test("fill() moves bytes to the front when less than a quarter of the buffer is free", async () => {
   const end = BUFFER_SIZE * 3 / 4 + 1;
-  const { source, reader } = await holding("x".repeat(1000) + "y".repeat(end - 1000));
+  const { source, reader } = await holdingMore("x".repeat(1000) + "y".repeat(end - 1000));
   const { buffer } = reader.bytes;
   reader.start = 1000;
   const filled = reader.fill();
@@ -307,20 +317,55 @@ Deno.test("fill() moves bytes to the front when less than a quarter of the buffe
 });
 
 Deno.test("fill() moves bytes to the front by a single byte when there is no more to gain", async () => {
-  const { source, reader } = await holding("x" + "y".repeat(BUFFER_SIZE - 1));
+  const { source, reader } = await holdingMore("x" + "y".repeat(BUFFER_SIZE - 1));
   reader.start = 1;
   reader.fill();
   assertEquals([source.targets[1].length, reader.bytes.length], [1, BUFFER_SIZE]);
 });
 
 Deno.test("fill() fills up the buffer before it grows", async () => {
-  const { source, reader } = await holding("x".repeat(BUFFER_SIZE - 10));
+  const { source, reader } = await holdingMore("x".repeat(BUFFER_SIZE - 10));
   reader.fill();
   assertEquals([source.targets[1].length, reader.bytes.length], [10, BUFFER_SIZE]);
 });
 
+Deno.test("fill() goes on with 64 KiB when the first buffer was filled and consumed", async () => {
+  const { source, reader } = await holding("x".repeat(FIRST_SIZE));
+  reader.start = reader.end;
+  const filled = reader.fill();
+  assertEquals([source.targets[1].length, BUFFER_SIZE], [65536, 65536]);
+  await source.give("y");
+  await filled;
+  assertEquals([reader.start, buffered(reader)], [0, "y"]);
+});
+
+Deno.test("fill() hands the first buffer on when it goes on with 64 KiB", async () => {
+  const { reader } = await holding("x".repeat(FIRST_SIZE));
+  const first = reader.bytes;
+  reader.start = reader.end;
+  reader.fill();
+  assert(nextBuffer() === first);
+});
+
+Deno.test("fill() keeps the first buffer while no read has filled it", async () => {
+  const { source, reader } = await holding("x".repeat(FIRST_SIZE - 1));
+  reader.start = reader.end;
+  reader.fill();
+  assertEquals(source.targets[1].length, FIRST_SIZE);
+});
+
+Deno.test("fill() makes the first buffer grow rather than move its bytes when it is full", async () => {
+  const { source, reader } = await holding("x" + "y".repeat(FIRST_SIZE - 1));
+  reader.start = 1;
+  const filled = reader.fill();
+  assertEquals(reader.bytes.length, BUFFER_SIZE);
+  await source.give("z");
+  await filled;
+  assertEquals(buffered(reader), "y".repeat(FIRST_SIZE - 1) + "z");
+});
+
 Deno.test("fill() doubles the buffer when it is full", async () => {
-  const { source, reader } = await holding("x".repeat(BUFFER_SIZE));
+  const { source, reader } = await holdingMore("x".repeat(BUFFER_SIZE));
   const filled = reader.fill();
   assertEquals(source.targets[1].length, BUFFER_SIZE);
   await source.give("y");
@@ -330,14 +375,17 @@ Deno.test("fill() doubles the buffer when it is full", async () => {
 });
 
 Deno.test("fill() hands the smaller buffer on when it grows", async () => {
-  const { reader } = await holding("x".repeat(BUFFER_SIZE));
+  const { reader } = await holdingMore("x".repeat(BUFFER_SIZE));
   const small = reader.bytes;
   reader.fill();
-  assert(nextBuffer() === small);
+  // The next reader whose first buffer was filled gets it.
+  const next = await holding("x".repeat(FIRST_SIZE));
+  next.reader.fill();
+  assert(next.reader.bytes === small);
 });
 
 Deno.test("full is true when half of a buffer is taken", async () => {
-  const { reader } = await holding("x".repeat(BUFFER_SIZE / 2));
+  const { reader } = await holdingMore("x".repeat(BUFFER_SIZE / 2));
   assertEquals(reader.full, true);
   reader.start = 1;
   assertEquals(reader.full, false);
@@ -690,21 +738,21 @@ Deno.test("fill() takes a buffer anew after release()", async () => {
   reader.release();
   const filled = reader.fill();
   await source.give("de");
-  assertEquals([await filled, buffered(reader), reader.bytes.length], [2, "de", BUFFER_SIZE]);
+  assertEquals([await filled, buffered(reader), reader.bytes.length], [2, "de", FIRST_SIZE]);
 });
 
 Deno.test("release() throws a buffer away when it has grown", async () => {
-  const { source, reader } = await holding("x".repeat(BUFFER_SIZE));
+  const { source, reader } = await holdingMore("x".repeat(BUFFER_SIZE));
   const filled = reader.fill();
   await source.give("y");
   await filled;
   reader.start = reader.end;
   reader.release();
-  assertEquals(nextBuffer().length, BUFFER_SIZE);
+  assertEquals([reader.bytes.length, nextBuffer().length], [0, FIRST_SIZE]);
 });
 
 Deno.test("release() throws buffers away when many are kept already", async () => {
-  const many = 500;
+  const many = 1500;
   const readers = await Promise.all(Array.from({ length: many }, () => holding("x")));
   const buffers = new Set(readers.map(({ reader }) => reader.bytes));
   assertEquals(buffers.size, many);
@@ -757,7 +805,7 @@ Deno.test("unread() puts bytes in front of what is buffered", async () => {
   reader.start = 1;
   reader.unread(bytes("first,"));
   assertEquals([reader.start, buffered(reader), reader.received], [0, "first,rest", 5]);
-  assertEquals(reader.bytes.length, BUFFER_SIZE);
+  assertEquals(reader.bytes.length, FIRST_SIZE);
   const filled = reader.fill();
   await source.give("!");
   await filled;
@@ -803,7 +851,7 @@ Deno.test("unread() hands its old buffer on", async () => {
 
 /** A reader that holds so many lines of ten bytes. */
 async function lines(count: number) {
-  return await holding(Array.from({ length: count }, (_, i) => `line ${1000 + i}\n`).join(""));
+  return await holdingMore(Array.from({ length: count }, (_, i) => `line ${1000 + i}\n`).join(""));
 }
 
 Deno.test("takeLine() gives the next bytes and consumes them", async () => {

@@ -201,6 +201,33 @@ Deno.test("park() waits on the cell for a fraction of a millisecond", async () =
   assert(parked && ms > 0 && ms < 1, `${parked} ${ms}`);
 });
 
+/** How many waits on the cell there are while `use` runs. */
+async function waitsOf(use: () => Promise<unknown>): Promise<number> {
+  let waits = 0;
+  const counting = (waitAsync: WaitAsync): WaitAsync => (...args) => {
+    waits++;
+    return waitAsync(...args);
+  };
+  await waitingBy(counting, async () => void await use());
+  return waits;
+}
+
+Deno.test("park() is one wait for all who begin at the same moment", async () => {
+  assertEquals(await waitsOf(() => Promise.all([park(), park(), park()])), 1);
+});
+
+Deno.test("park() is a wait of its own for who begins a moment later, or in another turn", async () => {
+  const later = async () => {
+    await microtasks(2);
+    await park();
+  };
+  assertEquals(await waitsOf(() => Promise.all([park(), later()])), 2);
+  const nextTurn = async () => {
+    await new Promise((resolve) => setImmediate(() => resolve(park())));
+  };
+  assertEquals(await waitsOf(() => Promise.all([park(), nextTurn()])), 2);
+});
+
 Deno.test("park() ends with the wait on the cell, before its timer", async () => {
   const { setTimeout } = globalThis;
   let fired = false;
