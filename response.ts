@@ -12,7 +12,7 @@ import {
   type DecodedContent,
   type DecodedOptions,
 } from "./_internal/content/decoded.ts";
-import { isDecodeError } from "./_internal/content/coded_input.ts";
+import { isDecodeError } from "./_internal/content/decode_errors.ts";
 import type { Writer } from "@std/io/types";
 import { type Body, EMPTY, utf8 } from "./_internal/exchange/body.ts";
 import { copyBody } from "./_internal/exchange/copy.ts";

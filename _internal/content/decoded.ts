@@ -4,14 +4,11 @@
  *
  * @module
  */
-import { LimitedBytesTransformStream } from "@std/streams/limited-bytes-transform-stream";
 import { HTTPException } from "../../errors.ts";
 import { concat } from "../wire/buffered_bytes.ts";
 import { amount, checkOptionsOf, ITERATION, type OptionsOf } from "../wire/option_check.ts";
-import { CodedInput, cutOff, decodeError, type Pace, type Piece } from "./coded_input.ts";
-import { gunzip } from "./gzip.ts";
-import { type DecoderName, Decoders } from "./platform_decoder.ts";
-import { unzstd } from "./zstd.ts";
+import type { Pace, Piece } from "./coded_input.ts";
+import type { undo } from "./undo.ts";
 
 /** Options of `HTTPResponse.decoded()`. */
 export interface DecodedOptions {
@@ -182,15 +179,19 @@ export function decode(
   options: DecodedOptions,
 ): DecodedContent {
   const pace = paceOf(body);
+  const limits = {
+    bytes: options.maxDecodedBytes ?? MAX_DECODED_BYTES,
+    window: options.maxZstdWindowBytes ?? MAX_ZSTD_WINDOW_BYTES,
+  };
   let { pieces, mayBeEmpty } = body;
   for (const coding of codings) {
     const layer = { isEmpty: false };
-    pieces = undo(pieces, coding, options, pace, mayBeEmpty, layer);
+    pieces = undone(pieces, coding, limits, pace, mayBeEmpty, layer);
     // Where nothing was sent, there is nothing within it either.
     mayBeEmpty = () => layer.isEmpty;
   }
   if (codings.length === 0 && options.maxDecodedBytes !== undefined) {
-    pieces = limited(pieces, options);
+    pieces = limitedTo(options.maxDecodedBytes, pieces);
   }
   const iterator = pieces[Symbol.asyncIterator]();
   return new DecodedContent({
@@ -219,94 +220,12 @@ function paceOf({ check, turn }: CodedBody): Pace {
   };
 }
 
-/** One coding undone. */
-async function* undo(
-  pieces: AsyncIterable<Piece>,
-  coding: string,
-  options: DecodedOptions,
-  pace: Pace,
-  mayBeEmpty: () => boolean,
-  layer: { isEmpty: boolean },
-): AsyncGenerator<Piece> {
-  const input = new CodedInput(pieces, pace);
-  try {
-    if (await input.isOver()) {
-      layer.isEmpty = mayBeEmpty();
-      if (layer.isEmpty) return;
-      throw cutOff(coding);
-    }
-    yield* limited(decodedBy(coding, input, options, pace), options);
-    await input.drain();
-  } finally {
-    await input.leave();
-  }
+/** One coding undone. What that takes is loaded when it is needed: it is a seventh of the library's code. */
+async function* undone(...coded: Parameters<typeof undo>): AsyncGenerator<Piece> {
+  yield* (await import("./undo.ts")).undo(...coded);
 }
 
-function decodedBy(
-  coding: string,
-  input: CodedInput,
-  options: DecodedOptions,
-  pace: Pace,
-): AsyncIterable<Piece> {
-  switch (coding) {
-    case "br":
-      return content(input, "createBrotliDecompress", coding, pace);
-    case "zstd":
-      return unzstd(input, pace, options.maxZstdWindowBytes ?? MAX_ZSTD_WINDOW_BYTES);
-    case "deflate":
-      return inflate(input, pace);
-    default:
-      return gunzip(input, pace);
-  }
-}
-
-/** RFC 9110, Section 8.4.1.2: some send raw deflate in place of zlib's form. */
-async function* inflate(input: CodedInput, pace: Pace): AsyncGenerator<Piece> {
-  const start = await input.upTo(2);
-  input.putBack(start);
-  yield* content(input, isZlib(start) ? "createInflate" : "createInflateRaw", "deflate", pace);
-}
-
-/** Whether a body begins with zlib's header (RFC 1950): a method of 8, and a check of 31. */
-function isZlib([method, flags]: Uint8Array): boolean {
-  return (method & 15) === 8 && (method << 8 | flags) % 31 === 0;
-}
-
-/** What a decoder gives for a body that is one coded content. */
-async function* content(
-  input: CodedInput,
-  name: DecoderName,
-  coding: string,
-  pace: Pace,
-): AsyncGenerator<Piece> {
-  const decoder = (await Decoders.find(name, coding, pace)).open();
-  try {
-    yield* decoder.decodeAll(input);
-  } finally {
-    decoder.close();
-  }
-}
-
-/** The same pieces, up to the limit. They go through one by one: a pipe would ask for one ahead. */
-async function* limited(
-  pieces: AsyncIterable<Piece>,
-  { maxDecodedBytes = MAX_DECODED_BYTES }: DecodedOptions,
-): AsyncGenerator<Piece> {
-  const meter = new LimitedBytesTransformStream(maxDecodedBytes, { error: true });
-  const writer = meter.writable.getWriter();
-  const reader = meter.readable.getReader();
-  for await (const piece of pieces) {
-    if (piece.length === 0) continue;
-    // What it throws is told by the read.
-    writer.write(piece).catch(() => {});
-    try {
-      await reader.read();
-    } catch (cause) {
-      throw decodeError(
-        `Cannot decode body as it has more than maxDecodedBytes, ${maxDecodedBytes}`,
-        cause,
-      );
-    }
-    yield piece;
-  }
+/** The same pieces, up to the limit. */
+async function* limitedTo(limit: number, pieces: AsyncIterable<Piece>): AsyncGenerator<Piece> {
+  yield* (await import("./undo.ts")).limited(pieces, limit);
 }

@@ -4,7 +4,8 @@
  *
  * @module
  */
-import { type CodedInput, malformed, type Pace, type Piece } from "./coded_input.ts";
+import type { CodedInput, Pace, Piece } from "./coded_input.ts";
+import { malformed } from "./decode_errors.ts";
 import { Decoders } from "./platform_decoder.ts";
 
 const ID1 = 0x1f;

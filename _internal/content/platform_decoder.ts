@@ -9,8 +9,8 @@
  * @module
  */
 import type { Transform } from "node:stream";
-import type { Pace, Piece } from "./coded_input.ts";
-import { type CodedInput, cutOff, malformed } from "./coded_input.ts";
+import type { CodedInput, Pace, Piece } from "./coded_input.ts";
+import { cutOff, malformed } from "./decode_errors.ts";
 
 /** The size of the pieces that content is decoded in. */
 const PIECE = 65536;

@@ -4,14 +4,8 @@
  *
  * @module
  */
-import {
-  type CodedInput,
-  cutOff,
-  decodeError,
-  malformed,
-  type Pace,
-  type Piece,
-} from "./coded_input.ts";
+import type { CodedInput, Pace, Piece } from "./coded_input.ts";
+import { cutOff, decodeError, malformed } from "./decode_errors.ts";
 import { Decoders, type PlatformDecoder } from "./platform_decoder.ts";
 
 const MAGIC = 0xfd2fb528;
