@@ -146,6 +146,7 @@ function settable<T>(
  * new one. One request is sent at a time, and its response read before that of the next. No request is
  * ever sent twice. `console.log` shows its state, its peer and what failed last, and no secrets.
  *
+ * @category Connections
  * @example Make a request
  * ```ts
  * import { HTTPConnection } from "@denoports/http-client";
@@ -969,6 +970,7 @@ function ignore(): void {}
  * A connection to an HTTPS server. Certificates are verified, and `http/1.1` is offered by ALPN, unless
  * `context` says otherwise.
  *
+ * @category Connections
  * @example Trust a CA of your own
  * ```ts ignore
  * import { HTTPSConnection } from "@denoports/http-client";

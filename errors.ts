@@ -8,13 +8,19 @@
  * @module
  */
 
-/** The part of an exchange in which an error arose. */
+/**
+ * The part of an exchange in which an error arose.
+ *
+ * @category Errors
+ */
 export type ExchangePhase = "connect" | "tls" | "send" | "head" | "body";
 
 /**
  * Whether the request can be sent again without the risk that the server acts on it twice:
  * `"yes"` nothing of it reached the server; `"idempotent-only"` it may have been acted on, so only if its
  * method is idempotent (RFC 9110, Section 9.2.2); `"no"` an answer has begun to arrive.
+ *
+ * @category Errors
  */
 export type RetrySafe = "yes" | "idempotent-only" | "no";
 
@@ -23,6 +29,8 @@ export type RetrySafe = "yes" | "idempotent-only" | "no";
  * this library and of Deno's sockets (`Deno.errors.*`). Objects of the user's are never written to: for a
  * signal's reason, and what a body's source, a callback or a transport of one's own throws, they are in
  * `HTTPConnection.lastFailure`.
+ *
+ * @category Errors
  */
 export interface ExchangeDetails {
   /** The part of the exchange in which the error arose. */
@@ -51,6 +59,7 @@ const ordinaryHasInstance = Function.prototype[Symbol.hasInstance];
 /**
  * The base class of the other exceptions.
  *
+ * @category Errors
  * @example Catch whatever the server did wrong
  * ```ts
  * import { HTTPException, UnknownProtocol } from "@denoports/http-client";
@@ -88,21 +97,33 @@ export class HTTPException extends Error implements ExchangeDetails {
   }
 }
 
-/** There is no connection, and `auto_open` does not allow to make one. */
+/**
+ * There is no connection, and `auto_open` does not allow to make one.
+ *
+ * @category Errors
+ */
 export class NotConnected extends HTTPException {
   static {
     named(this, "NotConnected");
   }
 }
 
-/** The host, the port or the request target is not usable in a request. */
+/**
+ * The host, the port or the request target is not usable in a request.
+ *
+ * @category Errors
+ */
 export class InvalidURL extends HTTPException {
   static {
     named(this, "InvalidURL");
   }
 }
 
-/** The server answered with a version of HTTP other than 1.x. */
+/**
+ * The server answered with a version of HTTP other than 1.x.
+ *
+ * @category Errors
+ */
 export class UnknownProtocol extends HTTPException {
   static {
     named(this, "UnknownProtocol");
@@ -121,14 +142,22 @@ export class UnknownProtocol extends HTTPException {
   }
 }
 
-/** The response has a `Transfer-Encoding` other than exactly `chunked` (RFC 9112, Section 6.1). */
+/**
+ * The response has a `Transfer-Encoding` other than exactly `chunked` (RFC 9112, Section 6.1).
+ *
+ * @category Errors
+ */
 export class UnknownTransferEncoding extends HTTPException {
   static {
     named(this, "UnknownTransferEncoding");
   }
 }
 
-/** Kept for ports of Python code; neither Python nor this library throws it. */
+/**
+ * Kept for ports of Python code; neither Python nor this library throws it.
+ *
+ * @category Errors
+ */
 export class UnimplementedFileMode extends HTTPException {
   static {
     named(this, "UnimplementedFileMode");
@@ -138,6 +167,8 @@ export class UnimplementedFileMode extends HTTPException {
 /**
  * The connection ended, or its framing broke, before the whole message had arrived.
  * Where the framing broke, `cause` is the {@linkcode ProtocolError}.
+ *
+ * @category Errors
  */
 export class IncompleteRead extends HTTPException {
   static {
@@ -163,35 +194,55 @@ export class IncompleteRead extends HTTPException {
   }
 }
 
-/** The base class of the exceptions for a call that the connection's state does not allow. */
+/**
+ * The base class of the exceptions for a call that the connection's state does not allow.
+ *
+ * @category Errors
+ */
 export class ImproperConnectionState extends HTTPException {
   static {
     named(this, "ImproperConnectionState");
   }
 }
 
-/** A request cannot be started: the one before is not sent, or its response not received. */
+/**
+ * A request cannot be started: the one before is not sent, or its response not received.
+ *
+ * @category Errors
+ */
 export class CannotSendRequest extends ImproperConnectionState {
   static {
     named(this, "CannotSendRequest");
   }
 }
 
-/** A header can only be put after `putrequest()` and before `endheaders()`. */
+/**
+ * A header can only be put after `putrequest()` and before `endheaders()`.
+ *
+ * @category Errors
+ */
 export class CannotSendHeader extends ImproperConnectionState {
   static {
     named(this, "CannotSendHeader");
   }
 }
 
-/** There is no response to get: no request was sent, or the response before is not read. */
+/**
+ * There is no response to get: no request was sent, or the response before is not read.
+ *
+ * @category Errors
+ */
 export class ResponseNotReady extends ImproperConnectionState {
   static {
     named(this, "ResponseNotReady");
   }
 }
 
-/** The server's first line is not a status line that can be understood (RFC 9112, Section 4). */
+/**
+ * The server's first line is not a status line that can be understood (RFC 9112, Section 4).
+ *
+ * @category Errors
+ */
 export class BadStatusLine extends HTTPException {
   static {
     named(this, "BadStatusLine");
@@ -211,7 +262,11 @@ export class BadStatusLine extends HTTPException {
   }
 }
 
-/** The server sent a line that is longer than the limit. */
+/**
+ * The server sent a line that is longer than the limit.
+ *
+ * @category Errors
+ */
 export class LineTooLong extends HTTPException {
   static {
     named(this, "LineTooLong");
@@ -232,6 +287,7 @@ export class LineTooLong extends HTTPException {
  * The server closed the connection without an answer. It is both a {@linkcode BadStatusLine} and a
  * `Deno.errors.ConnectionReset`: `instanceof` holds for either.
  *
+ * @category Errors
  * @example Tell a dead connection from a bad answer
  * ```ts
  * import { BadStatusLine, RemoteDisconnected } from "@denoports/http-client";
@@ -258,7 +314,11 @@ export class RemoteDisconnected extends BadStatusLine {
   }
 }
 
-/** What of an `HTTPMessage` a {@linkcode TunnelError} shows; the object is one. */
+/**
+ * What of an `HTTPMessage` a {@linkcode TunnelError} shows; the object is one.
+ *
+ * @category Errors
+ */
 export interface ProxyHeaders extends Iterable<[string, string]> {
   /** The first value of a field, or `null`. */
   get(name: string): string | null;
@@ -270,7 +330,11 @@ export interface ProxyHeaders extends Iterable<[string, string]> {
   items(): [string, string][];
 }
 
-/** What a proxy answered to a `CONNECT` that it refused. Python throws an `OSError` here. */
+/**
+ * What a proxy answered to a `CONNECT` that it refused. Python throws an `OSError` here.
+ *
+ * @category Errors
+ */
 export class TunnelError extends HTTPException {
   static {
     named(this, "TunnelError");
@@ -297,7 +361,11 @@ export class TunnelError extends HTTPException {
   }
 }
 
-/** The peer's framing is one that RFC 9112 forbids, so where the message ends is not known. */
+/**
+ * The peer's framing is one that RFC 9112 forbids, so where the message ends is not known.
+ *
+ * @category Errors
+ */
 export class ProtocolError extends HTTPException {
   static {
     named(this, "ProtocolError");

@@ -27,7 +27,13 @@ import {
   unquoteValue,
 } from "./_internal/wire/mime_parameters.ts";
 
-/** Makes a message of fields that were parsed; the array is not copied. */
+export type { EncodedValue, HeaderDefect, ParameterValue };
+
+/**
+ * Makes a message of fields that were parsed; the array is not copied. For this library alone.
+ *
+ * @internal
+ */
 export let messageOf: (fields: string[], defects: HeaderDefect[]) => HTTPMessage;
 
 /**
@@ -36,6 +42,7 @@ export let messageOf: (fields: string[], defects: HeaderDefect[]) => HTTPMessage
  * are about headers, and those of a `Map`. `console.log` shows the fields, but not the values of
  * `Authorization`, `Proxy-Authorization`, `Cookie` and `Set-Cookie`.
  *
+ * @category Headers
  * @example Read fields as in Python, or as a `Map`
  * ```ts
  * import { HTTPMessage } from "@denoports/http-client";
@@ -591,7 +598,11 @@ export class HTTPMessage implements Iterable<[string, string]> {
   }
 }
 
-/** Anything that lines can be read from, such as a {@linkcode LineReader}. */
+/**
+ * Anything that lines can be read from, such as a {@linkcode LineReader}.
+ *
+ * @category Headers
+ */
 export interface LineSource {
   /** Reads up to and including the next LF, at most `limit` bytes; empty at the end. */
   readline(limit?: number): Promise<Uint8Array>;
@@ -601,6 +612,7 @@ export interface LineSource {
  * Reads field lines up to and including the empty line that ends them: `fp` then stands right before
  * the body. The start line must have been read before. Python: `http.client.parse_headers`.
  *
+ * @category Headers
  * @param fp Where the lines come from.
  * @returns The fields.
  * @throws {LineTooLong} When a line has more than 65536 bytes.

@@ -38,7 +38,11 @@ import {
   textOrNull,
 } from "./_internal/wire/option_check.ts";
 
-/** Options of {@linkcode HTTPResponse}. */
+/**
+ * Options of {@linkcode HTTPResponse}.
+ *
+ * @category Responses
+ */
 export interface HTTPResponseOptions {
   /**
    * Over 0, the status line and the fields are printed as they are read.
@@ -56,7 +60,11 @@ export interface HTTPResponseOptions {
   url?: string;
 }
 
-/** Options of {@linkcode HTTPResponse.copyTo}. */
+/**
+ * Options of {@linkcode HTTPResponse.copyTo}.
+ *
+ * @category Responses
+ */
 export interface CopyOptions {
   /** Called after each write with how many bytes have been written so far. */
   onProgress?: (bytes: number) => void;
@@ -84,6 +92,7 @@ const OPTIONS: OptionsOf<keyof HTTPResponseOptions> = {
  *
  * `console.log` shows the status, the fields without secrets, and how far the body is.
  *
+ * @category Responses
  * @example Read a body in pieces
  * ```ts
  * import { HTTPResponse } from "@denoports/http-client";

@@ -16,8 +16,8 @@ import { requests } from "./requests.ts";
 import { shuffled } from "./statistics.ts";
 import type { Workload } from "./workload.ts";
 
-/** How long a task runs before it is measured, in milliseconds. */
-const WARM_UP = 400;
+/** How long a task runs before it is measured, in milliseconds: until V8 has compiled what it will. */
+const WARM_UP = 1500;
 
 interface Tree {
   name: "this" | "other" | "control";

@@ -10,7 +10,11 @@ import { amount, checkOptionsOf, ITERATION, type OptionsOf } from "../wire/optio
 import type { Pace, Piece } from "./coded_input.ts";
 import type { undo } from "./undo.ts";
 
-/** Options of `HTTPResponse.decoded()`. */
+/**
+ * Options of `HTTPResponse.decoded()`.
+ *
+ * @category Responses
+ */
 export interface DecodedOptions {
   /**
    * Bytes that any of the codings may give: `HTTPException`. A small body can decode to a huge one. A body
@@ -67,7 +71,11 @@ export interface CodedBody {
   keep: (content: Piece) => void;
 }
 
-/** The content of a response, with its codings undone. */
+/**
+ * The content of a response, with its codings undone.
+ *
+ * @category Responses
+ */
 export class DecodedContent extends ReadableStream<Uint8Array<ArrayBuffer>> {
   readonly #delivered: <T>(error: T) => T;
   readonly #keep: (content: Piece) => void;

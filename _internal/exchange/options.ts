@@ -32,7 +32,11 @@ import { checkCertificates, type TLSContext } from "../net/tls.ts";
 import type { Trace } from "./trace.ts";
 import type { Transport } from "../net/transport.ts";
 
-/** Deadlines in seconds: bytes that a server sends one at a time do not extend them. */
+/**
+ * Deadlines in seconds: bytes that a server sends one at a time do not extend them.
+ *
+ * @category Connections
+ */
 export interface Deadlines {
   /** To connect, name resolution included. */
   connect?: number;
@@ -49,7 +53,11 @@ export interface Deadlines {
   total?: number;
 }
 
-/** Limits of what is taken from a server. */
+/**
+ * Limits of what is taken from a server.
+ *
+ * @category Connections
+ */
 export interface Limits {
   /**
    * Bytes of a status line, field line, chunk-size line or trailer line: `LineTooLong`.
@@ -96,7 +104,11 @@ export interface Limits {
   maxBodyBytes?: number;
 }
 
-/** Options of `HTTPConnection`. */
+/**
+ * Options of `HTTPConnection`.
+ *
+ * @category Connections
+ */
 export interface HTTPConnectionOptions extends Limits {
   /**
    * Seconds that a blocking operation may take: to connect, to shake hands, each read, each write. Time
@@ -143,13 +155,21 @@ export interface HTTPConnectionOptions extends Limits {
   debug?: (line: string) => void;
 }
 
-/** Options of `HTTPSConnection`. */
+/**
+ * Options of `HTTPSConnection`.
+ *
+ * @category Connections
+ */
 export interface HTTPSConnectionOptions extends HTTPConnectionOptions {
   /** How TLS is done. */
   context?: TLSContext;
 }
 
-/** Options of a request. */
+/**
+ * Options of a request.
+ *
+ * @category Connections
+ */
 export interface RequestOptions {
   /**
    * Whether the body is to be chunked where a `Transfer-Encoding` field was given.
@@ -173,13 +193,21 @@ export interface RequestOptions {
   expect_continue?: boolean | number;
 }
 
-/** Options of `getresponse()`. */
+/**
+ * Options of `getresponse()`.
+ *
+ * @category Connections
+ */
 export interface ResponseOptions {
   /** Aborts the exchange: the connection is closed, and what waits throws the signal's reason. */
   signal?: AbortSignal | null;
 }
 
-/** What `putrequest()` leaves out, as an object instead of two positions. */
+/**
+ * What `putrequest()` leaves out, as an object instead of two positions.
+ *
+ * @category Connections
+ */
 export interface PutRequestOptions {
   /**
    * Leaves out the generated `Host`.
@@ -195,7 +223,11 @@ export interface PutRequestOptions {
   skip_accept_encoding?: boolean;
 }
 
-/** What a connection that switched protocols hands over. */
+/**
+ * What a connection that switched protocols hands over.
+ *
+ * @category Connections
+ */
 export interface Detached {
   /** The transport; what was read ahead of it is in `buffered` only. */
   transport: Transport;

@@ -19,6 +19,8 @@ import { encodeText, textEncodingOf } from "../wire/text_encoding.ts";
  * `charset=utf-8`, else as ISO-8859-1. The size of strings, bytes and a `Blob` is known, so they get a
  * `Content-Length`; the others are chunked, a chunk for each of their pieces, or for each read of a byte
  * stream with large ones. A stream of Node's is an async iterable.
+ *
+ * @category Connections
  */
 export type RequestBody =
   | string

@@ -10,6 +10,8 @@ import { showWithoutUserInfo } from "../wire/inspect.ts";
 /**
  * An event of an exchange; `time` is in milliseconds, as `performance.now()` gives them. Byte counts of a request are of what the transport has accepted, framing
  * included; those of a response body are of its content.
+ *
+ * @category Connections
  */
 export type TraceEvent =
   & { time: number }
@@ -46,7 +48,11 @@ export type TraceEvent =
     | { type: "close" }
   );
 
-/** Gets each event. What it throws fails the exchange; on `close` there is none any more. */
+/**
+ * Gets each event. What it throws fails the exchange; on `close` there is none any more.
+ *
+ * @category Connections
+ */
 export type Trace = (event: TraceEvent) => void;
 
 type WithoutTime<T> = T extends TraceEvent ? Omit<T, "time"> : never;
@@ -64,6 +70,8 @@ export function tell(trace: Trace, event: Untimed): void {
 /**
  * When what happened to a response, in milliseconds as `performance.now()` gives them; `null` for what
  * has not happened, or was done for a request before.
+ *
+ * @category Responses
  */
 export interface ResponseTimings {
   /** The request was begun. */

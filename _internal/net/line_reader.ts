@@ -18,6 +18,7 @@ export let bufferedOf: (reader: LineReader) => BufferedReader;
  * `BufferedReader` does. It is what {@linkcode parse_headers} takes; after that it stands right
  * before the body.
  *
+ * @category Responses
  * @example Read a line, then what follows
  * ```ts
  * import { LineReader } from "@denoports/http-client";

@@ -6,6 +6,8 @@
 
 /**
  * How TLS is done. Verification is on unless it is switched off here.
+ *
+ * @category Connections
  */
 export interface TLSContext {
   /**

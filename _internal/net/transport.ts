@@ -10,6 +10,7 @@ import { StreamReader } from "./stream_reader.ts";
 /**
  * What an exchange runs over. A `Deno.Conn` is one.
  *
+ * @category Connections
  * @example A transport in memory: a server that has already answered
  * ```ts
  * import { HTTPConnection, type Transport } from "@denoports/http-client";

@@ -10,7 +10,11 @@ import type { BufferedBytes } from "./buffered_bytes.ts";
 import { isBlank, TCHAR, trimOWS } from "./grammar.ts";
 import { HIDDEN, isSecretField, showLineAs, withoutSecret } from "./inspect.ts";
 
-/** A field line that could not be taken as a field. */
+/**
+ * A field line that could not be taken as a field.
+ *
+ * @category Headers
+ */
 export interface HeaderDefect {
   /** What is wrong with it. */
   problem: "no-colon" | "illegal-name" | "blank-before-colon" | "stray-fold";

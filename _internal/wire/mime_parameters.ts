@@ -6,10 +6,18 @@
  */
 import { encodeLatin1 } from "./latin1.ts";
 
-/** A parameter's value in the form of RFC 2231: charset, language, text. */
+/**
+ * A parameter's value in the form of RFC 2231: charset, language, text.
+ *
+ * @category Headers
+ */
 export type EncodedValue = [charset: string | null, language: string | null, text: string];
 
-/** A parameter's value: plain text, or with a charset and a language. */
+/**
+ * A parameter's value: plain text, or with a charset and a language.
+ *
+ * @category Headers
+ */
 export type ParameterValue = string | EncodedValue;
 
 /** Splits at the semicolons that are outside of quoted strings. */

@@ -14,15 +14,27 @@ import {
   parseContentLength,
 } from "./grammar.ts";
 
-/** A field value: bytes are sent as they are, a string as ISO-8859-1. */
+/**
+ * A field value: bytes are sent as they are, a string as ISO-8859-1.
+ *
+ * @category Headers
+ */
 export type FieldValue = string | number | Uint8Array;
 
-/** Header fields for a request; their order and the case of their names go to the wire as given. */
+/**
+ * Header fields for a request; their order and the case of their names go to the wire as given.
+ *
+ * @category Headers
+ */
 export type HeaderFields =
   | Record<string, FieldValue>
   | Iterable<readonly [name: string, value: FieldValue]>;
 
-/** Fields for after a body, or what makes them when it is out: a digest, say. */
+/**
+ * Fields for after a body, or what makes them when it is out: a digest, say.
+ *
+ * @category Headers
+ */
 export type Trailers = HeaderFields | (() => HeaderFields | Promise<HeaderFields>);
 
 /** Fields that a request has once at most: two of them are read in two ways by two peers. */

@@ -1,0 +1,88 @@
+/**
+ * What each entry point of the package loads.
+ *
+ * @module
+ */
+import { assert, assertEquals } from "@std/assert";
+import { readText, ROOT } from "../helpers/project.ts";
+
+/** The modules that are loaded with an entry point: imports of types alone load none, `import()` none yet. */
+function loaded(entry: string): { modules: Set<string>; packages: Set<string> } {
+  const modules = new Set<string>();
+  const packages = new Set<string>();
+  const visit = (path: string): void => {
+    if (modules.has(path)) return;
+    modules.add(path);
+    for (const [, clause, name] of readText(path).matchAll(STATIC)) {
+      const isOfTypes = /^type\b/.test(clause) ||
+        (/^\{[\s\S]*\}$/.test(clause.trim()) &&
+          names(clause).every((name) => name.startsWith("type ")));
+      if (isOfTypes) continue;
+      if (!name.startsWith(".")) packages.add(name);
+      else visit(new URL(name, new URL(path, ROOT)).href.slice(ROOT.href.length));
+    }
+  };
+  visit(entry);
+  return { modules, packages };
+}
+
+const STATIC = /^(?:import|export)\s+([^;"]*?)\s+from\s+"([^"]+)"/gm;
+
+function names(clause: string): string[] {
+  return clause.trim().slice(1, -1).split(",").map((name) => name.trim()).filter((name) =>
+    name !== ""
+  );
+}
+
+const { exports } = JSON.parse(readText("deno.json")) as { exports: Record<string, string> };
+
+Deno.test("the package has an entry point for each thing that is wanted alone", () => {
+  assertEquals(exports, {
+    ".": "./mod.ts",
+    "./errors": "./errors.ts",
+    "./headers": "./headers.ts",
+    "./status": "./status.ts",
+  });
+});
+
+for (const name of ["./errors", "./status"]) {
+  Deno.test(`${name} loads one module`, () => {
+    assertEquals(loaded(exports[name].slice(2)).modules.size, 1);
+  });
+}
+
+Deno.test("./headers loads nothing that knows connections, and no package", () => {
+  const { modules, packages } = loaded("headers.ts");
+  const above = [...modules].filter((path) => path.startsWith("_internal/exchange/"));
+  assertEquals([above, [...packages]], [[], []]);
+  assert(modules.size < 15, `${modules.size} modules`);
+});
+
+Deno.test("importing the package loads no module of Node's, no decoder and no package but @std/io", () => {
+  const { modules, packages } = loaded("mod.ts");
+  for (
+    const path of [
+      "_internal/net/node_sockets.ts",
+      "_internal/net/identity.ts",
+      "_internal/content/undo.ts",
+    ]
+  ) {
+    assertEquals(modules.has(path), false, path);
+    assert(readText(path).length > 0);
+  }
+  assertEquals([...packages].filter((name) => !name.startsWith("@std/io")), []);
+});
+
+Deno.test("the entry points give what the package gives", async () => {
+  const whole = await import("@denoports/http-client") as Record<string, unknown>;
+  const parts: Record<string, unknown>[] = [
+    await import("@denoports/http-client/errors"),
+    await import("@denoports/http-client/headers"),
+    await import("@denoports/http-client/status"),
+  ];
+  for (const part of parts) {
+    for (const [name, value] of Object.entries(part)) {
+      if (name !== "messageOf") assert(whole[name] === value, name);
+    }
+  }
+});
