@@ -298,9 +298,18 @@ export class Exchange {
   listen(signal: AbortSignal | null | undefined): void {
     if (signal === null || signal === undefined || this.#signals.includes(signal)) return;
     if (signal.aborted) throw new Thrown(signal.reason);
-    this.#onabort ??= ({ target }) => void this.fail(new Thrown((target as AbortSignal).reason));
-    signal.addEventListener("abort", this.#onabort);
+    const onabort = this.#onabort ?? this.#failByAbort();
+    this.#onabort = onabort;
+    signal.addEventListener("abort", onabort);
     this.#signals = [...this.#signals, signal];
+  }
+
+  /**
+   * V8 takes a function that is written right where it is assigned to a property for one that lives long: it
+   * and all that it sees would be kept until the next collection of everything.
+   */
+  #failByAbort(): (event: Event) => void {
+    return ({ target }) => void this.fail(new Thrown((target as AbortSignal).reason));
   }
 
   /**
@@ -486,8 +495,10 @@ export class Exchange {
    */
   until(promise: PromiseLike<unknown>): Promise<boolean> {
     return new Promise((resolve, reject) => {
-      this.#wake = () => resolve(false);
-      if (this.stopped) this.#wake();
+      // See `#failByAbort`.
+      const wake = () => resolve(false);
+      this.#wake = wake;
+      if (this.stopped) wake();
       promise.then(() => resolve(true), reject);
     });
   }
