@@ -414,10 +414,9 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
    * `host`. To be called before the connection is made.
    *
    * @param host The host at the other end, or `"host:port"`.
-   * @param port Its port.
-   * @default {null}
+   * @param port Its port. Default: `null`.
    * @param headers Fields for the CONNECT request; `Host` is generated where it is not among them.
-   * @default {null}
+   * Default: `null`.
    * @throws {ImproperConnectionState} When the connection is made already (Python: `RuntimeError`).
    * @throws {InvalidURL} When the host or the port is not usable.
    * @throws {TypeError} When a field is not usable.
@@ -460,10 +459,9 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
    *
    * @param method The method, sent as given.
    * @param url The request target, sent as given: usually a path.
-   * @param body The body.
-   * @default {null}
+   * @param body The body. Default: `null`.
    * @param headers The fields, sent in their order and case after the generated ones.
-   * @default {{}}
+   * Default: `{}`.
    * @param options How the body is sent, and what aborts the exchange.
    * @throws {CannotSendRequest} When a request before is not sent, or its response not received.
    * @throws {InvalidURL} When the target has a control character or a space.
@@ -575,9 +573,8 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
    * @param method The method, sent as given.
    * @param url The request target, sent as given; empty stands for `"/"`.
    * @param skip_host Leaves out the generated `Host`; or both options as an object.
-   * @default {false}
-   * @param skip_accept_encoding Leaves out `Accept-Encoding: identity`.
-   * @default {false}
+   * Default: `false`.
+   * @param skip_accept_encoding Leaves out `Accept-Encoding: identity`. Default: `false`.
    * @throws {CannotSendRequest} When a request before is not sent, or its response not received.
    * @throws {InvalidURL} When the target has a control character or a space.
    * @throws {TypeError} When the method is no token, or the target not US-ASCII.
@@ -628,7 +625,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
    * Ends the head, and sends it together with the body.
    *
    * @param message_body The body; its framing must have been put by {@linkcode putheader}.
-   * @default {null}
+   * Default: `null`.
    * @param options How the body is sent, and what aborts the exchange.
    * @throws {CannotSendHeader} When no request was begun.
    * @throws {TypeError} When the body is not usable.

@@ -54,6 +54,101 @@ function named(constructor: { prototype: Error }, name: string): void {
   });
 }
 
+/**
+ * An error of a socket's.
+ *
+ * @category Errors
+ */
+export interface SocketError extends Error {
+  /** What the platform threw, if anything. */
+  cause: unknown;
+}
+
+/**
+ * The class of an error of a socket.
+ *
+ * @category Errors
+ */
+export type SocketErrorClass = new (message?: string, options?: ErrorOptions) => SocketError;
+
+/**
+ * The names of the errors of sockets.
+ *
+ * @category Errors
+ */
+export type SocketErrorName =
+  | "AddrInUse"
+  | "AddrNotAvailable"
+  | "BrokenPipe"
+  | "ConnectionAborted"
+  | "ConnectionRefused"
+  | "ConnectionReset"
+  | "Interrupted"
+  | "InvalidData"
+  | "NetworkUnreachable"
+  | "NotCapable"
+  | "NotConnected"
+  | "NotFound"
+  | "NotSupported"
+  | "PermissionDenied"
+  | "TimedOut"
+  | "UnexpectedEof"
+  | "WriteZero";
+
+/** The classes of a runtime that has none: each is an `Error` of its name. */
+function ownErrors(): Record<SocketErrorName, SocketErrorClass> {
+  const own = {} as Record<SocketErrorName, SocketErrorClass>;
+  for (const name of SOCKET_ERRORS) {
+    own[name] = class extends Error {
+      static {
+        named(this, name);
+      }
+    } as SocketErrorClass;
+  }
+  return own;
+}
+
+const SOCKET_ERRORS: SocketErrorName[] = [
+  "AddrInUse",
+  "AddrNotAvailable",
+  "BrokenPipe",
+  "ConnectionAborted",
+  "ConnectionRefused",
+  "ConnectionReset",
+  "Interrupted",
+  "InvalidData",
+  "NetworkUnreachable",
+  "NotCapable",
+  "NotConnected",
+  "NotFound",
+  "NotSupported",
+  "PermissionDenied",
+  "TimedOut",
+  "UnexpectedEof",
+  "WriteZero",
+];
+
+/**
+ * The classes of the errors of sockets: `Deno.errors` on Deno, and classes of the same names on a runtime
+ * without it. `instanceof` works by these everywhere.
+ *
+ * @category Errors
+ * @example Tell a deadline from a refusal, on any runtime
+ * ```ts
+ * import { errors, HTTPConnection } from "@denoports/http-client";
+ * import { assertRejects } from "@std/assert";
+ *
+ * const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
+ * const { port } = listener.addr as Deno.NetAddr;
+ * listener.close();
+ * using conn = new HTTPConnection("127.0.0.1", port);
+ * await assertRejects(() => conn.request("GET", "/"), errors.ConnectionRefused);
+ * ```
+ */
+export const errors: Readonly<Record<SocketErrorName, SocketErrorClass>> =
+  (globalThis as unknown as { Deno?: { errors?: Record<SocketErrorName, SocketErrorClass> } })
+    .Deno?.errors ?? ownErrors();
+
 const ordinaryHasInstance = Function.prototype[Symbol.hasInstance];
 
 /**
@@ -301,7 +396,7 @@ export class LineTooLong extends HTTPException {
 export class RemoteDisconnected extends BadStatusLine {
   static {
     named(this, "RemoteDisconnected");
-    Object.setPrototypeOf(this.prototype, Deno.errors.ConnectionReset.prototype);
+    Object.setPrototypeOf(this.prototype, errors.ConnectionReset.prototype);
   }
 
   /**

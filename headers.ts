@@ -94,8 +94,7 @@ export class HTTPMessage implements Iterable<[string, string]> {
    * The first value of a field.
    *
    * @param name The field's name, in any case.
-   * @param failobj What to return where there is no such field.
-   * @default {null}
+   * @param failobj What to return where there is no such field. Default: `null`.
    * @returns The value, or `failobj`.
    */
   get<T = null>(name: string, failobj: T = null as T): string | T {
@@ -107,8 +106,7 @@ export class HTTPMessage implements Iterable<[string, string]> {
    * All values of a field, in their order.
    *
    * @param name The field's name, in any case.
-   * @param failobj What to return where there is no such field.
-   * @default {null}
+   * @param failobj What to return where there is no such field. Default: `null`.
    * @returns The values, or `failobj`.
    */
   get_all<T = null>(name: string, failobj: T = null as T): string[] | T {
@@ -294,8 +292,7 @@ export class HTTPMessage implements Iterable<[string, string]> {
   /**
    * The `charset` parameter of the media type, in lower case.
    *
-   * @param failobj What to return where there is none, or it is not US-ASCII.
-   * @default {null}
+   * @param failobj What to return where there is none, or it is not US-ASCII. Default: `null`.
    * @returns The charset's name, or `failobj`.
    */
   get_content_charset<T = null>(failobj: T = null as T): string | T {
@@ -307,12 +304,9 @@ export class HTTPMessage implements Iterable<[string, string]> {
    * One parameter of a field.
    *
    * @param param The parameter's name, in any case.
-   * @param failobj What to return where there is none.
-   * @default {null}
-   * @param header The field's name.
-   * @default {"content-type"}
-   * @param unquote Whether quotes and backslash escapes are removed.
-   * @default {true}
+   * @param failobj What to return where there is none. Default: `null`.
+   * @param header The field's name. Default: `"content-type"`.
+   * @param unquote Whether quotes and backslash escapes are removed. Default: `true`.
    * @returns The value, a triple in the form of RFC 2231, or `failobj`.
    */
   get_param<T = null>(
@@ -329,12 +323,9 @@ export class HTTPMessage implements Iterable<[string, string]> {
   /**
    * The parameters of a field, the main value first with an empty value of its own.
    *
-   * @param failobj What to return where there is no such field.
-   * @default {null}
-   * @param header The field's name.
-   * @default {"content-type"}
-   * @param unquote Whether quotes and backslash escapes are removed.
-   * @default {true}
+   * @param failobj What to return where there is no such field. Default: `null`.
+   * @param header The field's name. Default: `"content-type"`.
+   * @param unquote Whether quotes and backslash escapes are removed. Default: `true`.
    * @returns Pairs of name and value, or `failobj`.
    */
   get_params<T = null>(
@@ -351,8 +342,7 @@ export class HTTPMessage implements Iterable<[string, string]> {
   /**
    * The file name of `Content-Disposition`, or the `name` of `Content-Type`.
    *
-   * @param failobj What to return where there is none.
-   * @default {null}
+   * @param failobj What to return where there is none. Default: `null`.
    * @returns The name, decoded, or `failobj`.
    */
   get_filename<T = null>(failobj: T = null as T): string | T {
@@ -364,8 +354,7 @@ export class HTTPMessage implements Iterable<[string, string]> {
   /**
    * The `boundary` of a multipart type.
    *
-   * @param failobj What to return where there is none.
-   * @default {null}
+   * @param failobj What to return where there is none. Default: `null`.
    * @returns The boundary, or `failobj`.
    */
   get_boundary<T = null>(failobj: T = null as T): string | T {
@@ -388,16 +377,11 @@ export class HTTPMessage implements Iterable<[string, string]> {
    *
    * @param param The parameter's name, in any case.
    * @param value Its value, in the form of RFC 2231 if it is a triple; `null` for a bare name.
-   * @param header The field's name.
-   * @default {"Content-Type"}
-   * @param requote Whether all values are put in quotes, needed or not.
-   * @default {true}
-   * @param charset A charset, for the form of RFC 2231.
-   * @default {null}
-   * @param language The language that goes with it.
-   * @default {""}
-   * @param replace Whether the field keeps its place.
-   * @default {false}
+   * @param header The field's name. Default: `"Content-Type"`.
+   * @param requote Whether all values are put in quotes, needed or not. Default: `true`.
+   * @param charset A charset, for the form of RFC 2231. Default: `null`.
+   * @param language The language that goes with it. Default: `""`.
+   * @param replace Whether the field keeps its place. Default: `false`.
    * @throws {TypeError} When `replace` is set and there is no such field, or the value is of no use.
    *
    * @example Name the charset
@@ -444,10 +428,8 @@ export class HTTPMessage implements Iterable<[string, string]> {
    * Removes a parameter of a field; a field that changes goes to the end of the message, as in Python.
    *
    * @param param The parameter's name, in any case.
-   * @param header The field's name.
-   * @default {"content-type"}
-   * @param requote Whether all values are put in quotes, needed or not.
-   * @default {true}
+   * @param header The field's name. Default: `"content-type"`.
+   * @param requote Whether all values are put in quotes, needed or not. Default: `true`.
    */
   del_param(param: string, header = "content-type", requote = true): void {
     const wanted = param.toLowerCase();
@@ -464,9 +446,8 @@ export class HTTPMessage implements Iterable<[string, string]> {
    *
    * @param type Such as `"text/html"`.
    * @param header The field's name; for another one, `MIME-Version` stays as it is.
-   * @default {"Content-Type"}
-   * @param requote Whether all values are put in quotes, needed or not.
-   * @default {true}
+   * Default: `"Content-Type"`.
+   * @param requote Whether all values are put in quotes, needed or not. Default: `true`.
    * @throws {TypeError} When the type has not one slash (Python: `ValueError`).
    */
   set_type(type: string, header = "Content-Type", requote = true): void {

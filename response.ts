@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { ResponseNotReady } from "./errors.ts";
+import { errors, ResponseNotReady } from "./errors.ts";
 import { type HTTPMessage, messageOf } from "./headers.ts";
 import {
   codingsOf,
@@ -325,7 +325,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
    *
    * @param name The field's name, in any case.
    * @param fallback What to return where there is none; several values are joined likewise.
-   * @default {null}
+   * Default: `null`.
    * @returns The value, or the fallback.
    * @throws {ResponseNotReady} Before `begin()`.
    */
@@ -366,7 +366,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
    * @throws {Deno.errors.NotSupported} Always.
    */
   fileno(): never {
-    throw new Deno.errors.NotSupported("Cannot get fileno: Deno's sockets have no file descriptor");
+    throw new errors.NotSupported("Cannot get fileno: Deno's sockets have no file descriptor");
   }
 
   /**
@@ -395,8 +395,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
   /**
    * Reads `amt` bytes of the body, fewer only at its end; all of it without `amt`.
    *
-   * @param amt How many bytes.
-   * @default {null}
+   * @param amt How many bytes. Default: `null`.
    * @returns The bytes; empty at the end of the body.
    * @throws {IncompleteRead} When the body ends early, see {@linkcode HTTPResponse}.
    * @throws {TypeError} When the stream is locked, or another read is at work.
@@ -429,8 +428,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
    * Reads what is there, with one read of the socket at most where nothing is buffered: at most `n`
    * bytes, and of a chunked body at most what is left of one chunk.
    *
-   * @param n How many bytes at most; no limit if negative.
-   * @default {-1}
+   * @param n How many bytes at most; no limit if negative. Default: `-1`.
    * @returns The bytes; empty at the end of the body.
    * @throws {IncompleteRead} When the body ends early, see {@linkcode HTTPResponse}.
    */
@@ -509,8 +507,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
    * block of up to 4 KiB that it shares with those around it: `slice()` makes one that stands alone, and
    * may be transferred.
    *
-   * @param limit At most this many bytes; no limit if negative.
-   * @default {-1}
+   * @param limit At most this many bytes; no limit if negative. Default: `-1`.
    * @returns The line with its line end; empty at the end of the body.
    * @throws {IncompleteRead} When the body ends early, see {@linkcode HTTPResponse}.
    */
@@ -537,8 +534,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
    * Reads lines up to the end of the body.
    *
    * @param hint Stop after the line with which the lines have more bytes than this; no limit if not
-   * over 0.
-   * @default {-1}
+   * over 0. Default: `-1`.
    * @returns The lines with their line ends.
    * @throws {IncompleteRead} When the body ends early, see {@linkcode HTTPResponse}.
    */

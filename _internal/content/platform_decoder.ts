@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { errors } from "../../errors.ts";
 import type { Transform } from "node:stream";
 import type { CodedInput, Pace, Piece } from "./coded_input.ts";
 import { cutOff, malformed } from "./decode_errors.ts";
@@ -82,7 +83,7 @@ export class Decoders {
 
 /** The error of a coding that the platform cannot decode: that is not the server's fault. */
 function lacking(name: DecoderName, coding: string, cause?: unknown): Error {
-  return new Deno.errors.NotSupported(
+  return new errors.NotSupported(
     `Cannot decode body as ${coding} needs ${name}() of node:zlib, which this runtime lacks`,
     cause === undefined ? undefined : { cause },
   );

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { ProtocolError, RemoteDisconnected } from "../../errors.ts";
+import { errors, ProtocolError, RemoteDisconnected } from "../../errors.ts";
 import type { HTTPMessage } from "../../headers.ts";
 import { messageOf } from "../../headers.ts";
 import { BufferedReader, type Failure } from "../net/buffered_reader.ts";
@@ -15,6 +15,7 @@ import {
   isDenoSocket,
   park,
   ref,
+  type SocketAddress,
   type TransportKind,
   turn,
   unref,
@@ -197,7 +198,7 @@ export class Connection implements Transport, Carrier, BodySource {
   /** The other end as text, if the transport is a socket of the platform's that tells. */
   get peer(): string | null {
     if (this.kind === "other") return null;
-    const { remoteAddr } = this.transport as { remoteAddr?: Deno.Addr };
+    const { remoteAddr } = this.transport as { remoteAddr?: SocketAddress };
     if (remoteAddr === undefined) return null;
     if ("path" in remoteAddr) return remoteAddr.path;
     return "hostname" in remoteAddr ? `${uriHost(remoteAddr.hostname)}:${remoteAddr.port}` : null;
@@ -483,7 +484,7 @@ export class Connection implements Transport, Carrier, BodySource {
     // CPython's `sendall` cannot meet it; an endless loop would be the other way to meet it.
     if (!(count > 0 && count <= this.#writeSize)) {
       return this.#failWrite(
-        new Deno.errors.WriteZero("Cannot send: the transport took nothing"),
+        new errors.WriteZero("Cannot send: the transport took nothing"),
       );
     }
     const writer = this.#writer!;
@@ -699,7 +700,7 @@ const UNOPENED: Transport = {
 };
 
 function notConnected(): Error {
-  return new Deno.errors.NotConnected("Cannot send: there is no connection");
+  return new errors.NotConnected("Cannot send: there is no connection");
 }
 
 /** What an event shows of a head. */

@@ -4,10 +4,17 @@
  *
  * @module
  */
-import { HTTPException, ProtocolError, RemoteDisconnected, TunnelError } from "../../errors.ts";
+import {
+  errors,
+  HTTPException,
+  ProtocolError,
+  RemoteDisconnected,
+  TunnelError,
+} from "../../errors.ts";
 import { type HTTPMessage, messageOf } from "../../headers.ts";
 import { readHead } from "../net/read_head.ts";
 import { connectError, shownPeer, tlsError } from "../net/connect_errors.ts";
+import type { SocketAddress } from "../net/platform.ts";
 import { forbidden, open, openTls, ownTransport, secure } from "../net/sockets.ts";
 import { HTTP_1_1, type TLSContext } from "../net/tls.ts";
 import { closeQuietly, type Opened, type Secured, type Transport } from "../net/transport.ts";
@@ -64,7 +71,7 @@ function check(plan: Plan): void {
   // Deno's node:tls leaves out a key that it cannot read.
   const { key } = plan.context ?? {};
   if (key !== undefined && !/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(key)) {
-    throw new Deno.errors.InvalidData(
+    throw new errors.InvalidData(
       `Cannot connect to ${
         shownPeer(plan.hostname, plan.port)
       }: the key of the context is no key in PEM`,
@@ -291,7 +298,7 @@ class Connector {
    */
   #endTls({ alpnProtocol }: Secured, time: number): void {
     if (alpnProtocol !== null && alpnProtocol !== HTTP_1_1) {
-      throw new Deno.errors.InvalidData(
+      throw new errors.InvalidData(
         `Cannot establish TLS with ${this.#tlsPeer}: the server picked ${
           JSON.stringify(alpnProtocol)
         } by ALPN, and only ${JSON.stringify(HTTP_1_1)} is spoken here`,
@@ -319,7 +326,7 @@ async function callTransport(custom: () => Promise<Transport>): Promise<Opened> 
 
 /** The address of the peer, if the transport is a socket. */
 function addressOf(transport: Transport): string | null {
-  const { remoteAddr } = transport as { remoteAddr?: Deno.Addr };
+  const { remoteAddr } = transport as { remoteAddr?: SocketAddress };
   if (remoteAddr === undefined) return null;
   return "hostname" in remoteAddr ? remoteAddr.hostname : null;
 }

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { errors } from "../../errors.ts";
 import type { ExchangeDetails, ExchangePhase, RetrySafe } from "../../errors.ts";
 import { Deadlines } from "./deadlines.ts";
 import {
@@ -605,7 +606,7 @@ function actionOf(phase: ExchangePhase, destination: string): string {
 
 /** The error of whoever waits for what is closed. */
 export function interrupted(phase: ExchangePhase, what: string, destination = ""): Error {
-  return new Deno.errors.Interrupted(`${actionOf(phase, destination)}: the ${what} was closed`);
+  return new errors.Interrupted(`${actionOf(phase, destination)}: the ${what} was closed`);
 }
 
 /** That something was closed: the error is made when somebody is told, as its stack costs 10 us. */
@@ -635,7 +636,7 @@ export function timedOut(
 ): Error {
   const isNamed = destination === "" || phase === "connect" || phase === "tls";
   const where = isNamed ? `phase ${phase}` : `phase ${phase}, ${destination}`;
-  const error = new Deno.errors.TimedOut(
+  const error = new errors.TimedOut(
     `${actionOf(phase, destination)}: the ${name} of ${seconds} s has passed (${where})`,
   );
   // It arose in a timer, whose frames tell nobody anything: see `delivered`.

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Reader } from "@std/io/types";
-import { turn } from "../net/platform.ts";
+import { isDenoFile, turn } from "../net/platform.ts";
 import {
   type FieldPairs,
   fieldPairs,
@@ -340,7 +340,7 @@ async function cancelled(
 
 /** A `Reader` in pieces of `blocksize` bytes. */
 function readPieces(reader: Reader, blocksize: number): Pieces {
-  if (reader instanceof Deno.FsFile) return new FilePieces(reader, blocksize);
+  if (isDenoFile(reader)) return new FilePieces(reader, blocksize);
   let isOver = false;
   return {
     async next() {
@@ -385,7 +385,7 @@ const FILE_STEP = 262144;
  * time.
  */
 class FilePieces implements Pieces {
-  #file: Deno.FsFile;
+  #file: Reader;
   #blocksize: number;
   /** What is given out, and what is read into meanwhile. */
   #block: Uint8Array;
@@ -394,7 +394,7 @@ class FilePieces implements Pieces {
   #end = 0;
   #ahead: Promise<number | null>;
 
-  constructor(file: Deno.FsFile, blocksize: number) {
+  constructor(file: Reader, blocksize: number) {
     const size = blocksize * Math.max(1, Math.floor(FILE_STEP / blocksize));
     this.#file = file;
     this.#blocksize = blocksize;

@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { errors } from "../../errors.ts";
 import { chunkLine, chunkParts, CRLF, lastChunk } from "../wire/chunked_encoding.ts";
 import { waitOrSeconds } from "../wire/option_check.ts";
 import { fieldPairs, type HeaderFields, recycle, type Trailers } from "../wire/request_head.ts";
@@ -639,8 +640,8 @@ function leave(pieces: Pieces): void {
 
 /** The errors of a write to a peer that reads no more. */
 function isReset(error: unknown): boolean {
-  return error instanceof Deno.errors.ConnectionReset || error instanceof Deno.errors.BrokenPipe ||
-    error instanceof Deno.errors.ConnectionAborted;
+  return error instanceof errors.ConnectionReset || error instanceof errors.BrokenPipe ||
+    error instanceof errors.ConnectionAborted;
 }
 
 /** Whether a promise settles within a few microtasks. */

@@ -5,7 +5,9 @@
  *
  * @module
  */
+import { errors } from "../../errors.ts";
 import { uriHost } from "../wire/authority.ts";
+import type { SocketAddress } from "./platform.ts";
 
 type ErrorClass = new (message: string, options?: ErrorOptions) => Error;
 
@@ -14,26 +16,26 @@ type ErrorClass = new (message: string, options?: ErrorOptions) => Error;
  * person is told when a connection cannot be opened.
  */
 const CODES: Record<string, [constructor: ErrorClass, text: string, meaning: string]> = {
-  ECONNREFUSED: [Deno.errors.ConnectionRefused, "Connection refused", "the connection was refused"],
-  ECONNRESET: [Deno.errors.ConnectionReset, "Connection reset by peer", "the connection was reset"],
+  ECONNREFUSED: [errors.ConnectionRefused, "Connection refused", "the connection was refused"],
+  ECONNRESET: [errors.ConnectionReset, "Connection reset by peer", "the connection was reset"],
   ECONNABORTED: [
-    Deno.errors.ConnectionAborted,
+    errors.ConnectionAborted,
     "Software caused connection abort",
     "the connection was aborted",
   ],
-  EPIPE: [Deno.errors.BrokenPipe, "Broken pipe", "the connection was closed"],
-  ETIMEDOUT: [Deno.errors.TimedOut, "Connection timed out", "nobody answered"],
-  EADDRINUSE: [Deno.errors.AddrInUse, "Address already in use", "the source address is in use"],
+  EPIPE: [errors.BrokenPipe, "Broken pipe", "the connection was closed"],
+  ETIMEDOUT: [errors.TimedOut, "Connection timed out", "nobody answered"],
+  EADDRINUSE: [errors.AddrInUse, "Address already in use", "the source address is in use"],
   EADDRNOTAVAIL: [
-    Deno.errors.AddrNotAvailable,
+    errors.AddrNotAvailable,
     "Cannot assign requested address",
     "the source address is none of this machine's",
   ],
-  ENOENT: [Deno.errors.NotFound, "No such file or directory", "there is no such socket"],
-  EACCES: [Deno.errors.PermissionDenied, "Permission denied", "permission was denied"],
-  EPERM: [Deno.errors.PermissionDenied, "Operation not permitted", "permission was denied"],
+  ENOENT: [errors.NotFound, "No such file or directory", "there is no such socket"],
+  EACCES: [errors.PermissionDenied, "Permission denied", "permission was denied"],
+  EPERM: [errors.PermissionDenied, "Operation not permitted", "permission was denied"],
   ENETUNREACH: [
-    Deno.errors.NetworkUnreachable,
+    errors.NetworkUnreachable,
     "Network is unreachable",
     "the network cannot be reached",
   ],
@@ -65,11 +67,11 @@ export function asDenoError(error: unknown, isTls = false): unknown {
   const { code, errno, syscall, message } = error as SystemError;
   // The code is OpenSSL's for it.
   if (PEER_PROBLEM.test(message)) {
-    return withCode(new Deno.errors.InvalidData(message, { cause: error }), code);
+    return withCode(new errors.InvalidData(message, { cause: error }), code);
   }
   // Node tells of an end within the handshake as of a reset.
   if (/disconnected before secure/.test(message)) {
-    return new Deno.errors.UnexpectedEof("unexpected end of file", { cause: error });
+    return new errors.UnexpectedEof("unexpected end of file", { cause: error });
   }
   const known = codeOf(code, syscall);
   if (known === undefined) return error;
@@ -95,7 +97,7 @@ function codeOf(code: string | undefined, syscall: string | undefined): string |
 
 /** Whether an error is one of Deno's own classes. */
 function isDenoError(error: Error): boolean {
-  return Object.values(Deno.errors).some((constructor) => error instanceof constructor);
+  return Object.values(errors).some((constructor) => error instanceof constructor);
 }
 
 function withCode<T extends Error>(error: T, code: string | undefined): T {
@@ -116,15 +118,15 @@ export function connectError(error: unknown, action: string): unknown {
   if (!(error instanceof Error)) return error;
   const { code, message } = error as SystemError;
   if (isLookUpError(error)) {
-    const told = new Deno.errors.NotFound(`${action}: the name of the host has no address`, {
+    const told = new errors.NotFound(`${action}: the name of the host has no address`, {
       cause: error,
     });
     return withCode(told, code ?? "ENOTFOUND");
   }
   const known = codeOf(code, undefined);
   const meaning = known === undefined ? message : CODES[known][2];
-  if (error instanceof Deno.errors.NotConnected) {
-    const told = new Deno.errors.ConnectionReset(`${action}: ${meaning}`, { cause: error });
+  if (error instanceof errors.NotConnected) {
+    const told = new errors.ConnectionReset(`${action}: ${meaning}`, { cause: error });
     return withCode(told, known);
   }
   return retold(error, `${action}: ${meaning}`);
@@ -138,7 +140,7 @@ function retold(error: Error, message: string): Error {
 
 /** The class that an error can be made anew of. */
 function classOf(error: Error): ErrorClass {
-  const classes: ErrorClass[] = [...Object.values(Deno.errors), TypeError, RangeError, URIError];
+  const classes: ErrorClass[] = [...Object.values(errors), TypeError, RangeError, URIError];
   return classes.find((constructor) => error.constructor === constructor) ?? Error;
 }
 
@@ -171,7 +173,7 @@ export function tlsError(error: unknown, action: string): unknown {
   const text = code === undefined ? error.message : `${code} ${error.message}`;
   const invalid = (why: string) =>
     withCode(
-      new Deno.errors.InvalidData(`${action}: ${why} (${error.message})`, { cause: error }),
+      new errors.InvalidData(`${action}: ${why} (${error.message})`, { cause: error }),
       code,
     );
   const found = CERTIFICATE_PROBLEMS.find(([pattern]) => pattern.test(text));
@@ -179,18 +181,18 @@ export function tlsError(error: unknown, action: string): unknown {
   if (/InvalidContentType|wrong version number|packet length/i.test(text)) {
     return invalid("the server does not speak TLS on this port");
   }
-  if (error instanceof Deno.errors.UnexpectedEof) {
-    return new Deno.errors.UnexpectedEof(`${action}: the server closed the connection`, {
+  if (error instanceof errors.UnexpectedEof) {
+    return new errors.UnexpectedEof(`${action}: the server closed the connection`, {
       cause: error,
     });
   }
   // A pipe of TCP breaks by a reset.
   if (
-    error instanceof Deno.errors.ConnectionReset || error instanceof Deno.errors.BrokenPipe ||
-    error instanceof Deno.errors.NotConnected
+    error instanceof errors.ConnectionReset || error instanceof errors.BrokenPipe ||
+    error instanceof errors.NotConnected
   ) {
     const message = `${action}: the connection was reset`;
-    const told = new Deno.errors.ConnectionReset(message, { cause: error });
+    const told = new errors.ConnectionReset(message, { cause: error });
     return withCode(told, code === undefined ? undefined : "ECONNRESET");
   }
   return connectError(error, action);
@@ -201,12 +203,12 @@ export function tlsError(error: unknown, action: string): unknown {
  * told to somebody else before, such as to the read of the answer. A unix socket knows no resets.
  */
 export function writeError(error: unknown, transport: object): unknown {
-  if (!(error instanceof Deno.errors.BrokenPipe)) return error;
-  const { remoteAddr } = transport as { remoteAddr?: Deno.Addr };
-  if (remoteAddr?.transport === "unix") return error;
+  if (!(error instanceof errors.BrokenPipe)) return error;
+  const { remoteAddr } = transport as { remoteAddr?: SocketAddress };
+  if (remoteAddr !== undefined && "path" in remoteAddr) return error;
   // Deno: TLS words the same without a capital.
   const message = error.message.startsWith("B") ? "Connection reset by peer" : TLS_RESET;
-  return withCode(new Deno.errors.ConnectionReset(message, { cause: error }), "ECONNRESET");
+  return withCode(new errors.ConnectionReset(message, { cause: error }), "ECONNRESET");
 }
 
 /** How Deno's TLS words a reset. */
@@ -215,6 +217,6 @@ const TLS_RESET = "connection reset";
 /** An error of what TLS runs over, as Deno's own TLS tells it. */
 export function asTlsError(error: unknown, transport: object): unknown {
   const told = writeError(error, transport);
-  if (!(told instanceof Deno.errors.ConnectionReset)) return told;
-  return withCode(new Deno.errors.ConnectionReset(TLS_RESET, { cause: error }), "ECONNRESET");
+  if (!(told instanceof errors.ConnectionReset)) return told;
+  return withCode(new errors.ConnectionReset(TLS_RESET, { cause: error }), "ECONNRESET");
 }

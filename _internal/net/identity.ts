@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { errors } from "../../errors.ts";
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import type { TLSContext } from "./tls.ts";
 
@@ -28,10 +29,10 @@ export function identityOf(context: TLSContext): Identity {
   try {
     certificate = new X509Certificate(cert);
   } catch (cause) {
-    throw new Deno.errors.InvalidData("the cert of the context cannot be read", { cause });
+    throw new errors.InvalidData("the cert of the context cannot be read", { cause });
   }
   if (!certificate.checkPrivateKey(key)) {
-    throw new Deno.errors.InvalidData("the key of the context is not that of its cert");
+    throw new errors.InvalidData("the key of the context is not that of its cert");
   }
   return { cert, key: key.export({ type: "pkcs8", format: "pem" }) as string };
 }
@@ -40,7 +41,7 @@ function readKey(key: string, password: string | undefined): KeyObject {
   try {
     return createPrivateKey({ key, passphrase: password });
   } catch (cause) {
-    throw new Deno.errors.InvalidData(`the key of the context ${whyNot(key, password)}`, { cause });
+    throw new errors.InvalidData(`the key of the context ${whyNot(key, password)}`, { cause });
   }
 }
 
@@ -63,7 +64,7 @@ export function checkReadable(caCerts: readonly string[]): void {
     try {
       new X509Certificate(block);
     } catch (cause) {
-      throw new Deno.errors.InvalidData("a certificate of caCerts cannot be read", { cause });
+      throw new errors.InvalidData("a certificate of caCerts cannot be read", { cause });
     }
   }
 }

@@ -50,8 +50,7 @@ export class LineReader {
   /**
    * Reads up to and including the next LF, or up to the end of the source.
    *
-   * @param limit At most this many bytes.
-   * @default {Infinity}
+   * @param limit At most this many bytes. Default: `Infinity`.
    * @returns The line with its line end; empty at the end of the source.
    */
   async readline(limit: number = Infinity): Promise<Uint8Array> {
@@ -70,8 +69,7 @@ export class LineReader {
   /**
    * Reads `n` bytes, fewer only at the end of the source.
    *
-   * @param n How many bytes; all of them without it.
-   * @default {Infinity}
+   * @param n How many bytes; all of them without it. Default: `Infinity`.
    * @returns The bytes; empty at the end of the source.
    */
   async read(n: number = Infinity): Promise<Uint8Array> {
@@ -104,8 +102,7 @@ export class LineReader {
   /**
    * Looks at what comes next without consuming it, with one read of the source at most.
    *
-   * @param n At most this many bytes.
-   * @default {Infinity}
+   * @param n At most this many bytes. Default: `Infinity`.
    * @returns A copy of what is buffered; empty at the end of the source.
    */
   async peek(n: number = Infinity): Promise<Uint8Array> {

@@ -6,13 +6,14 @@
  *
  * @module
  */
+import { errors } from "../../errors.ts";
 import dns from "node:dns";
 import net from "node:net";
 import { Duplex } from "node:stream";
 import tls from "node:tls";
 import { asDenoError, asTlsError, shownPeer, writeError } from "./connect_errors.ts";
 import { checkReadable, identityOf } from "./identity.ts";
-import { ref, unref } from "./platform.ts";
+import { mayConnect, ref, unref } from "./platform.ts";
 import { HTTP_1_1, type TLSContext } from "./tls.ts";
 import {
   type Carried,
@@ -24,15 +25,28 @@ import {
 } from "./transport.ts";
 
 /**
- * Opens a socket from a source address: to each address of the server's name, until one answers.
+ * Opens a socket: from a source address to each address of the server's name, until one answers.
  *
  * @throws {Deno.errors.AddrNotAvailable} When it cannot be bound to the source address.
  */
 export async function connect(route: Route, signal: AbortSignal): Promise<Transport> {
   const hostname = bare(route.hostname);
-  const source = bare(route.source![0]);
+  if (route.path !== null) return await opened(net.connect({ path: route.path }), signal);
+  if (route.source === null || (route.source[0] === "" && route.source[1] === 0)) {
+    return await opened(net.connect({ host: hostname, port: route.port }), signal);
+  }
+  return await connectFrom(route, route.source, hostname, signal);
+}
+
+async function connectFrom(
+  route: Route,
+  [from, port]: [host: string, port: number],
+  hostname: string,
+  signal: AbortSignal,
+): Promise<Transport> {
+  const source = bare(from);
   const targets = await lookUp(hostname, route.port);
-  const sources = source === "" ? ANY : await lookUpSource(source, route.source![1]);
+  const sources = source === "" ? ANY : await lookUpSource(source, port);
   let failure: { error: unknown } | null = null;
   for (const target of await allowed(targets, route.port)) {
     if (signal.aborted) throw signal.reason;
@@ -41,7 +55,7 @@ export async function connect(route: Route, signal: AbortSignal): Promise<Transp
     try {
       // By its name where it has one address only: permissions are given for names.
       const host = targets.length === 1 ? hostname : target.address;
-      return await dial({ ...route, hostname: host }, [local.address, route.source![1]], signal);
+      return await dial({ ...route, hostname: host }, [local.address, port], signal);
     } catch (error) {
       if (signal.aborted) throw signal.reason;
       // As in CPython, the first one says why.
@@ -49,7 +63,7 @@ export async function connect(route: Route, signal: AbortSignal): Promise<Transp
     }
   }
   if (failure !== null) throw failure.error;
-  throw new Deno.errors.AddrNotAvailable(
+  throw new errors.AddrNotAvailable(
     `the source address ${source} is of another family than those of the host`,
   );
 }
@@ -81,8 +95,8 @@ async function lookUpSource(source: string, port: number): Promise<Address[]> {
   try {
     return await lookUp(source, port);
   } catch (cause) {
-    if (cause instanceof Deno.errors.NotCapable) throw cause;
-    throw new Deno.errors.AddrNotAvailable(
+    if (cause instanceof errors.NotCapable) throw cause;
+    throw new errors.AddrNotAvailable(
       `the name of the source address, ${source}, has no address`,
       { cause },
     );
@@ -95,14 +109,13 @@ async function allowed(targets: Address[], port: number): Promise<Address[]> {
   const found = [];
   for (const target of targets) {
     const host = shownPeer(target.address, port);
-    const { state } = await Deno.permissions.query({ name: "net", host });
-    if (state === "granted") found.push(target);
+    if (await mayConnect(host, "query")) found.push(target);
   }
   return found.length > 0 ? found : targets;
 }
 
 function notCapable(host: string): Error {
-  return new Deno.errors.NotCapable(
+  return new errors.NotCapable(
     `Requires net access to "${host}", run again with the --allow-net flag`,
   );
 }
@@ -115,21 +128,29 @@ async function dial(
 ): Promise<Transport> {
   // Deno's node:net throws this where nobody can catch it.
   const host = shownPeer(address, port);
-  const { state } = await Deno.permissions.request({ name: "net", host });
-  if (state !== "granted") throw notCapable(host);
+  if (!(await mayConnect(host, "request"))) throw notCapable(host);
   const socket = net.connect({
     host: route.hostname,
     port: route.port,
     localAddress: address,
     localPort: port || undefined,
   });
+  return await opened(socket, signal, () => checkBound(socket, address, port));
+}
+
+/** Waits until a socket is connected; `check` throws where it is not what was asked for. */
+async function opened(
+  socket: net.Socket,
+  signal: AbortSignal,
+  check?: () => void,
+): Promise<Transport> {
   socket.setNoDelay(true);
   const transport = new NodeTransport(socket);
   const abort = () => socket.destroy();
   signal.addEventListener("abort", abort);
   try {
     await transport.during(once(socket, "connect"));
-    checkBound(socket, address, port);
+    check?.();
     return transport;
   } catch (error) {
     transport.close();
@@ -145,7 +166,7 @@ function checkBound({ localAddress, localPort }: net.Socket, address: string, po
   const isBound = (isAny || localAddress === undefined || sameAddress(localAddress, address)) &&
     (port === 0 || localPort === port);
   if (isBound) return;
-  throw new Deno.errors.AddrNotAvailable(
+  throw new errors.AddrNotAvailable(
     `the platform did not use the source address ${shownPeer(address, port)}: it is ${
       shownPeer(localAddress ?? "", localPort ?? 0)
     }`,
@@ -238,7 +259,7 @@ function once(socket: net.Socket, event: string): Promise<void> {
       action();
     };
     const onEvent = settle(resolve);
-    const onClose = settle(() => reject(new Deno.errors.Interrupted("The socket was closed")));
+    const onClose = settle(() => reject(new errors.Interrupted("The socket was closed")));
     const onError = (error: Error) => settle(() => reject(error))();
     socket.on(event, onEvent).on("error", onError).on("close", onClose);
   });
@@ -384,7 +405,7 @@ class NodeTransport implements Transport, Carried {
   }
 
   close(): void {
-    this.#failure ??= { reason: new Deno.errors.Interrupted("The transport was closed") };
+    this.#failure ??= { reason: new errors.Interrupted("The transport was closed") };
     this.socket.destroy();
     this.#below?.close();
     this.#wake?.();

@@ -19,6 +19,65 @@ interface Refable {
   unref?(): void;
 }
 
+/** An address of a socket, as Deno tells it. */
+export type SocketAddress = { hostname: string; port: number } | { path: string };
+
+/** A TCP connection of Deno's. */
+export interface DenoTcpConn extends Closer {
+  read(p: Uint8Array): Promise<number | null>;
+  write(p: Uint8Array): Promise<number>;
+  closeWrite(): Promise<void>;
+  setNoDelay(noDelay?: boolean): void;
+}
+
+/** A TLS connection of Deno's. */
+export interface DenoTlsConn extends DenoTcpConn {
+  handshake(): Promise<{ alpnProtocol: string | null }>;
+}
+
+interface Closer {
+  close(): void;
+}
+
+type Permission = { name: "net"; host: string };
+
+/** What this library uses of Deno. Declared here, so that the package type-checks where there is none. */
+interface DenoRuntime {
+  readonly version: { readonly deno: string };
+  readonly permissions: {
+    query(permission: Permission): Promise<{ state: string }>;
+    request(permission: Permission): Promise<{ state: string }>;
+  };
+  readonly FsFile?: abstract new (...args: never[]) => unknown;
+  connect(
+    options: { hostname: string; port: number; signal: AbortSignal },
+  ): Promise<DenoTcpConn>;
+  connect(options: { transport: "unix"; path: string }): Promise<DenoTcpConn>;
+  connectTls(options: Record<string, unknown>): Promise<DenoTlsConn>;
+  startTls(conn: DenoTcpConn, options: Record<string, unknown>): Promise<DenoTlsConn>;
+  unrefTimer(timer: unknown): void;
+  refTimer(timer: unknown): void;
+}
+
+/** Deno, where there is one that has sockets. */
+export const deno: DenoRuntime | undefined = denoRuntime();
+
+function denoRuntime(): DenoRuntime | undefined {
+  const { Deno: runtime } = globalThis as unknown as { Deno?: Partial<DenoRuntime> };
+  return typeof runtime?.connect === "function" ? runtime as DenoRuntime : undefined;
+}
+
+/** Whether a reader is a file of Deno's, which is read in larger steps. */
+export function isDenoFile(reader: object): boolean {
+  return deno?.FsFile !== undefined && reader instanceof deno.FsFile;
+}
+
+/** Whether the program may connect to a host and port: where nobody restricts it, it may. */
+export async function mayConnect(host: string, asking: "query" | "request"): Promise<boolean> {
+  if (deno === undefined) return true;
+  return (await deno.permissions[asking]({ name: "net", host })).state === "granted";
+}
+
 /** The classes of Deno's sockets, which are not to be had before one was opened. */
 const DENO_SOCKETS = ["TcpConn", "TlsConn", "UnixConn"];
 
@@ -34,7 +93,7 @@ export function isDenoSocket(transport: object): boolean {
  *
  * Deno: 2.8 does not, denoland/deno#35292. May go when no 2.8 is supported.
  */
-export const CLOSE_ENDS_READS: boolean = !/^2\.8\./.test(Deno.version.deno);
+export const CLOSE_ENDS_READS: boolean = !/^2\.8\./.test(deno?.version.deno ?? "");
 
 /** Lets the process end though an operation of this transport is pending. */
 export function unref(transport: object): void {
@@ -48,12 +107,14 @@ export function ref(transport: object): void {
 
 /** Lets the process end though this timer is armed. */
 export function unrefTimer(timer: ReturnType<typeof setTimeout>): void {
-  Deno.unrefTimer(timer as unknown as number);
+  if (deno === undefined) (timer as Refable).unref?.();
+  else deno.unrefTimer(timer);
 }
 
 /** The contrary, as it is by default. */
 export function refTimer(timer: ReturnType<typeof setTimeout>): void {
-  Deno.refTimer(timer as unknown as number);
+  if (deno === undefined) (timer as Refable).ref?.();
+  else deno.refTimer(timer);
 }
 
 /** A turn of the event loop, as short as the runtime has one: about 2 us. */

@@ -5,8 +5,9 @@
  *
  * @module
  */
+import { errors } from "../../errors.ts";
 import type { Identity } from "./identity.ts";
-import { isDenoSocket } from "./platform.ts";
+import { deno, type DenoTlsConn, isDenoSocket } from "./platform.ts";
 import { HTTP_1_1, type TLSContext } from "./tls.ts";
 import {
   closeQuietly,
@@ -23,15 +24,15 @@ export function ownTransport(transport: Transport): Opened {
 
 /** Opens a plain transport. */
 export async function open(route: Route, signal: AbortSignal): Promise<Opened> {
-  if (bindsTo(route.source)) {
+  if (deno === undefined || bindsTo(route.source)) {
     const node = await import("./node_sockets.ts");
     return { transport: await node.connect(route, signal), tcp: null, kind: "node" };
   }
   if (route.path !== null) {
-    const conn = await Deno.connect({ transport: "unix", path: route.path });
+    const conn = await deno.connect({ transport: "unix", path: route.path });
     return { transport: conn, tcp: null, kind: "deno" };
   }
-  const tcp = await Deno.connect({ hostname: route.hostname, port: route.port, signal });
+  const tcp = await deno.connect({ hostname: route.hostname, port: route.port, signal });
   // Nagle's algorithm and a delayed acknowledgement together cost 40 ms.
   tcp.setNoDelay(true);
   return { transport: tcp, tcp, kind: "deno" };
@@ -64,12 +65,12 @@ export async function secure(
     return await node.secure(opened, context, hostname, onbegun);
   }
   try {
-    const tls = await Deno.startTls(opened.tcp, {
+    const tls = await deno!.startTls(opened.tcp, {
       hostname: bare(hostname),
       caCerts: context.caCerts ?? [],
       alpnProtocols: context.alpnProtocols ?? [HTTP_1_1],
       unsafelyDisableHostnameVerification: context.check_hostname === false,
-    } as Deno.StartTlsOptions);
+    });
     onbegun(tls);
     return await handshake(tls);
   } catch (error) {
@@ -104,7 +105,7 @@ export async function openTls(
   let identity: Partial<Identity> = {};
   if (context.cert !== undefined) identity = (await import("./identity.ts")).identityOf(context);
   try {
-    const tls = await Deno.connectTls({
+    const tls = await deno!.connectTls({
       hostname: route.hostname,
       port: route.port,
       caCerts: context.caCerts ?? [],
@@ -128,11 +129,11 @@ async function checkBlame(error: unknown, { caCerts }: TLSContext): Promise<void
 
 /** Whether an error of `Deno.connect` says that the platform forbids it. */
 export function forbidden(error: unknown): boolean {
-  return error instanceof Deno.errors.PermissionDenied || error instanceof Deno.errors.NotCapable ||
-    error instanceof Deno.errors.NotSupported || error instanceof TypeError;
+  return error instanceof errors.PermissionDenied || error instanceof errors.NotCapable ||
+    error instanceof errors.NotSupported || error instanceof TypeError;
 }
 
-async function handshake(tls: Deno.TlsConn): Promise<Secured> {
+async function handshake(tls: DenoTlsConn): Promise<Secured> {
   try {
     const { alpnProtocol } = await tls.handshake();
     return { transport: tls, tcp: null, kind: "deno", alpnProtocol: alpnProtocol ?? null };

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Reader, Writer } from "@std/io/types";
-import type { TransportKind } from "./platform.ts";
+import type { DenoTcpConn, TransportKind } from "./platform.ts";
 import { StreamReader } from "./stream_reader.ts";
 
 /**
@@ -49,7 +49,7 @@ export interface Opened {
   transport: Transport;
   kind: TransportKind;
   /** Deno's own TCP connection, if it is one that TLS can be begun on. */
-  tcp: Deno.TcpConn | null;
+  tcp: DenoTcpConn | null;
 }
 
 /** Where and how to connect. */

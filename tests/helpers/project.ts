@@ -10,7 +10,7 @@ import { existsSync, readdirSync, statSync } from "node:fs";
 export const ROOT: URL = new URL("../../", import.meta.url);
 
 const PUBLISHED_MODULE = /^(_internal\/.+|[^/]+)\.ts$/;
-const PUBLISHED_TEXTS = ["CHANGELOG.md", "LICENSE", "README.md", "deno.json"];
+const PUBLISHED_TEXTS = ["CHANGELOG.md", "LICENSE", "README.md", "SECURITY.md", "deno.json"];
 const NOT_OURS = /(^|\/)(\.git|coverage|node_modules|tests\/tmp)(\/|$)/;
 
 /** What git tracks and would track, or `undefined` where there is no git. */
