@@ -265,8 +265,6 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
   #head: RequestHead | null = null;
   /** The exchange that was begun last. */
   #exchange: Exchange | null = null;
-  /** What it is carried by, once that is known. */
-  #carrier: Connection | null = null;
   /** Bytes that go out without a request. */
   #raw: Exchange | null = null;
   /**
@@ -376,7 +374,6 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     this.#move("close");
     this.#head =
       this.#exchange =
-      this.#carrier =
       this.#raw =
       this.#answered =
         null;
@@ -520,7 +517,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
       exchange.listen(options.signal);
       await exchange.whenSent();
       exchange.check();
-      const connection = this.#carrier!;
+      const connection = exchange.carrier as Connection;
       const response = this.#makeResponse(connection, exchange);
       await response.begin();
       exchange.check();
@@ -642,7 +639,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
       try {
         const { exchange, out } = this.#begin(head, message_body, options);
         this.#exchange = exchange;
-        this.#carrier = this.#raw = null;
+        this.#raw = null;
         exchange.beginSend();
         const sent: Promise<void> = this.#dispatch(
           exchange,
@@ -730,7 +727,8 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
         if (exchange.framing === "none" || exchange.framing === "chunked") {
           exchange.carrier?.endReuse();
         }
-        await sendRequest(this.#carrier!, exchange, out);
+        // By now another request may be out on another connection.
+        await sendRequest(exchange.carrier as Connection, exchange, out);
       });
     } catch (error) {
       return handled(Promise.reject(error));
@@ -902,7 +900,6 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
         connection = await this.#connectFor(exchange);
       }
       if (closes) connection.endReuse();
-      this.#carrier = connection;
       // Bytes that the head does not announce are read as something else by whoever reads on.
       if (exchange.framing === "none" && out.content !== null) connection.endReuse();
       if (exchange.trace !== null) {

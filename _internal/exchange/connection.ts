@@ -461,6 +461,11 @@ export class Connection implements Transport, Carrier, BodySource {
   /** One write, or the end of the connection. One is out at a time. */
   #write(exchange: Exchange, piece: Uint8Array): Promise<number> {
     if (this.availability === "closed") return Promise.reject(this.#ending!.reason);
+    if (this.#writer !== null) {
+      return Promise.reject(
+        new TypeError("Cannot send: another write is at work, await it first"),
+      );
+    }
     if (exchange.isUnsent && this.reader.available > 0 && !exchange.isRaw) {
       return Promise.reject(
         new ProtocolError("Cannot send: the server spoke before the request"),

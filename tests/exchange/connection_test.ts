@@ -1542,3 +1542,14 @@ Deno.test("nothing more is read ahead once the body is out", async () => {
   await microtasks(8);
   assertEquals(transport.reads.length, 0);
 });
+
+Deno.test("write() throws a TypeError while another one is at work, which goes on", async () => {
+  const transport = new ManualTransport();
+  const connection = Connection.over(transport);
+  connection.begin(newExchange());
+  const first = connection.write(bytes("one"));
+  assertInstanceOf(await thrown(connection.write(bytes("two"))), TypeError);
+  transport.writes[0].accept();
+  assertEquals(await soon(first), 3);
+  assertEquals(transport.sent, "one");
+});

@@ -1202,6 +1202,31 @@ Deno.test("send() goes out on a connection of its own when an upload was cut off
   assertEquals(await response.text(), "hello");
 });
 
+Deno.test("send() follows its own head, though another request is out on another connection by then", async () => {
+  const transports = [new FakeTransport(), new FakeTransport()];
+  const made = [...transports];
+  using conn = new HTTPConnection("example.com", {
+    transport: () => Promise.resolve(made.shift()!),
+  });
+  const held = Promise.withResolvers<void>();
+  const write = transports[0].write.bind(transports[0]);
+  transports[0].write = async (piece) => {
+    await held.promise;
+    return await write(piece);
+  };
+  const first = conn.request("GET", "/1");
+  await microtasks(20);
+  const more = conn.send("more");
+  transports[0].arrive("HTTP/1.1 413 No\r\nContent-Length: 5\r\n\r\nhello");
+  const response = await conn.getresponse();
+  await conn.request("GET", "/2");
+  held.resolve();
+  await Promise.all([first, more]);
+  assertEquals(transports[0].writes.join("").endsWith("\r\n\r\nmore"), true);
+  assertEquals(transports[1].writes.length, 1);
+  assertEquals(await response.text(), "hello");
+});
+
 Deno.test("requestComplete stays true when bytes behind a whole request cannot be sent", async () => {
   const transport = answering("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
   using conn = new HTTPConnection("example.com", { ...over(transport), timeout: 0.02 });
