@@ -111,6 +111,8 @@ export class Connection implements Transport, Carrier, BodySource {
   #writeSize = 0;
   /** Why it ended, once it has. */
   #ending: Failure | null = null;
+  /** Whether that is the user's, of the exchange that failed: another one that waits must not write to it. */
+  #isForeignEnd = false;
   #idleSince = 0;
   /** The final answer to the exchange, once its head is waited for. */
   #answer: Promise<Answer> | null = null;
@@ -365,7 +367,8 @@ export class Connection implements Transport, Carrier, BodySource {
     this.#end(new Closing(this.opening ?? "send", "connection", this.destination));
   }
 
-  end(reason: unknown): void {
+  end(reason: unknown, isForeign = false): void {
+    this.#isForeignEnd = isForeign;
     this.#end({ reason });
   }
 
@@ -384,10 +387,16 @@ export class Connection implements Transport, Carrier, BodySource {
     this.deadlines.end(false);
     if (this.#ownsReader) this.reader.discard(ending);
     else this.reader.interrupt(ending);
-    if (this.#writer !== null) this.#rejectWrite(ending.reason);
+    if (this.#writer !== null) this.#rejectWrite(this.#endReason);
     if (this.#waiting.size === 0) return;
     for (const reject of this.#waiting) reject(ending.reason);
     this.#waiting.clear();
+  }
+
+  /** What an exchange that waits is told. */
+  get #endReason(): unknown {
+    const { reason } = this.#ending!;
+    return this.#isForeignEnd ? new Thrown(reason) : reason;
   }
 
   #move(event: ConnectionEvent): void {
@@ -460,7 +469,7 @@ export class Connection implements Transport, Carrier, BodySource {
 
   /** One write, or the end of the connection. One is out at a time. */
   #write(exchange: Exchange, piece: Uint8Array): Promise<number> {
-    if (this.availability === "closed") return Promise.reject(this.#ending!.reason);
+    if (this.availability === "closed") return Promise.reject(this.#endReason);
     if (this.#writer !== null) {
       return Promise.reject(
         new TypeError("Cannot send: another write is at work, await it first"),
@@ -627,7 +636,7 @@ export class Connection implements Transport, Carrier, BodySource {
 
   /** Asked between two reads of a head. */
   check(): void {
-    if (this.availability === "closed") throw this.#ending!.reason;
+    if (this.availability === "closed") throw this.#endReason;
   }
 
   /** A read has brought something. */
@@ -675,7 +684,11 @@ export class Connection implements Transport, Carrier, BodySource {
   async write(p: Uint8Array): Promise<number> {
     const { exchange } = this;
     if (exchange === null) throw this.#ending === null ? notConnected() : this.#ending.reason;
-    await this.send(exchange, p);
+    try {
+      await this.send(exchange, p);
+    } catch (error) {
+      throw error instanceof Thrown ? error.reason : error;
+    }
     return p.length;
   }
 

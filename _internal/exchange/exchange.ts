@@ -49,8 +49,12 @@ export interface Carrier {
   throwsFor(error: unknown): boolean;
   /** Nothing may follow the exchange. */
   endReuse(): void;
-  /** The exchange failed: it ends with it, and whoever waits for it gets the reason. */
-  end(reason: unknown): void;
+  /**
+   * The exchange failed: it ends with it, and whoever waits for it gets the reason.
+   *
+   * @param isForeign Whether the reason is the user's, and never written to.
+   */
+  end(reason: unknown, isForeign?: boolean): void;
   /** The exchange is over. */
   release(exchange: Exchange): void;
 }
@@ -402,7 +406,7 @@ export class Exchange {
     this.receiving = next(RECEIVING, this.receiving, "cut");
     this.carrier = null;
     this.body?.cut();
-    carrier?.end(reason);
+    carrier?.end(reason, foreign);
     this.#wake?.();
     this.#onsent?.reject(reason);
     this.#onend?.(reason);

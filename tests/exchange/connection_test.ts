@@ -934,8 +934,19 @@ Deno.test("send() throws why the exchange failed when a write is done after that
   transport.writes[0].accept(1);
   const reason = new Error("enough");
   exchange.fail(new Thrown(reason));
-  assertStrictEquals(await thrown(sending), reason);
+  const error = await thrown(sending);
+  assertInstanceOf(error, Thrown);
+  assertStrictEquals(error.reason, reason);
   assertEquals([transport.writes.length, told], [1, 0]);
+});
+
+Deno.test("write() throws what the user has thrown as it is", async () => {
+  const { connection, exchange } = begun();
+  const writing = connection.write(bytes("abc"));
+  const reason = new Error("enough");
+  exchange.fail(new Thrown(reason));
+  assertStrictEquals(await thrown(writing), reason);
+  assertEquals(Object.keys(reason), []);
 });
 
 Deno.test("send() throws a ProtocolError when the server spoke before the request", async () => {

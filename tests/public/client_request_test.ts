@@ -34,9 +34,9 @@ import {
 } from "../helpers/bodies.ts";
 import { getText } from "../helpers/exchanges.ts";
 import { answering, FakeTransport, ok, over } from "../helpers/fake_transport.ts";
-import { microtasks, never, soon, turns } from "../helpers/waiting.ts";
+import { microtasks, never, soon, thrown, turns } from "../helpers/waiting.ts";
 import { TempDir } from "../servers/child.ts";
-import { bytes } from "../servers/raw.ts";
+import { bytes, startRaw } from "../servers/raw.ts";
 
 const FIELDS = "Host: example.com\r\nAccept-Encoding: identity\r\n";
 const CHUNKED = "Transfer-Encoding: chunked\r\n";
@@ -1200,6 +1200,30 @@ Deno.test("send() goes out on a connection of its own when an upload was cut off
   assertEquals(transports[1].writes, ["GET / HTTP/1.1\r\n\r\n"]);
   transports[0].arrive("lo");
   assertEquals(await response.text(), "hello");
+});
+
+Deno.test("send() of raw bytes throws the reason of a signal that ends the response before, and writes nothing to it", async () => {
+  const { promise: over, resolve: end } = Promise.withResolvers<void>();
+  await using server = await startRaw(async (peer) => {
+    await peer.readHead();
+    await peer.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel");
+    await over;
+  });
+  using conn = new HTTPConnection("127.0.0.1", server.port);
+  const controller = new AbortController();
+  await conn.request("GET", "/", null, null, { signal: controller.signal });
+  const response = await conn.getresponse();
+  assertEquals((await response.read(3)).length, 3);
+  // More than the socket takes, of a server that reads no more.
+  const waiting = [conn.send(new Uint8Array(64 << 20)), conn.send("more")].map((sent) =>
+    thrown(sent)
+  );
+  await turns(2);
+  const reason = new Error("mine");
+  controller.abort(reason);
+  for (const error of await Promise.all(waiting)) assertStrictEquals(error, reason);
+  assertEquals(Object.keys(reason), []);
+  end();
 });
 
 Deno.test("send() follows its own head, though another request is out on another connection by then", async () => {

@@ -1,0 +1,346 @@
+/**
+ * What the tests use of Deno, over Node's modules: they run by it on Node and Bun. The library does not see
+ * it, as it stands in the bundle of the tests alone; what the library asks of `globalThis` is the runtime's own.
+ *
+ * @module
+ */
+import * as fs from "node:fs";
+import * as fsp from "node:fs/promises";
+import * as net from "node:net";
+import * as os from "node:os";
+import * as path from "node:path";
+import process from "node:process";
+import * as util from "node:util";
+import { errors as socketErrors } from "../../errors.ts";
+
+type Body = () => unknown;
+interface Definition {
+  name: string;
+  fn: Body;
+  ignore?: boolean;
+}
+
+/** The tests of the bundle, in their order. */
+const tests: Definition[] = [];
+
+function test(first: string | Definition, second?: Body | Partial<Definition>, third?: Body): void {
+  if (typeof first !== "string") tests.push(first);
+  else if (typeof second === "function") tests.push({ name: first, fn: second });
+  else tests.push({ ...second, name: first, fn: third! });
+}
+
+/** The class of an error that only the tests know. */
+function ownError(name: string): new (message?: string) => Error {
+  return class extends Error {
+    override name = name;
+  };
+}
+
+const errors = {
+  ...socketErrors,
+  BadResource: ownError("BadResource"),
+  AlreadyExists: ownError("AlreadyExists"),
+};
+
+/** An error of Node's as Deno has it. */
+function asDenoError(error: Error & { code?: string }): Error {
+  const names: Record<string, keyof typeof socketErrors> = {
+    ECONNREFUSED: "ConnectionRefused",
+    ECONNRESET: "ConnectionReset",
+    EPIPE: "BrokenPipe",
+    ENOENT: "NotFound",
+    EADDRINUSE: "AddrInUse",
+    EADDRNOTAVAIL: "AddrNotAvailable",
+  };
+  const name = names[error.code ?? ""];
+  return name === undefined ? error : new socketErrors[name](error.message, { cause: error });
+}
+
+/** A connection as Deno has it: a read gives what has come, a write takes all. */
+class Conn {
+  readonly #socket: net.Socket;
+  readonly #chunks: Uint8Array[] = [];
+  #over = false;
+  #failure: Error | null = null;
+  #closed = false;
+  #wake: () => void = () => {};
+
+  constructor(socket: net.Socket) {
+    this.#socket = socket;
+    socket.on("data", (chunk) => {
+      this.#chunks.push(chunk);
+      if (this.#chunks.length > 64) socket.pause();
+      this.#wake();
+    });
+    const end = () => {
+      this.#over = true;
+      this.#wake();
+    };
+    socket.on("end", end).on("close", end).on("error", (error) => {
+      this.#failure ??= asDenoError(error);
+      end();
+    });
+  }
+
+  get localAddr(): unknown {
+    const { localAddress, localPort } = this.#socket;
+    return { transport: "tcp", hostname: localAddress, port: localPort };
+  }
+
+  get remoteAddr(): unknown {
+    const { remoteAddress, remotePort } = this.#socket;
+    return { transport: "tcp", hostname: remoteAddress, port: remotePort };
+  }
+
+  async read(p: Uint8Array): Promise<number | null> {
+    while (this.#chunks.length === 0) {
+      if (this.#closed) throw new errors.Interrupted("operation canceled");
+      if (this.#failure !== null) throw this.#failure;
+      if (this.#over) return null;
+      await new Promise<void>((resolve) => this.#wake = resolve);
+    }
+    const [chunk] = this.#chunks;
+    const count = Math.min(p.length, chunk.length);
+    p.set(chunk.subarray(0, count));
+    if (count === chunk.length) this.#chunks.shift();
+    else this.#chunks[0] = chunk.subarray(count);
+    if (this.#chunks.length < 8) this.#socket.resume();
+    return count;
+  }
+
+  write(p: Uint8Array): Promise<number> {
+    if (this.#closed) return Promise.reject(new errors.BadResource("Bad resource ID"));
+    return new Promise((resolve, reject) => {
+      const copy = p.slice();
+      this.#socket.write(copy, (error) => {
+        if (error) reject(asDenoError(error));
+        else resolve(copy.length);
+      });
+    });
+  }
+
+  closeWrite(): Promise<void> {
+    return new Promise((resolve) => void this.#socket.end(resolve));
+  }
+
+  close(): void {
+    if (this.#closed) throw new errors.BadResource("Bad resource ID");
+    this.#closed = true;
+    // As a closed socket does: what was not read is told by a reset.
+    if (this.#chunks.length > 0) this.#socket.resetAndDestroy();
+    else this.#socket.destroy();
+    this.#wake();
+  }
+
+  setNoDelay(on = true): void {
+    this.#socket.setNoDelay(on);
+  }
+
+  ref(): void {
+    this.#socket.ref();
+  }
+
+  unref(): void {
+    this.#socket.unref();
+  }
+
+  [Symbol.dispose](): void {
+    if (!this.#closed) this.close();
+  }
+}
+
+interface Address {
+  hostname?: string;
+  port?: number;
+  transport?: string;
+  path?: string;
+}
+
+/** A listener as Deno has it; it listens as soon as it is asked for its address. */
+class Listener {
+  readonly #server: net.Server;
+  readonly #waiting: Conn[] = [];
+  readonly #path: string | undefined;
+  #closed = false;
+  #wake: () => void = () => {};
+
+  constructor({ hostname = "0.0.0.0", port = 0, path }: Address) {
+    this.#path = path;
+    this.#server = net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+      this.#waiting.push(new Conn(socket));
+      this.#wake();
+    });
+    if (path === undefined) this.#server.listen({ host: hostname, port });
+    else this.#server.listen({ path });
+    this.#server.on("error", (error) => {
+      throw asDenoError(error);
+    });
+  }
+
+  get addr(): unknown {
+    if (this.#path !== undefined) return { transport: "unix", path: this.#path };
+    // Node binds at once to a literal address.
+    const address = this.#server.address() as net.AddressInfo | null;
+    if (address === null) throw new Error("The listener is not bound yet");
+    return { transport: "tcp", hostname: address.address, port: address.port };
+  }
+
+  async accept(): Promise<Conn> {
+    while (this.#waiting.length === 0) {
+      if (this.#closed) throw new errors.BadResource("Listener has been closed");
+      await new Promise<void>((resolve) => this.#wake = resolve);
+    }
+    return this.#waiting.shift()!;
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Conn> {
+    try {
+      for (;;) yield await this.accept();
+    } catch (error) {
+      if (!(error instanceof errors.BadResource)) throw error;
+    }
+  }
+
+  close(): void {
+    if (this.#closed) throw new errors.BadResource("Bad resource ID");
+    this.#closed = true;
+    this.#server.close();
+    this.#wake();
+  }
+
+  ref(): void {
+    this.#server.ref();
+  }
+
+  unref(): void {
+    this.#server.unref();
+  }
+
+  [Symbol.dispose](): void {
+    if (!this.#closed) this.close();
+  }
+}
+
+function connect({ hostname = "127.0.0.1", port, path }: Address): Promise<Conn> {
+  return new Promise((resolve, reject) => {
+    const where = path === undefined ? { host: hostname, port: port! } : { path };
+    const socket = net.connect(
+      { ...where, allowHalfOpen: true, noDelay: true } as net.NetConnectOpts,
+    );
+    socket.once("error", (error) => reject(asDenoError(error)));
+    socket.once("connect", () => resolve(new Conn(socket)));
+  });
+}
+
+/** A file as Deno has it, as far as the tests use it. */
+class File {
+  readonly #handle: fsp.FileHandle;
+
+  constructor(handle: fsp.FileHandle) {
+    this.#handle = handle;
+  }
+
+  async read(p: Uint8Array): Promise<number | null> {
+    const { bytesRead } = await this.#handle.read(p);
+    return bytesRead === 0 ? null : bytesRead;
+  }
+
+  async write(p: Uint8Array): Promise<number> {
+    return (await this.#handle.write(p)).bytesWritten;
+  }
+
+  close(): void {
+    this.#handle.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+async function open(
+  name: string | URL,
+  { write = false, create = false, append = false } = {},
+): Promise<File> {
+  return new File(await fsp.open(name, append ? "a" : create ? "w+" : write ? "r+" : "r"));
+}
+
+/** What stands for `Deno` in the tests. */
+export const Deno = {
+  test,
+  errors,
+  args: process.argv.slice(2),
+  build: { os: process.platform },
+  env: { get: (name: string) => process.env[name] },
+  version: { deno: "0.0.0" },
+  pid: process.pid,
+  inspect: (value: unknown) => util.inspect(value),
+  memoryUsage: () => process.memoryUsage(),
+  execPath: () => process.execPath,
+  exit: (code: number) => process.exit(code),
+  listen: (address: Address) => new Listener(address),
+  connect,
+  open,
+  readTextFileSync: (name: string | URL) => fs.readFileSync(name, "utf8"),
+  readTextFile: (name: string | URL) => fsp.readFile(name, "utf8"),
+  readFile: (name: string | URL) => fsp.readFile(name).then((bytes) => new Uint8Array(bytes)),
+  writeTextFileSync: (name: string | URL, text: string) => fs.writeFileSync(name, text),
+  writeTextFile: (name: string | URL, text: string) => fsp.writeFile(name, text),
+  writeFile: (name: string | URL, bytes: Uint8Array) => fsp.writeFile(name, bytes),
+  makeTempFile: async () => {
+    const name = path.join(os.tmpdir(), `test-${crypto.randomUUID()}`);
+    await fsp.writeFile(name, "");
+    return name;
+  },
+  makeTempDirSync: () => fs.mkdtempSync(path.join(os.tmpdir(), "test-")),
+  remove: (name: string | URL) => fsp.rm(name, { recursive: true }),
+  stat: (name: string | URL) => fsp.stat(name),
+  statSync: (name: string | URL) => fs.statSync(name),
+  refTimer: (timer: { ref?(): void }) => timer.ref?.(),
+  unrefTimer: (timer: { unref?(): void }) => timer.unref?.(),
+};
+
+/** Seconds that a test may take. */
+const LIMIT = 30;
+
+/** Runs one test; what it fails with, or `null`. */
+async function failureOf({ fn }: Definition): Promise<unknown> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`It took more than ${LIMIT} s`)), LIMIT * 1000);
+  });
+  try {
+    await Promise.race([fn(), late]);
+    return null;
+  } catch (error) {
+    return error ?? new Error("undefined was thrown");
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Runs all tests, those apart whose name `isIgnored` knows, and prints what failed and the counts as JSON. */
+export async function runAll(isIgnored: (name: string) => boolean): Promise<void> {
+  const failed: [name: string, why: string][] = [];
+  let passed = 0;
+  let ignored = 0;
+  process.on(
+    "unhandledRejection",
+    (reason) => void failed.push(["(nobody awaits it)", String(reason)]),
+  );
+  process.on(
+    "uncaughtException",
+    (error) => void failed.push(["(nobody catches it)", String(error)]),
+  );
+  for (const each of tests) {
+    if (each.ignore || isIgnored(each.name)) {
+      ignored++;
+      continue;
+    }
+    const failure = await failureOf(each);
+    if (failure === null) passed++;
+    else failed.push([each.name, util.inspect(failure).slice(0, 400)]);
+  }
+  console.log(`\n@@${JSON.stringify({ passed, ignored, failed })}`);
+  process.exit(0);
+}
