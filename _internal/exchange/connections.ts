@@ -136,12 +136,6 @@ export class Connections implements ExchangeOwner {
     this.#lent.add(exchange);
   }
 
-  /** Gives up a connection that turned out to be dead, or has spoken unasked. */
-  #retire(connection: Connection): void {
-    if (this.#current === connection) this.#current = null;
-    connection.retire();
-  }
-
   /** Opens a connection for an exchange, or waits for the one that is opened, or was set, meanwhile. */
   async openFor(exchange: Exchange): Promise<Connection> {
     while (this.current !== null) {
@@ -167,7 +161,7 @@ export class Connections implements ExchangeOwner {
     if (!connection.reused && connection.unconsumed > 0) throw spokeFirst();
     const intact = await connection.isIntact();
     exchange.check();
-    if (!intact) this.#retire(connection);
+    if (!intact) connection.retire();
     return intact;
   }
 

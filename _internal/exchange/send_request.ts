@@ -584,7 +584,6 @@ class Arrival {
 
   watch(step: PromiseLike<IteratorResult<unknown>>): void {
     this.out = true;
-    this.#failure = null;
     step.then(this.#onstep, this.#onfailure);
   }
 

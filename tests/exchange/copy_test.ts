@@ -306,7 +306,11 @@ for (const closes of [true, false]) {
     await turns(2);
     if (!closes) assertEquals(await (await getResponse(conn)).text(), "hello");
     conn[Symbol.dispose]();
-    await assertRejects(() => soon(copied), Deno.errors.Interrupted, "the connection was closed");
+    await assertRejects(
+      () => soon(copied),
+      Deno.errors.Interrupted,
+      "Cannot read response: the connection was closed",
+    );
     await assertRejects(() => first.read(), Deno.errors.Interrupted);
   });
 }

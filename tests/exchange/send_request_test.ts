@@ -540,6 +540,14 @@ Deno.test("sendRequest() leaves out empty pieces, and counts none", async () => 
   assertEquals(exchange.given, 3);
 });
 
+Deno.test("sendRequest() takes no turn of the event loop for a few empty pieces", async () => {
+  let turned = false;
+  setImmediate(() => turned = true);
+  const { sent } = send({ content: sourceOf(...Array(15).fill(""), "one").content });
+  await sent;
+  assertEquals(turned, false);
+});
+
 Deno.test("sendRequest() sends pieces that take some microtasks in one write", async () => {
   const source = new Source([after(1, "one"), after(4, "two")]);
   const { transport, sent } = send({ content: source.content });
@@ -618,6 +626,22 @@ Deno.test("sendRequest() sends what is staged when a later piece takes its time"
   step.resolve({ done: true, value: undefined });
   await soon(sent);
   assertEquals(transport.writes.length, 3);
+});
+
+Deno.test("sendRequest() leaves no deadline to run when a late piece is out and nobody waits", async () => {
+  using clock = new FakeClock();
+  const step = Promise.withResolvers<IteratorResult<unknown>>();
+  const large = "x".repeat(STAGE);
+  const source = new Source([now(large), () => step.promise]);
+  const { exchange, connection, sent } = send({ content: source.content }, {
+    start: { limits: { total: 1 } },
+  });
+  await microtasks(200);
+  step.resolve({ done: true, value: undefined });
+  await sent;
+  clock.advance(5000);
+  assertStrictEquals(exchange.failure, null);
+  connection.close();
 });
 
 Deno.test("sendRequest() puts pieces together that take some microtasks behind a write", async () => {
