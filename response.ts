@@ -376,9 +376,15 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
    */
   close(): void {
     this.#closed = true;
-    if (this.#body === null) this.#exchange.close("response");
-    else this.#body.close();
-    this.#exchange.endWork("response");
+    try {
+      if (this.#body === null) this.#exchange.close("response");
+      else this.#body.close();
+    } catch (error) {
+      // A callback that is told of the end of an empty body.
+      throw this.#failed(error);
+    } finally {
+      this.#exchange.endWork("response");
+    }
   }
 
   /** Ends the response, as `close()` does. */

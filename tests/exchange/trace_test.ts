@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import {
   BadStatusLine,
   HTTPConnection,
@@ -652,4 +652,23 @@ Deno.test("read() does not look like the end when trace has thrown on responseEn
   const response = await conn.getresponse();
   assertStrictEquals(await thrown(response.read()), reason);
   assertStrictEquals(await thrown(response.read()), reason);
+});
+
+Deno.test("close() of a response throws what a callback throws at its end, and the next request works", async () => {
+  const empty = "HTTP/1.1 304 Not Modified\r\n\r\n";
+  const transports = [answering(empty), answering(ok())];
+  const reason = new Error("mine");
+  let isCalm = false;
+  using conn = new HTTPConnection("example.com", {
+    transport: () => Promise.resolve(transports.shift()!),
+    trace({ type }) {
+      if (type === "responseEnd" && !isCalm) throw reason;
+    },
+  });
+  await conn.request("GET", "/");
+  const response = await conn.getresponse();
+  assertStrictEquals(assertThrows(() => response.close()), reason);
+  isCalm = true;
+  await conn.request("GET", "/");
+  assertEquals((await conn.getresponse()).status, 200);
 });

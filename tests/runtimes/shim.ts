@@ -10,6 +10,7 @@ import * as net from "node:net";
 import * as os from "node:os";
 import * as path from "node:path";
 import process from "node:process";
+import * as tls from "node:tls";
 import * as util from "node:util";
 import { errors as socketErrors } from "../../errors.ts";
 
@@ -156,33 +157,43 @@ interface Address {
   path?: string;
 }
 
-/** A listener as Deno has it; it listens as soon as it is asked for its address. */
+interface TlsOptions extends Address {
+  cert: string;
+  key: string;
+  alpnProtocols?: string[];
+}
+
+/** A port that nobody is likely to have: Node tells of a free one too late. */
+function somePort(): number {
+  return 20000 + Math.floor(Math.random() * 12000);
+}
+
+/** A listener as Deno has it. */
 class Listener {
   readonly #server: net.Server;
   readonly #waiting: Conn[] = [];
-  readonly #path: string | undefined;
+  readonly addr: Record<string, unknown>;
   #closed = false;
   #wake: () => void = () => {};
 
-  constructor({ hostname = "0.0.0.0", port = 0, path }: Address) {
-    this.#path = path;
-    this.#server = net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+  constructor({ hostname = "0.0.0.0", port = 0, path }: Address, secure?: TlsOptions) {
+    const take = (socket: net.Socket) => {
       this.#waiting.push(new Conn(socket));
       this.#wake();
-    });
-    if (path === undefined) this.#server.listen({ host: hostname, port });
-    else this.#server.listen({ path });
-    this.#server.on("error", (error) => {
-      throw asDenoError(error);
-    });
-  }
-
-  get addr(): unknown {
-    if (this.#path !== undefined) return { transport: "unix", path: this.#path };
-    // Node binds at once to a literal address.
-    const address = this.#server.address() as net.AddressInfo | null;
-    if (address === null) throw new Error("The listener is not bound yet");
-    return { transport: "tcp", hostname: address.address, port: address.port };
+    };
+    const options = { allowHalfOpen: true, noDelay: true };
+    if (secure === undefined) this.#server = net.createServer(options, take);
+    else {
+      const { cert, key, alpnProtocols: ALPNProtocols } = secure;
+      this.#server = tls.createServer({ ...options, cert, key, ALPNProtocols }, take);
+      // A client that refuses, as tests let it.
+      (this.#server as tls.Server).on("tlsClientError", () => {});
+    }
+    port = port === 0 ? somePort() : port;
+    this.addr = path === undefined
+      ? { transport: "tcp", hostname, port }
+      : { transport: "unix", path };
+    this.#server.listen(path === undefined ? { host: hostname, port } : { path });
   }
 
   async accept(): Promise<Conn> {
@@ -279,6 +290,7 @@ export const Deno = {
   execPath: () => process.execPath,
   exit: (code: number) => process.exit(code),
   listen: (address: Address) => new Listener(address),
+  listenTls: (options: TlsOptions) => new Listener(options, options),
   connect,
   open,
   readTextFileSync: (name: string | URL) => fs.readFileSync(name, "utf8"),
@@ -294,6 +306,12 @@ export const Deno = {
   },
   makeTempDirSync: () => fs.mkdtempSync(path.join(os.tmpdir(), "test-")),
   remove: (name: string | URL) => fsp.rm(name, { recursive: true }),
+  chmodSync: (name: string | URL, mode: number) => fs.chmodSync(name, mode),
+  mkdirSync: (name: string | URL) => fs.mkdirSync(name),
+  permissions: {
+    query: () => Promise.resolve({ state: "granted" }),
+    request: () => Promise.resolve({ state: "granted" }),
+  },
   stat: (name: string | URL) => fsp.stat(name),
   statSync: (name: string | URL) => fs.statSync(name),
   refTimer: (timer: { ref?(): void }) => timer.ref?.(),
@@ -341,6 +359,6 @@ export async function runAll(isIgnored: (name: string) => boolean): Promise<void
     if (failure === null) passed++;
     else failed.push([each.name, util.inspect(failure).slice(0, 400)]);
   }
-  console.log(`\n@@${JSON.stringify({ passed, ignored, failed })}`);
-  process.exit(0);
+  const counts = `\n@@${JSON.stringify({ passed, ignored, failed })}\n`;
+  process.stdout.write(counts, () => process.exit(0));
 }
