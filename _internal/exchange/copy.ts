@@ -40,8 +40,8 @@ export interface CopySettings {
  *
  * @returns How many bytes there were.
  */
-export async function copyBody(body: Body, settings: CopySettings): Promise<number> {
-  return await new Copy(body, settings).run();
+export function copyBody(body: Body, settings: CopySettings): Promise<number> {
+  return new Copy(body, settings).run();
 }
 
 class Copy {

@@ -23,6 +23,7 @@ import type { TraceEvent } from "../../_internal/exchange/trace.ts";
 import type { ExchangePhase } from "../../mod.ts";
 import { carried, countedSignal, FakeCarrier, newExchange, Watcher } from "../helpers/carriers.ts";
 import { assertUntouched, factsOf } from "../helpers/facts.ts";
+import { FakeClock } from "../helpers/fake_clock.ts";
 import { microtasks, never, soon, thrown } from "../helpers/waiting.ts";
 
 /** What a promise has come to by now. */
@@ -994,3 +995,12 @@ for (
     assertEquals(exchange.endsWithThisSend, ends);
   });
 }
+
+Deno.test("watch() leaves no timer when the work is over", () => {
+  using clock = new FakeClock();
+  const exchange = newExchange({ limits: { total: 5 } });
+  const end = exchange.watch(() => {});
+  assertEquals(clock.pending, [true]);
+  end();
+  assertEquals(clock.pending, []);
+});

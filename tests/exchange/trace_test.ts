@@ -672,3 +672,16 @@ Deno.test("close() of a response throws what a callback throws at its end, and t
   await conn.request("GET", "/");
   assertEquals((await conn.getresponse()).status, 200);
 });
+
+Deno.test("text() does not look like the end of the body when a callback has thrown at it", async () => {
+  const reason = new Error("mine");
+  using conn = new HTTPConnection("example.com", {
+    ...over(answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi")),
+    trace({ type }) {
+      if (type === "responseEnd") throw reason;
+    },
+  });
+  await conn.request("GET", "/");
+  const response = await conn.getresponse();
+  for (let i = 0; i < 2; i++) assertStrictEquals(await thrown(response.text()), reason);
+});

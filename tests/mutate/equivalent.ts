@@ -19,6 +19,14 @@ export interface Equivalent {
 /** All of them, by module. */
 export const EQUIVALENT: Equivalent[] = [
   {
+    module: "_internal/exchange/send_request.ts",
+    text: "if (head.length === 0 || !exchange.isUnsent) return null;",
+    mutation:
+      "logic: head.length === 0 || !exchange.isUnsent -> ((head.length === 0) && (!exchange.isUnsent))",
+    reason:
+      "Without a head only the first raw bytes are unsent: they are watched for no answer either way.",
+  },
+  {
     module: "_internal/exchange/connection.ts",
     text: "const PROMPT_MICROTASKS = 3;",
     mutation: "number: 3 -> 4",
