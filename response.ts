@@ -680,7 +680,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
     return now ?? utf8.decode(await this.read());
   }
 
-  /** The rest as text, where it has come whole and is not empty. */
+  /** The rest as text, where it has come whole. */
   #textNow(): string | null {
     try {
       return this.#enter()?.textNow() ?? null;

@@ -295,7 +295,7 @@ export class Body {
   textNow(): string | null {
     const known = this.decoder.length;
     const { available, bytes, start } = this.#reader;
-    if (known === null || known === 0 || known > available) return null;
+    if (known === null || known > available) return null;
     const text = utf8.decode(bytes.subarray(start, start + known));
     this.#reader.start += known;
     this.decoder.took(known);
