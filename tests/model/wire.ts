@@ -190,7 +190,7 @@ export class Wire implements Listener {
     const interim = plan.interim.map((status) => `HTTP/1.1 ${status} Interim\r\nX-Id: i\r\n\r\n`);
     const text = interim.join("") + final;
     const answer = this.#record(request, known);
-    if (!plan.reads) this.stalled = true;
+    if (!plan.reads && !this.#world.healthy) this.stalled = true;
     const end = plan.cut === "no" ? text.length : Math.floor(text.length * plan.cutAt);
     answer.cut = plan.cut !== "no";
     const step = Math.max(1, Math.ceil(end / plan.pieces));

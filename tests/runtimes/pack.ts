@@ -20,7 +20,8 @@ const ESBUILD = "esbuild@0.25";
 const SHIM = "tests/runtimes/shim.js";
 
 /** An import of a module that was transpiled, and a URL of one. */
-const IMPORTS = /(\bfrom\s*"|\bimport\s*\(?\s*"|\bnew URL\(\s*")([^"]+)"/g;
+const IMPORTS =
+  /(^(?:import|export)\b[^"';]*"|\bfrom\s*"|\bimport\s*\(?\s*"|\bnew URL\(\s*")([^"]+)"/gm;
 
 /** Transpiles the project into a folder; the names of its modules stay, but for their ends. */
 export async function pack(folder: string): Promise<void> {

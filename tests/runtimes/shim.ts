@@ -60,14 +60,17 @@ function asDenoError(error: Error & { code?: string }): Error {
 /** A connection as Deno has it: a read gives what has come, a write takes all. */
 class Conn {
   readonly #socket: net.Socket;
+  readonly #isLocal: boolean;
   readonly #chunks: Uint8Array[] = [];
   #over = false;
   #failure: Error | null = null;
   #closed = false;
   #wake: () => void = () => {};
 
-  constructor(socket: net.Socket) {
+  /** @param isLocal Whether it is a unix socket, which knows no reset. */
+  constructor(socket: net.Socket, isLocal = false) {
     this.#socket = socket;
+    this.#isLocal = isLocal;
     socket.on("data", (chunk) => {
       this.#chunks.push(chunk);
       if (this.#chunks.length > 64) socket.pause();
@@ -128,7 +131,8 @@ class Conn {
     if (this.#closed) throw new errors.BadResource("Bad resource ID");
     this.#closed = true;
     // As a closed socket does: what was not read is told by a reset.
-    if (this.#chunks.length > 0) this.#socket.resetAndDestroy();
+    const isPlain = !("encrypted" in this.#socket) && !this.#isLocal;
+    if (this.#chunks.length > 0 && isPlain) this.#socket.resetAndDestroy();
     else this.#socket.destroy();
     this.#wake();
   }
@@ -178,7 +182,7 @@ class Listener {
 
   constructor({ hostname = "0.0.0.0", port = 0, path }: Address, secure?: TlsOptions) {
     const take = (socket: net.Socket) => {
-      this.#waiting.push(new Conn(socket));
+      this.#waiting.push(new Conn(socket, path !== undefined));
       this.#wake();
     };
     const options = { allowHalfOpen: true, noDelay: true };
@@ -239,7 +243,7 @@ function connect({ hostname = "127.0.0.1", port, path }: Address): Promise<Conn>
       { ...where, allowHalfOpen: true, noDelay: true } as net.NetConnectOpts,
     );
     socket.once("error", (error) => reject(asDenoError(error)));
-    socket.once("connect", () => resolve(new Conn(socket)));
+    socket.once("connect", () => resolve(new Conn(socket, path !== undefined)));
   });
 }
 
@@ -296,6 +300,8 @@ export const Deno = {
   readTextFileSync: (name: string | URL) => fs.readFileSync(name, "utf8"),
   readTextFile: (name: string | URL) => fsp.readFile(name, "utf8"),
   readFile: (name: string | URL) => fsp.readFile(name).then((bytes) => new Uint8Array(bytes)),
+  writeFileSync: (name: string | URL, bytes: Uint8Array) => fs.writeFileSync(name, bytes),
+  truncateSync: (name: string | URL, size?: number) => fs.truncateSync(name, size),
   writeTextFileSync: (name: string | URL, text: string) => fs.writeFileSync(name, text),
   writeTextFile: (name: string | URL, text: string) => fsp.writeFile(name, text),
   writeFile: (name: string | URL, bytes: Uint8Array) => fsp.writeFile(name, bytes),
