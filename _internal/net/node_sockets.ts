@@ -13,7 +13,7 @@ import { Duplex } from "node:stream";
 import tls from "node:tls";
 import { asDenoError, asTlsError, shownPeer, writeError } from "./connect_errors.ts";
 import { checkReadable, identityOf } from "./identity.ts";
-import { mayConnect, ref, unref } from "./platform.ts";
+import { mayConnect, ref, type SocketAddress, unref } from "./platform.ts";
 import { HTTP_1_1, type TLSContext } from "./tls.ts";
 import {
   type Carried,
@@ -402,6 +402,12 @@ class NodeTransport implements Transport, Carried {
         this.socket.end((error?: Error | null) => error ? reject(this.#fail(error)) : resolve());
       }),
     );
+  }
+
+  /** The other end, as Deno's sockets tell it. */
+  get remoteAddr(): SocketAddress | undefined {
+    const { remoteAddress: hostname, remotePort: port } = this.socket;
+    return hostname === undefined || port === undefined ? undefined : { hostname, port };
   }
 
   close(): void {

@@ -95,12 +95,18 @@ function isConfused(player: Player, owner: string): boolean {
   return arrivals(player, Number(owner)).some(({ wire }) => isConfusing(player, wire));
 }
 
-/** The request that was made last before a call and that nobody looks at: it may be out, or not. */
+/**
+ * Where nobody looks at the request that was made last before a call, so that it may have been refused: the
+ * last one that was not.
+ */
 function unlooked(player: Player, { conn, called }: CallRecord): Known | null {
   const before = [...player.world.known.values()]
     .filter((known) => known.conn === conn && known.called < called)
     .sort((a, b) => b.called - a.called);
-  return before[0]?.outcome === "unknown" ? before[0] : null;
+  if (before[0]?.outcome !== "unknown") return null;
+  const isOut = ({ id, outcome }: Known) =>
+    outcome !== "unknown" || arrivals(player, id).length > 0;
+  return before.find(isOut) ?? before[0];
 }
 
 function checkPush(player: Player, { call, owner }: ResponseRecord, expected: Known | null): void {

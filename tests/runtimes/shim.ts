@@ -14,6 +14,25 @@ import * as tls from "node:tls";
 import * as util from "node:util";
 import { errors as socketErrors } from "../../errors.ts";
 
+/** Node 22 and Bun lack it. */
+class Stack {
+  readonly #uses: (Disposable | AsyncDisposable)[] = [];
+
+  use<T extends Disposable | AsyncDisposable>(value: T): T {
+    this.#uses.push(value);
+    return value;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const value of this.#uses.reverse()) {
+      if (Symbol.asyncDispose in value) await value[Symbol.asyncDispose]();
+      else value[Symbol.dispose]();
+    }
+  }
+}
+
+(globalThis as { AsyncDisposableStack?: unknown }).AsyncDisposableStack ??= Stack;
+
 type Body = () => unknown;
 interface Definition {
   name: string;
@@ -65,7 +84,7 @@ class Conn {
   #over = false;
   #failure: Error | null = null;
   #closed = false;
-  #wake: () => void = () => {};
+  #waiting: (() => void)[] = [];
 
   /** @param isLocal Whether it is a unix socket, which knows no reset. */
   constructor(socket: net.Socket, isLocal = false) {
@@ -96,12 +115,16 @@ class Conn {
     return { transport: "tcp", hostname: remoteAddress, port: remotePort };
   }
 
+  #wake(): void {
+    for (const wake of this.#waiting.splice(0)) wake();
+  }
+
   async read(p: Uint8Array): Promise<number | null> {
     while (this.#chunks.length === 0) {
       if (this.#closed) throw new errors.Interrupted("operation canceled");
       if (this.#failure !== null) throw this.#failure;
       if (this.#over) return null;
-      await new Promise<void>((resolve) => this.#wake = resolve);
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
     const [chunk] = this.#chunks;
     const count = Math.min(p.length, chunk.length);
