@@ -42,7 +42,11 @@ const GRACE_MS = 10;
  * @tuning
  */
 const PROMPT = 8;
-/** After how many empty pieces in a row the event loop has a turn. */
+/**
+ * After how many empty pieces in a row the event loop has a turn.
+ *
+ * @tuning
+ */
 const EMPTY_PIECES = 16;
 /**
  * An idle socket takes so many bytes without waiting for the peer.
@@ -168,7 +172,7 @@ function withBody(
 ): Uint8Array<ArrayBuffer> | null {
   if (content!.kind !== "bytes" || connection.kind !== "deno" || last !== null) return null;
   // What was sent before may still fill the socket.
-  if (head.length === 0 || !exchange.isUnsent) return null;
+  if (!exchange.isUnsent) return null;
   if (debug || expect !== false || exchange.trace !== null || (exact && !exchange.complete)) {
     return null;
   }
@@ -195,7 +199,7 @@ async function sendSmall(
     await connection.send(exchange, whole);
     recycle(whole);
   } catch (error) {
-    if (exchange.failure !== null || exchange.writeError === null) throw error;
+    if (exchange.failure !== null) throw error;
     await awaitRefusal(connection, exchange, false, error);
   }
 }

@@ -543,7 +543,8 @@ Deno.test("sendRequest() leaves out empty pieces, and counts none", async () => 
 Deno.test("sendRequest() takes no turn of the event loop for a few empty pieces", async () => {
   let turned = false;
   setImmediate(() => turned = true);
-  const { sent } = send({ content: sourceOf(...Array(15).fill(""), "one").content });
+  const some = Array.from({ length: 40 }, (_, i) => i % 2 === 0 ? "" : "a");
+  const { sent } = send({ content: sourceOf(...some, ...Array(15).fill(""), "one").content });
   await sent;
   assertEquals(turned, false);
 });
@@ -1129,6 +1130,15 @@ Deno.test("sendRequest() sends no body when a final answer comes in place of a 1
   assertEquals([exchange.sending, transport.sent], ["cut", HEAD]);
   assertEquals(source.calls, []);
   assertStrictEquals(exchange.oninterim, null);
+});
+
+Deno.test("sendRequest() does not open the body when a 100 and a refusal come at once", async () => {
+  const source = sourceOf("body");
+  const { transport, exchange, sent } = send({ content: source.content, expect: true });
+  await microtasks(20);
+  transport.give(CONTINUE + REFUSED);
+  await soon(sent);
+  assertEquals([exchange.sending, transport.sent, source.calls], ["cut", HEAD, []]);
 });
 
 Deno.test("sendRequest() sends the body when the seconds have passed", async () => {

@@ -19,12 +19,23 @@ export interface Equivalent {
 /** All of them, by module. */
 export const EQUIVALENT: Equivalent[] = [
   {
-    module: "_internal/exchange/send_request.ts",
-    text: "if (head.length === 0 || !exchange.isUnsent) return null;",
-    mutation:
-      "logic: head.length === 0 || !exchange.isUnsent -> ((head.length === 0) && (!exchange.isUnsent))",
-    reason:
-      "Without a head only the first raw bytes are unsent: they are watched for no answer either way.",
+    module: "_internal/exchange/body.ts",
+    text:
+      "if (count <= FEW) { for (let i = 0; i < count; i++) bytes[this.size + i] = source[start + i]; }",
+    mutation: "comparison: count <= FEW -> count < FEW",
+    reason: "Both ways of copying give the same bytes; one is faster for a few.",
+  },
+  {
+    module: "_internal/net/node_sockets.ts",
+    text: 'URL.parse(`http://${shownPeer(address.replace(/%.*$/, ""), 1)}`)?.hostname;',
+    mutation: "number: 1 -> 0",
+    reason: "Of the URL only the host is taken.",
+  },
+  {
+    module: "_internal/exchange/body.ts",
+    text: "if (!this.decoder.small || to - at < SMALL) {",
+    mutation: "comparison: to - at < SMALL -> to - at <= SMALL",
+    reason: "Both ways give the same bytes; one is faster for more.",
   },
   {
     module: "_internal/exchange/connection.ts",
