@@ -68,6 +68,7 @@ function asDenoError(error: Error & { code?: string }): Error {
     ECONNREFUSED: "ConnectionRefused",
     ECONNRESET: "ConnectionReset",
     EPIPE: "BrokenPipe",
+    ERR_STREAM_DESTROYED: "BrokenPipe",
     ENOENT: "NotFound",
     EADDRINUSE: "AddrInUse",
     EADDRNOTAVAIL: "AddrNotAvailable",
