@@ -521,6 +521,10 @@ export class Connection implements Transport, Carrier, BodySource {
     this.#rejectWrite(error);
   }
 
+  leaveWrite(exchange: Exchange, reason: unknown): void {
+    if (this.#writer === exchange) this.#rejectWrite(reason);
+  }
+
   #issue(piece: Uint8Array): Promise<number> {
     try {
       return this.transport.write(piece);

@@ -49,6 +49,8 @@ export interface Carrier {
   throwsFor(error: unknown): boolean;
   /** Nothing may follow the exchange. */
   endReuse(): void;
+  /** Whoever waits for a write of the exchange gets the reason; the write is left to end by itself. */
+  leaveWrite(exchange: Exchange, reason: unknown): void;
   /**
    * The exchange failed: it ends with it, and whoever waits for it gets the reason.
    *
@@ -416,8 +418,10 @@ export class Exchange {
   /** The connection is lost to the request, while its answer has begun: no more of it can be sent. */
   lose(reason: unknown): void {
     if (this.sending !== "going" && this.sending !== "waiting") return;
+    const { carrier } = this;
     this.writeError ??= { reason };
     this.send("cut");
+    carrier?.leaveWrite(this, reason);
   }
 
   /** Puts what is known of it on an error of this library. */

@@ -156,7 +156,9 @@ export async function sendRequest(
       connection.endSending();
     }
   } catch (error) {
-    if (exchange.failure === null && error === STOPPED) return endCut(exchange);
+    // Where an answer is there already, a write that fails only ends the request.
+    const isCut = error === STOPPED || (exchange.stopped && error === exchange.writeError?.reason);
+    if (exchange.failure === null && isCut) return endCut(exchange);
     throw exchange.fail(error);
   }
 }

@@ -33,6 +33,10 @@ export class FakeCarrier implements Carrier {
     return error === this.theirs;
   }
 
+  leaveWrite(): void {
+    this.calls.push("leaveWrite");
+  }
+
   endReuse(): void {
     this.calls.push("endReuse");
   }

@@ -6,6 +6,7 @@
  */
 import {
   assertEquals,
+  assertInstanceOf,
   assertNotEquals,
   assertRejects,
   assertStrictEquals,
@@ -1224,6 +1225,24 @@ Deno.test("send() of raw bytes throws the reason of a signal that ends the respo
   for (const error of await Promise.all(waiting)) assertStrictEquals(error, reason);
   assertEquals(Object.keys(reason), []);
   end();
+});
+
+Deno.test("close() ends request() and send() that wait behind an answer which took the connection, and leaves that", async () => {
+  const transport = new FakeTransport();
+  using conn = new HTTPConnection("example.com", over(transport));
+  transport.write = () => never();
+  const waiting = [conn.request("GET", "/")];
+  await microtasks(20);
+  waiting.push(conn.send("more"));
+  const failures = waiting.map((sent) => thrown(sent));
+  transport.arrive("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhello");
+  const response = await conn.getresponse();
+  conn.close();
+  for (const error of await soon(Promise.all(failures))) {
+    assertInstanceOf(error, Deno.errors.Interrupted);
+  }
+  transport.end();
+  assertEquals(await response.text(), "hello");
 });
 
 Deno.test("send() follows its own head, though another request is out on another connection by then", async () => {
