@@ -242,8 +242,8 @@ export class Connections implements ExchangeOwner {
   /** Ends all of them. */
   dispose(): void {
     this.close();
+    // Each leaves the set as it is over.
     for (const exchange of this.#lent) exchange.close("connection");
-    this.#lent.clear();
     for (const exchange of this.#worked) exchange.endWork("connection");
   }
 

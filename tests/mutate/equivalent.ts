@@ -20,6 +20,24 @@ export interface Equivalent {
 export const EQUIVALENT: Equivalent[] = [
   {
     module: "_internal/exchange/body.ts",
+    text: "return 2 * piece.length < piece.buffer.byteLength ? piece.slice() : piece;",
+    mutation: "number: 2 -> 3",
+    reason: "It only tunes how much memory a piece may keep beside its bytes.",
+  },
+  {
+    module: "_internal/exchange/connections.ts",
+    text: "connection.end(reason);",
+    mutation: "statement: connection.end(reason); -> (nothing)",
+    reason: "The exchange that opens it has ended it by its failure.",
+  },
+  {
+    module: "_internal/exchange/connections.ts",
+    text: "else this.#worked.delete(exchange);",
+    mutation: "statement: this.#worked.delete(exchange); -> (nothing)",
+    reason: "Work that has ended has nobody to tell: only memory is kept.",
+  },
+  {
+    module: "_internal/exchange/body.ts",
     text:
       "if (count <= FEW) { for (let i = 0; i < count; i++) bytes[this.size + i] = source[start + i]; }",
     mutation: "comparison: count <= FEW -> count < FEW",

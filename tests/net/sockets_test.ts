@@ -319,6 +319,13 @@ Deno.test("secure() waits for the handshake", async () => {
   });
 });
 
+Deno.test("secure() tells of no protocol when the platform tells of none", async () => {
+  const { startTls, opened } = fakeTls(() => Promise.resolve({}));
+  await withDeno({ startTls }, async () => {
+    assertStrictEquals((await secure(opened, {}, "a.example", () => {})).alpnProtocol, null);
+  });
+});
+
 Deno.test("secure() closes the connection when the handshake fails", async () => {
   const reason = new Deno.errors.InvalidData("invalid peer certificate: UnknownIssuer");
   const { tcp, tls, startTls, opened } = fakeTls(() => Promise.reject(reason));
