@@ -178,7 +178,7 @@ export function tlsError(error: unknown, action: string): unknown {
     );
   const found = CERTIFICATE_PROBLEMS.find(([pattern]) => pattern.test(text));
   if (found !== undefined) return invalid(`the certificate was refused, ${found[1]}`);
-  if (/InvalidContentType|wrong version number|packet length/i.test(text)) {
+  if (/InvalidContentType|wrong[ _]version[ _]number|packet[ _]length/i.test(text)) {
     return invalid("the server does not speak TLS on this port");
   }
   if (error instanceof errors.UnexpectedEof) {
