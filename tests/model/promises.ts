@@ -103,10 +103,14 @@ function unlooked(player: Player, { conn, called }: CallRecord): Known | null {
   const before = [...player.world.known.values()]
     .filter((known) => known.conn === conn && known.called < called)
     .sort((a, b) => b.called - a.called);
-  if (before[0]?.outcome !== "unknown") return null;
+  // Those that were refused, as far as is known, never were out.
+  const made = before.filter(({ id, outcome }) => {
+    return outcome !== "rejected" || arrivals(player, id).length > 0;
+  });
+  if (made[0]?.outcome !== "unknown") return null;
   const isOut = ({ id, outcome }: Known) =>
     outcome !== "unknown" || arrivals(player, id).length > 0;
-  return before.find(isOut) ?? before[0];
+  return made.find(isOut) ?? made[0];
 }
 
 function checkPush(player: Player, { call, owner }: ResponseRecord, expected: Known | null): void {
