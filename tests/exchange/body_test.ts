@@ -1380,3 +1380,11 @@ Deno.test("a straight read that ends after the body was closed is the caller's, 
   assertEquals(await soon(read), 20_000);
   assertEquals(events, []);
 });
+
+Deno.test("some() gives a single byte that was read straight into the caller's memory", async () => {
+  const { body, transport } = await opened("length", "", { length: 40_000, direct: true });
+  const reading = body.some(new Uint8Array(DIRECT));
+  await microtasks(20);
+  transport.give("x");
+  assertEquals(await soon(reading), 1);
+});

@@ -19,6 +19,37 @@ export interface Equivalent {
 /** All of them, by module. */
 export const EQUIVALENT: Equivalent[] = [
   {
+    module: "_internal/exchange/copy.ts",
+    text: "#hasChanged = false;",
+    mutation: "boolean: false -> true",
+    reason: "The first look is taken once more, and finds the same.",
+  },
+  {
+    module: "_internal/exchange/copy.ts",
+    text: "const filled = Math.min(this.#read - this.#written, SIZE - at, MOST);",
+    mutation: "arithmetic: SIZE - at -> SIZE + at",
+    reason: "subarray() ends with the ring all the same.",
+  },
+  {
+    module: "_internal/exchange/body.ts",
+    text: "const bigger = new Uint8Array(Math.max(SHORT, this.size === 0 ? size : 2 * size));",
+    mutation: "number: 2 -> 3",
+    reason: "It only tunes how much memory a long line takes ahead.",
+  },
+  {
+    module: "_internal/exchange/body.ts",
+    text: "if (trailers !== null && trailers.fields.length > 0) {",
+    mutation: "number: 0 -> 1",
+    reason: "A field is two elements of the array: its name and its value.",
+  },
+  {
+    module: "_internal/net/buffered_reader.ts",
+    text: "this.#direct = null;",
+    mutation: "statement: this.#direct = null; -> (nothing)",
+    reason:
+      "No read follows a failure; where another caller's memory is asked for, it takes its place.",
+  },
+  {
     module: "_internal/exchange/body.ts",
     text: "return 2 * piece.length < piece.buffer.byteLength ? piece.slice() : piece;",
     mutation: "number: 2 -> 3",
