@@ -9,7 +9,7 @@
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { projectFiles } from "../helpers/project.ts";
-import { ignoredOn, isLeftOut } from "./ignored.ts";
+import { isLeftOut } from "./ignored.ts";
 import { pack } from "./pack.ts";
 
 const { values, positionals } = parseArgs({

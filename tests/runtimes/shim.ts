@@ -91,7 +91,7 @@ class Conn {
   constructor(socket: net.Socket, isLocal = false) {
     this.#socket = socket;
     this.#isLocal = isLocal;
-    socket.on("data", (chunk) => {
+    socket.on("data", (chunk: Uint8Array) => {
       this.#chunks.push(chunk);
       if (this.#chunks.length > 64) socket.pause();
       this.#wake();
