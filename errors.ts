@@ -95,10 +95,31 @@ export type SocketErrorName =
   | "UnexpectedEof"
   | "WriteZero";
 
+/** The names at run time: the compiler sees that none is missing. */
+const SOCKET_ERRORS: Record<SocketErrorName, true> = {
+  AddrInUse: true,
+  AddrNotAvailable: true,
+  BrokenPipe: true,
+  ConnectionAborted: true,
+  ConnectionRefused: true,
+  ConnectionReset: true,
+  Interrupted: true,
+  InvalidData: true,
+  NetworkUnreachable: true,
+  NotCapable: true,
+  NotConnected: true,
+  NotFound: true,
+  NotSupported: true,
+  PermissionDenied: true,
+  TimedOut: true,
+  UnexpectedEof: true,
+  WriteZero: true,
+};
+
 /** The classes of a runtime that has none: each is an `Error` of its name. */
 function ownErrors(): Record<SocketErrorName, SocketErrorClass> {
   const own = {} as Record<SocketErrorName, SocketErrorClass>;
-  for (const name of SOCKET_ERRORS) {
+  for (const name of Object.keys(SOCKET_ERRORS) as SocketErrorName[]) {
     own[name] = class extends Error {
       static {
         named(this, name);
@@ -107,26 +128,6 @@ function ownErrors(): Record<SocketErrorName, SocketErrorClass> {
   }
   return own;
 }
-
-const SOCKET_ERRORS: SocketErrorName[] = [
-  "AddrInUse",
-  "AddrNotAvailable",
-  "BrokenPipe",
-  "ConnectionAborted",
-  "ConnectionRefused",
-  "ConnectionReset",
-  "Interrupted",
-  "InvalidData",
-  "NetworkUnreachable",
-  "NotCapable",
-  "NotConnected",
-  "NotFound",
-  "NotSupported",
-  "PermissionDenied",
-  "TimedOut",
-  "UnexpectedEof",
-  "WriteZero",
-];
 
 /**
  * The classes of the errors of sockets: `Deno.errors` on Deno, and classes of the same names on a runtime

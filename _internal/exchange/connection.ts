@@ -82,6 +82,12 @@ export interface Answer {
   body: Body;
 }
 
+/** How a connection has ended. */
+interface Ending extends Failure {
+  /** Whether the reason is the user's, of the exchange that failed: another one must not write to it. */
+  readonly isForeign?: boolean;
+}
+
 /** One connection. */
 export class Connection implements Transport, Carrier, BodySource {
   availability: Availability = "opening";
@@ -110,9 +116,7 @@ export class Connection implements Transport, Carrier, BodySource {
   #writer: Exchange | null = null;
   #writeSize = 0;
   /** Why it ended, once it has. */
-  #ending: Failure | null = null;
-  /** Whether that is the user's, of the exchange that failed: another one that waits must not write to it. */
-  #isForeignEnd = false;
+  #ending: Ending | null = null;
   #idleSince = 0;
   /** The final answer to the exchange, once its head is waited for. */
   #answer: Promise<Answer> | null = null;
@@ -368,11 +372,10 @@ export class Connection implements Transport, Carrier, BodySource {
   }
 
   end(reason: unknown, isForeign = false): void {
-    this.#isForeignEnd = isForeign;
-    this.#end({ reason });
+    this.#end({ reason, isForeign });
   }
 
-  #end(ending: Failure): void {
+  #end(ending: Ending): void {
     if (this.availability === "closed" || this.availability === "detached") return;
     this.#move("close");
     this.#stop(ending);
@@ -381,7 +384,7 @@ export class Connection implements Transport, Carrier, BodySource {
   }
 
   /** Whoever waits gets the reason, and nothing is left behind. */
-  #stop(ending: Failure): void {
+  #stop(ending: Ending): void {
     this.#ending = ending;
     this.exchange = null;
     this.deadlines.end(false);
@@ -395,8 +398,8 @@ export class Connection implements Transport, Carrier, BodySource {
 
   /** What an exchange that waits is told. */
   get #endReason(): unknown {
-    const { reason } = this.#ending!;
-    return this.#isForeignEnd ? new Thrown(reason) : reason;
+    const { reason, isForeign = false } = this.#ending!;
+    return isForeign ? new Thrown(reason) : reason;
   }
 
   #move(event: ConnectionEvent): void {

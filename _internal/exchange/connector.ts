@@ -64,7 +64,7 @@ export function openConnection(
 }
 
 /** Refuses what does not go together, and spells names as they are looked up and shown to TLS. */
-function check(plan: Plan): void {
+function prepare(plan: Plan): void {
   if (plan.source !== null && (plan.custom !== null || plan.path !== null)) {
     throw new TypeError("Cannot connect: a source address is for TCP connections only");
   }
@@ -93,7 +93,7 @@ class Connector {
   }
 
   async open(): Promise<void> {
-    check(this.#plan);
+    prepare(this.#plan);
     const connection = this.#connection;
     const { timings } = this.#exchange;
     const { hostname: host, port, path, trace, tunnel, context } = this.#plan;

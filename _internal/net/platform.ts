@@ -155,7 +155,7 @@ export function park(): Promise<void> {
   return parking;
 }
 
-/** Shared by all who begin to wait at the same moment: 1,000 waits of their own take 40 ms. */
+/** Shared by all who begin at the same moment: a fifth of 1,000 requests at once (`bench/run.ts --only j`). */
 let parking: Promise<void> | null = null;
 
 async function parkAlone(): Promise<void> {

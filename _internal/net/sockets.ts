@@ -1,7 +1,7 @@
 /**
  * Sockets: TCP, TLS and unix sockets are Deno's own; what those cannot do (a source address, a client
  * certificate, TLS without the default certificates or over anything but TCP) is done by `node:net` and
- * `node:tls` in `node_sockets.ts`, loaded only then.
+ * `node:tls` in `node_sockets.ts`, loaded only then. Where there is no Deno, those do all of it.
  *
  * @module
  */

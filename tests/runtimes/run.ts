@@ -1,6 +1,6 @@
 /**
  * Runs the tests of the library on runtimes other than Deno, such as
- * `deno task runtimes node@20 node@22 bun`; `--files TEXT` runs those whose path contains a text, `--verbose`
+ * `deno task runtimes node@22 bun`; `--files TEXT` runs those whose path contains a text, `--verbose`
  * prints the counts of each. Modules are transpiled as JSR does for npm; `shim.ts` stands for `Deno` in
  * the tests, and the library does not see it.
  *
