@@ -22,7 +22,7 @@ import { delivered, Exchange, interrupted } from "./_internal/exchange/exchange.
 import { IS_USED } from "./_internal/exchange/request_body.ts";
 import type { ResponseTimings } from "./_internal/exchange/trace.ts";
 import { bufferedOf, LineReader } from "./_internal/net/line_reader.ts";
-import { turn } from "./_internal/net/platform.ts";
+import { needCoding, turn } from "./_internal/net/platform.ts";
 import { fromStream, type Transport } from "./_internal/net/transport.ts";
 import type { Delimiter } from "./_internal/wire/framing.ts";
 import { checkBytes, checkCount } from "./_internal/wire/grammar.ts";
@@ -756,6 +756,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
           check();
         },
         turn,
+        need: needCoding,
         keep: (content) => void (body.partial = content),
         delivered: (error) => {
           return delivered(isDecodeError(error) ? this.#exchange.annotate(error) : error);

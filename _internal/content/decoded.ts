@@ -8,7 +8,7 @@ import { HTTPException } from "../../errors.ts";
 import { concat } from "../wire/buffered_bytes.ts";
 import { amount, checkOptionsOf, ITERATION, type OptionsOf } from "../wire/option_check.ts";
 import type { Pace, Piece } from "./coded_input.ts";
-import type { undo } from "./undo.ts";
+import type { Decoding, undo } from "./undo.ts";
 
 /**
  * Options of `HTTPResponse.decoded()`.
@@ -65,6 +65,8 @@ export interface CodedBody {
   check: () => void;
   /** Lets the event loop have its turn. */
   turn: () => Promise<void>;
+  /** Throws where the platform cannot undo a coding. */
+  need: (coding: string) => void;
   /** An error as it is thrown to a caller. */
   delivered: <T>(error: T) => T;
   /** Keeps the content that a call has got before it failed. */
@@ -186,15 +188,16 @@ export function decode(
   codings: string[],
   options: DecodedOptions,
 ): DecodedContent {
-  const pace = paceOf(body);
-  const limits = {
-    bytes: options.maxDecodedBytes ?? MAX_DECODED_BYTES,
-    window: options.maxZstdWindowBytes ?? MAX_ZSTD_WINDOW_BYTES,
+  const decoding: Decoding = {
+    maxBytes: options.maxDecodedBytes ?? MAX_DECODED_BYTES,
+    maxWindow: options.maxZstdWindowBytes ?? MAX_ZSTD_WINDOW_BYTES,
+    pace: paceOf(body),
+    need: body.need,
   };
   let { pieces, mayBeEmpty } = body;
   for (const coding of codings) {
     const layer = { isEmpty: false };
-    pieces = undone(pieces, coding, limits, pace, mayBeEmpty, layer);
+    pieces = undone(pieces, coding, decoding, mayBeEmpty, layer);
     // Where nothing was sent, there is nothing within it either.
     mayBeEmpty = () => layer.isEmpty;
   }

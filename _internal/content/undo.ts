@@ -11,31 +11,35 @@ import { gunzip } from "./gzip.ts";
 import { type DecoderName, Decoders } from "./platform_decoder.ts";
 import { unzstd } from "./zstd.ts";
 
-/** How far a coding is undone. */
-export interface DecodingLimits {
+/** How a coding is undone, and how far. */
+export interface Decoding {
   /** Bytes that it may give. */
-  bytes: number;
+  maxBytes: number;
   /** Bytes of memory that a zstd frame may ask for. */
-  window: number;
+  maxWindow: number;
+  /** Pauses, where others are to have their turn. */
+  pace: Pace;
+  /** Throws where the platform cannot undo it. */
+  need: (coding: string) => void;
 }
 
 /** One coding undone. */
 export async function* undo(
   pieces: AsyncIterable<Piece>,
   coding: string,
-  limits: DecodingLimits,
-  pace: Pace,
+  decoding: Decoding,
   mayBeEmpty: () => boolean,
   layer: { isEmpty: boolean },
 ): AsyncGenerator<Piece> {
-  const input = new CodedInput(pieces, pace);
+  const input = new CodedInput(pieces, decoding.pace);
   try {
     if (await input.isOver()) {
       layer.isEmpty = mayBeEmpty();
       if (layer.isEmpty) return;
       throw cutOff(coding);
     }
-    yield* limited(decodedBy(coding, input, limits, pace), limits.bytes);
+    decoding.need(coding);
+    yield* limited(decodedBy(coding, input, decoding), decoding.maxBytes);
     await input.drain();
   } finally {
     await input.leave();
@@ -45,14 +49,13 @@ export async function* undo(
 function decodedBy(
   coding: string,
   input: CodedInput,
-  limits: DecodingLimits,
-  pace: Pace,
+  { maxWindow, pace }: Decoding,
 ): AsyncIterable<Piece> {
   switch (coding) {
     case "br":
       return content(input, "createBrotliDecompress", coding, pace);
     case "zstd":
-      return unzstd(input, pace, limits.window);
+      return unzstd(input, pace, maxWindow);
     case "deflate":
       return inflate(input, pace);
     default:

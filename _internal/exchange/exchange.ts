@@ -8,6 +8,7 @@
  */
 import { errors } from "../../errors.ts";
 import type { ExchangeDetails, ExchangePhase, RetrySafe } from "../../errors.ts";
+import { type Deferred, deferred } from "../net/platform.ts";
 import { Deadlines } from "./deadlines.ts";
 import {
   next,
@@ -175,7 +176,7 @@ export class Exchange {
   #signals: AbortSignal[] = NO_SIGNALS;
   #onabort: ((event: Event) => void) | null = null;
   #wake: (() => void) | null = null;
-  #onsent: PromiseWithResolvers<void> | null = null;
+  #onsent: Deferred<void> | null = null;
   #onend: ((reason: unknown) => void) | null = null;
 
   constructor(start: ExchangeStart) {
@@ -277,7 +278,7 @@ export class Exchange {
   whenSent(): Promise<void> {
     if (this.failure !== null) return Promise.reject(this.failure.reason);
     if (this.#tried) return DONE;
-    this.#onsent ??= Promise.withResolvers<void>();
+    this.#onsent ??= deferred<void>();
     return this.#onsent.promise;
   }
 

@@ -12,7 +12,7 @@ import { chunkLine, chunkParts, CRLF, lastChunk } from "../wire/chunked_encoding
 import { waitOrSeconds } from "../wire/option_check.ts";
 import { fieldPairs, type HeaderFields, recycle, type Trailers } from "../wire/request_head.ts";
 import { encodeText, type TextEncoding, textEncodingOf } from "../wire/text_encoding.ts";
-import { turn } from "../net/platform.ts";
+import { deferred, turn } from "../net/platform.ts";
 import type { Connection } from "./connection.ts";
 import { debugNote, debugSend } from "./debug.ts";
 import { byUser, type Exchange, Thrown } from "./exchange.ts";
@@ -521,7 +521,7 @@ class Upload {
     const connection = this.#connection;
     const exchange = this.#exchange;
     let timer: ReturnType<typeof setTimeout> | undefined;
-    const asked = Promise.withResolvers<void>();
+    const asked = deferred<void>();
     // The wait is over at that moment, not at that of waking up: a final answer may stand right behind it.
     const goOn = () => {
       if (exchange.sending === "waiting") exchange.send("send");

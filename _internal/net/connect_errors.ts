@@ -7,9 +7,7 @@
  */
 import { errors } from "../../errors.ts";
 import { uriHost } from "../wire/authority.ts";
-import type { SocketAddress } from "./platform.ts";
-
-type ErrorClass = new (message: string, options?: ErrorOptions) => Error;
+import { type ErrorClass, type SocketAddress, socketError } from "./platform.ts";
 
 /**
  * What the codes of the system mean: the class of Deno's own sockets, how those word it, and what a
@@ -67,11 +65,11 @@ export function asDenoError(error: unknown, isTls = false): unknown {
   const { code, errno, syscall, message } = error as SystemError;
   // The code is OpenSSL's for it.
   if (PEER_PROBLEM.test(message)) {
-    return withCode(new errors.InvalidData(message, { cause: error }), code);
+    return socketError(errors.InvalidData, message, error, code);
   }
   // Node tells of an end within the handshake as of a reset.
   if (/disconnected before secure/.test(message)) {
-    return new errors.UnexpectedEof("unexpected end of file", { cause: error });
+    return socketError(errors.UnexpectedEof, "unexpected end of file", error);
   }
   const known = codeOf(code, syscall);
   if (known === undefined) return error;
@@ -79,7 +77,7 @@ export function asDenoError(error: unknown, isTls = false): unknown {
   const worded = isTls ? text.toLowerCase().replace(" by peer", "") : text;
   const isNumbered = !isTls && errno !== undefined && known === code;
   const number = isNumbered ? ` (os error ${Math.abs(errno)})` : "";
-  return withCode(new constructor(worded + number, { cause: error }), known);
+  return socketError(constructor, worded + number, error, known);
 }
 
 /** What a code of Node's stands for. */
@@ -100,10 +98,6 @@ function isDenoError(error: Error): boolean {
   return Object.values(errors).some((constructor) => error instanceof constructor);
 }
 
-function withCode<T extends Error>(error: T, code: string | undefined): T {
-  return code === undefined ? error : Object.assign(error, { code });
-}
-
 /** A host and a port as they are shown. */
 export function shownPeer(host: string, port: number): string {
   return `${uriHost(host)}:${port}`;
@@ -118,24 +112,20 @@ export function connectError(error: unknown, action: string): unknown {
   if (!(error instanceof Error)) return error;
   const { code, message } = error as SystemError;
   if (isLookUpError(error)) {
-    const told = new errors.NotFound(`${action}: the name of the host has no address`, {
-      cause: error,
-    });
-    return withCode(told, code ?? "ENOTFOUND");
+    const told = `${action}: the name of the host has no address`;
+    return socketError(errors.NotFound, told, error, code ?? "ENOTFOUND");
   }
   const known = codeOf(code, undefined);
   const meaning = known === undefined ? message : CODES[known][2];
   if (error instanceof errors.NotConnected) {
-    const told = new errors.ConnectionReset(`${action}: ${meaning}`, { cause: error });
-    return withCode(told, known);
+    return socketError(errors.ConnectionReset, `${action}: ${meaning}`, error, known);
   }
   return retold(error, `${action}: ${meaning}`);
 }
 
 /** The same error with another message; its original is the cause. */
 function retold(error: Error, message: string): Error {
-  const constructor = classOf(error);
-  return withCode(new constructor(message, { cause: error }), (error as SystemError).code);
+  return socketError(classOf(error), message, error, (error as SystemError).code);
 }
 
 /** The class that an error can be made anew of. */
@@ -172,28 +162,27 @@ export function tlsError(error: unknown, action: string): unknown {
   const { code } = error as SystemError;
   const text = code === undefined ? error.message : `${code} ${error.message}`;
   const invalid = (why: string) =>
-    withCode(
-      new errors.InvalidData(`${action}: ${why} (${error.message})`, { cause: error }),
-      code,
-    );
+    socketError(errors.InvalidData, `${action}: ${why} (${error.message})`, error, code);
   const found = CERTIFICATE_PROBLEMS.find(([pattern]) => pattern.test(text));
   if (found !== undefined) return invalid(`the certificate was refused, ${found[1]}`);
   if (/InvalidContentType|wrong[ _]version[ _]number|packet[ _]length/i.test(text)) {
     return invalid("the server does not speak TLS on this port");
   }
   if (error instanceof errors.UnexpectedEof) {
-    return new errors.UnexpectedEof(`${action}: the server closed the connection`, {
-      cause: error,
-    });
+    return socketError(errors.UnexpectedEof, `${action}: the server closed the connection`, error);
   }
   // A pipe of TCP breaks by a reset.
   if (
     error instanceof errors.ConnectionReset || error instanceof errors.BrokenPipe ||
     error instanceof errors.NotConnected
   ) {
-    const message = `${action}: the connection was reset`;
-    const told = new errors.ConnectionReset(message, { cause: error });
-    return withCode(told, code === undefined ? undefined : "ECONNRESET");
+    const known = code === undefined ? undefined : "ECONNRESET";
+    return socketError(
+      errors.ConnectionReset,
+      `${action}: the connection was reset`,
+      error,
+      known,
+    );
   }
   return connectError(error, action);
 }
@@ -208,7 +197,7 @@ export function writeError(error: unknown, transport: object): unknown {
   if (remoteAddr !== undefined && "path" in remoteAddr) return error;
   // Deno: TLS words the same without a capital.
   const message = error.message.startsWith("B") ? "Connection reset by peer" : TLS_RESET;
-  return withCode(new errors.ConnectionReset(message, { cause: error }), "ECONNRESET");
+  return socketError(errors.ConnectionReset, message, error, "ECONNRESET");
 }
 
 /** How Deno's TLS words a reset. */
@@ -218,5 +207,5 @@ const TLS_RESET = "connection reset";
 export function asTlsError(error: unknown, transport: object): unknown {
   const told = writeError(error, transport);
   if (!(told instanceof errors.ConnectionReset)) return told;
-  return withCode(new errors.ConnectionReset(TLS_RESET, { cause: error }), "ECONNRESET");
+  return socketError(errors.ConnectionReset, TLS_RESET, error, "ECONNRESET");
 }

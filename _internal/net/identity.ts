@@ -7,6 +7,7 @@
  */
 import { errors } from "../../errors.ts";
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
+import { socketError } from "./platform.ts";
 import type { TLSContext } from "./tls.ts";
 
 /** What the client shows. */
@@ -29,7 +30,7 @@ export function identityOf(context: TLSContext): Identity {
   try {
     certificate = new X509Certificate(cert);
   } catch (cause) {
-    throw new errors.InvalidData("the cert of the context cannot be read", { cause });
+    throw socketError(errors.InvalidData, "the cert of the context cannot be read", cause);
   }
   if (!certificate.checkPrivateKey(key)) {
     throw new errors.InvalidData("the key of the context is not that of its cert");
@@ -41,7 +42,7 @@ function readKey(key: string, password: string | undefined): KeyObject {
   try {
     return createPrivateKey({ key, passphrase: password });
   } catch (cause) {
-    throw new errors.InvalidData(`the key of the context ${whyNot(key, password)}`, { cause });
+    throw socketError(errors.InvalidData, `the key of the context ${whyNot(key, password)}`, cause);
   }
 }
 
@@ -64,7 +65,7 @@ export function checkReadable(caCerts: readonly string[]): void {
     try {
       new X509Certificate(block);
     } catch (cause) {
-      throw new errors.InvalidData("a certificate of caCerts cannot be read", { cause });
+      throw socketError(errors.InvalidData, "a certificate of caCerts cannot be read", cause);
     }
   }
 }

@@ -13,7 +13,7 @@ import { Duplex } from "node:stream";
 import tls from "node:tls";
 import { asDenoError, asTlsError, shownPeer, writeError } from "./connect_errors.ts";
 import { checkReadable, identityOf } from "./identity.ts";
-import { mayConnect, ref, type SocketAddress, unref } from "./platform.ts";
+import { mayConnect, ref, type SocketAddress, socketError, unref } from "./platform.ts";
 import { HTTP_1_1, type TLSContext } from "./tls.ts";
 import {
   type Carried,
@@ -96,9 +96,10 @@ async function lookUpSource(source: string, port: number): Promise<Address[]> {
     return await lookUp(source, port);
   } catch (cause) {
     if (cause instanceof errors.NotCapable) throw cause;
-    throw new errors.AddrNotAvailable(
+    throw socketError(
+      errors.AddrNotAvailable,
       `the name of the source address, ${source}, has no address`,
-      { cause },
+      cause,
     );
   }
 }
@@ -175,8 +176,10 @@ function checkBound({ localAddress, localPort }: net.Socket, address: string, po
 
 /** Whether two addresses are one, however they are spelled. */
 function sameAddress(a: string, b: string): boolean {
-  const spelled = (address: string) =>
-    URL.parse(`http://${shownPeer(address.replace(/%.*$/, ""), 1)}`)?.hostname;
+  const spelled = (address: string) => {
+    const url = `http://${shownPeer(address.replace(/%.*$/, ""), 1)}`;
+    return URL.canParse(url) ? new URL(url).hostname : undefined;
+  };
   return a === b || spelled(a) === spelled(b);
 }
 
@@ -388,7 +391,10 @@ class NodeTransport implements Transport, Carried {
         // The socket may hold the bytes after the call: they are copied, as the caller reuses its own.
         this.socket.write(p.slice(), (error) => {
           // Deno: node:tls says of a write that it was done, though the stream below has failed.
-          if (!error && !this.#below?.failure) return resolve(size);
+          // Node 20: the same of one that close() ended.
+          const isDone = !error && !this.#below?.failure &&
+            !(this.socket.destroyed && this.#failure !== null);
+          if (isDone) return resolve(size);
           reject(this.#fail(error));
         });
       }),

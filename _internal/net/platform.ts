@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { errors } from "../../errors.ts";
 
 /** How a transport behaves. */
 export type TransportKind =
@@ -67,6 +68,51 @@ function denoRuntime(): DenoRuntime | undefined {
   return typeof runtime?.connect === "function" ? runtime as DenoRuntime : undefined;
 }
 
+/**
+ * Refuses what does not work on this version of Deno: it would fail in another way, or hang.
+ *
+ * @param needed The first version that has it, such as "2.7.4".
+ * @throws {Deno.errors.NotSupported} When this is an older one.
+ */
+export function needDeno(needed: string, feature: string): void {
+  const running = deno?.version.deno;
+  if (running === undefined || !isOlder(running, needed)) return;
+  throw new errors.NotSupported(`${feature} needs Deno ${needed} or later, and this is ${running}`);
+}
+
+/**
+ * Refuses a content coding that this version of Deno cannot undo.
+ *
+ * Deno: before 2.7, the process ends where a decoder of brotli is closed while it works.
+ */
+export function needCoding(coding: string): void {
+  if (coding === "br") needDeno("2.7.0", "Cannot decode body as br");
+}
+
+/** Whether one version comes before another. */
+function isOlder(version: string, other: string): boolean {
+  const [a, b] = [version, other].map((text) => text.split(/[.+-]/, 3).map(Number));
+  const i = a.findIndex((part, index) => part !== b[index]);
+  return i >= 0 && a[i] < b[i];
+}
+
+/** A class of errors. */
+export type ErrorClass = new (message: string, options?: ErrorOptions) => Error;
+
+/** An error with a cause, which the classes of Deno 2.5 leave out, and with the code that Node gives it. */
+export function socketError(
+  constructor: ErrorClass,
+  message: string,
+  cause: unknown,
+  code?: string,
+): Error {
+  const error = new constructor(message, cause === undefined ? undefined : { cause });
+  if (cause !== undefined && error.cause === undefined) {
+    Object.defineProperty(error, "cause", { value: cause, configurable: true, writable: true });
+  }
+  return code === undefined ? error : Object.assign(error, { code });
+}
+
 /** Whether a reader is a file of Deno's, which is read in larger steps. */
 export function isDenoFile(reader: object): boolean {
   return deno?.FsFile !== undefined && reader instanceof deno.FsFile;
@@ -117,6 +163,24 @@ export function refTimer(timer: ReturnType<typeof setTimeout>): void {
   else deno.refTimer(timer);
 }
 
+/** A promise, and what settles it. */
+export interface Deferred<T> {
+  readonly promise: Promise<T>;
+  resolve(value: T): void;
+  reject(reason: unknown): void;
+}
+
+/** `Promise.withResolvers()`, which Node 20 lacks. */
+export function deferred<T>(): Deferred<T> {
+  let resolve!: (value: T) => void;
+  let reject!: (reason: unknown) => void;
+  const promise = new Promise<T>((onresolve, onreject) => {
+    resolve = onresolve;
+    reject = onreject;
+  });
+  return { promise, resolve, reject };
+}
+
 /** A turn of the event loop, as short as the runtime has one: about 2 us. */
 export function turn(): Promise<void> {
   // Deno: what this loads when it is looked at takes 7 ms of a cold start; so not before it is needed.
@@ -129,8 +193,10 @@ export function turn(): Promise<void> {
   });
 }
 
-/** `Atomics.waitAsync` waits for this cell, which nobody ever wakes. */
-const CELL = new Int32Array(new SharedArrayBuffer(4));
+/** `Atomics.waitAsync` waits for this cell, which nobody ever wakes; not every runtime has such memory. */
+const CELL = typeof SharedArrayBuffer === "undefined"
+  ? null
+  : new Int32Array(new SharedArrayBuffer(4));
 const PARK_MS = 0.1;
 /**
  * `waitAsync` holds no process, so a timer does. It must not be due before the thread is parked: one of 5 ms
@@ -167,13 +233,12 @@ async function parkAlone(): Promise<void> {
       ms: number,
     ) => { value: Promise<string> | string };
   };
+  const parked = CELL === null ? undefined : waitAsync?.call(Atomics, CELL, 0, 0, PARK_MS).value;
   let timer: ReturnType<typeof setTimeout> | undefined;
-  await Promise.race([
-    new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, waitAsync === undefined ? PARK_WITHOUT_MS : PARK_AT_MOST_MS);
-    }),
-    ...(waitAsync === undefined ? [] : [waitAsync.call(Atomics, CELL, 0, 0, PARK_MS).value]),
-  ]);
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, parked === undefined ? PARK_WITHOUT_MS : PARK_AT_MOST_MS);
+  });
+  await (parked === undefined ? late : Promise.race([late, parked]));
   clearTimeout(timer);
   await turn();
 }

@@ -7,7 +7,7 @@
  */
 import { errors } from "../../errors.ts";
 import type { Identity } from "./identity.ts";
-import { deno, type DenoTlsConn, isDenoSocket } from "./platform.ts";
+import { deno, type DenoTlsConn, isDenoSocket, needDeno } from "./platform.ts";
 import { HTTP_1_1, type TLSContext } from "./tls.ts";
 import {
   closeQuietly,
@@ -25,6 +25,8 @@ export function ownTransport(transport: Transport): Opened {
 /** Opens a plain transport. */
 export async function open(route: Route, signal: AbortSignal): Promise<Opened> {
   if (deno === undefined || bindsTo(route.source)) {
+    // Its node:net takes the address and does not use it.
+    if (bindsTo(route.source)) needDeno("2.7.4", "source_address");
     const node = await import("./node_sockets.ts");
     return { transport: await node.connect(route, signal), tcp: null, kind: "node" };
   }
@@ -42,6 +44,9 @@ export async function open(route: Route, signal: AbortSignal): Promise<Opened> {
 function bindsTo(source: Route["source"]): boolean {
   return source !== null && (source[0] !== "" || source[1] !== 0);
 }
+
+/** What is done by `node:tls`, in the words of its user. */
+const NODE_TLS = "TLS with cert, verify_mode or load_default_certs, or over anything but TCP,";
 
 /** Whether Deno's own sockets cannot do TLS as asked. */
 export function needsNodeTls(context: TLSContext): boolean {
@@ -61,6 +66,12 @@ export async function secure(
   onbegun: (transport: Transport) => void,
 ): Promise<Secured> {
   if (opened.tcp === null || needsNodeTls(context)) {
+    try {
+      needDeno("2.7.13", NODE_TLS);
+    } catch (error) {
+      closeQuietly(opened.transport);
+      throw error;
+    }
     const node = await import("./node_sockets.ts");
     return await node.secure(opened, context, hostname, onbegun);
   }

@@ -62,8 +62,8 @@ export function toAscii(host: string): string {
   // deno-lint-ignore no-control-regex
   if (/^[\x00-\x7f]*$/.test(host)) return host;
   // What delimits a URL's other parts would cut the name short.
-  const url = /[/?#@\\:%]/.test(host) ? null : URL.parse(`http://${host}`);
-  if (url !== null) return url.hostname;
+  const url = `http://${host}`;
+  if (!/[/?#@\\:%]/.test(host) && URL.canParse(url)) return new URL(url).hostname;
   throw new InvalidURL(`Cannot use host as it must be a domain name: got ${JSON.stringify(host)}`);
 }
 

@@ -40,6 +40,7 @@ import {
   zstd,
 } from "../helpers/coded_responses.ts";
 import { FakeTransport, over } from "../helpers/fake_transport.ts";
+import { onDeno } from "../helpers/on_deno.ts";
 import { microtasks, soon } from "../helpers/waiting.ts";
 import { bytes, concat } from "../servers/raw.ts";
 
@@ -703,4 +704,24 @@ Deno.test("decoded() leaves maxBodyBytes to count the body as sent", async () =>
   using conn = new HTTPConnection("example.com", { ...over(fake), maxBodyBytes: body.length });
   await conn.request("GET", "/");
   assertSame(await contentOf(await conn.getresponse()), CONTENT);
+});
+
+Deno.test("decoded() refuses br when Deno's decoder of it can end the process", async () => {
+  await onDeno("2.6.8", async () => {
+    const error = await assertRejects(() => decode("br", br(NOISE)), Deno.errors.NotSupported);
+    assertEquals(
+      error.message,
+      "Cannot decode body as br needs Deno 2.7.0 or later, and this is 2.6.8",
+    );
+  });
+});
+
+Deno.test("decoded() decodes gzip when Deno cannot decode br", async () => {
+  await onDeno("2.6.8", async () => assertSame(await decode("gzip", gzip(NOISE)), NOISE));
+});
+
+Deno.test("decoded() gives nothing for br when Deno cannot decode it and the body is empty", async () => {
+  await onDeno("2.6.8", async () => {
+    assertSame(await decode("br", new Uint8Array()), new Uint8Array());
+  });
 });

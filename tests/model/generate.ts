@@ -169,7 +169,7 @@ class Generator {
       const at = random.pick(HOOK_POINTS);
       hooks.push({ at, nth: random.below(3), act: random.pick(ACTS), id: this.#id++ });
     }
-    return {
+    const plan: ConnPlan = {
       ...PLAIN_CONN,
       way: random.pick(this.#memory ? MEMORY : TCP),
       timeout: this.#odd(0.5) ? 0.03 : null,
@@ -182,6 +182,9 @@ class Generator {
       traced: hooks.length > 0 || random.chance(0.2),
       hooks,
     };
+    // A write that is held takes milliseconds: 3,000 of a byte each are no freeze.
+    if (plan.writing === HELD && plan.accepts > 0) plan.accepts += MOST_TICKS;
+    return plan;
   }
 
   #delay(): number {

@@ -150,9 +150,11 @@ function timedOut(conn: ConnState, call: CallRecord): boolean {
 /** The object serves a plain request as it is, unless its state says that another one is at work. */
 export async function checkNext(player: Player, conn: ConnState): Promise<void> {
   const id = PROBES + conn.number * 2;
+  // The other one may be over by the time that the refusal is looked at.
+  const wasBusy = isBusy(player, conn);
   const { request, get } = await player.probe(conn, id);
   if (request.error instanceof CannotSendRequest) {
-    if (!isBusy(player, conn)) {
+    if (!wasBusy && !isBusy(player, conn)) {
       player.world.fail(
         "promise5/next-refused",
         `connection ${conn.number}, plain request ${id}: ${request.error}, but no other is at work`,

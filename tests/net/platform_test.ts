@@ -4,16 +4,25 @@
  *
  * @module
  */
-import { assert, assertEquals } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertStrictEquals,
+  assertThrows,
+} from "@std/assert";
 import net from "node:net";
 import {
   CLOSE_ENDS_READS,
   isDenoSocket,
+  needDeno,
   park,
   ref,
+  socketError,
   turn,
   unref,
 } from "../../_internal/net/platform.ts";
+import { onDeno } from "../helpers/on_deno.ts";
 import { microtasks } from "../helpers/waiting.ts";
 import { startRaw } from "../servers/raw.ts";
 import { startRawTls } from "../servers/raw_tls.ts";
@@ -77,21 +86,60 @@ Deno.test("CLOSE_ENDS_READS tells whether close() ends a pending read here", asy
 });
 
 for (
-  const [version, ends] of [["2.8.3", false], ["2.9.0", true], ["2.80.1", true], ["12.8.0", true]]
+  const [version, ends] of [["2.8.3", false], ["2.9.0", true], ["2.80.1", true], [
+    "12.8.0",
+    true,
+  ]] as const
 ) {
   Deno.test(`CLOSE_ENDS_READS is ${ends} when Deno is ${version}`, async () => {
-    const { version: before } = Deno;
-    Object.defineProperty(Deno, "version", {
-      value: { ...before, deno: version },
-      configurable: true,
-    });
-    try {
+    await onDeno(version, async () => {
       assertEquals((await import(`${MODULE}?version=${version}`)).CLOSE_ENDS_READS, ends);
-    } finally {
-      Object.defineProperty(Deno, "version", { value: before, configurable: true });
-    }
+    });
   });
 }
+
+for (const version of ["2.7.3", "2.6.99", "1.46.3", "2.7.3-rc.1"]) {
+  Deno.test(`needDeno() throws with both versions when Deno is ${version}`, async () => {
+    await onDeno(version, () => {
+      assertThrows(
+        () => needDeno("2.7.4", "This"),
+        Deno.errors.NotSupported,
+        `This needs Deno 2.7.4 or later, and this is ${version}`,
+      );
+    });
+  });
+}
+
+for (const version of ["2.7.4", "2.7.10", "2.8.0", "2.10.0", "3.0.0", "2.7.4+abc"]) {
+  Deno.test(`needDeno() lets pass when Deno is ${version}`, async () => {
+    await onDeno(version, () => needDeno("2.7.4", "This"));
+  });
+}
+
+Deno.test("socketError() has a cause and a code, also where the class leaves the cause out", () => {
+  const cause = new Error("why");
+  for (
+    const constructor of [
+      Deno.errors.NotFound,
+      class extends Error {
+        constructor(message: string) {
+          super(message);
+        }
+      },
+    ]
+  ) {
+    const error = socketError(constructor, "what", cause, "ENOENT");
+    assertInstanceOf(error, constructor);
+    assertEquals([error.message, "code" in error && error.code], ["what", "ENOENT"]);
+    assertStrictEquals(error.cause, cause);
+    assert(!Object.keys(error).includes("cause"));
+  }
+});
+
+Deno.test("socketError() has neither cause nor code when there is none", () => {
+  const error = socketError(Deno.errors.NotFound, "what", undefined);
+  assert(!("cause" in error) && !("code" in error));
+});
 
 Deno.test("ref() and unref() call the transport's own, when it has them", () => {
   const calls: string[] = [];

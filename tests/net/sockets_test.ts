@@ -4,7 +4,13 @@
  *
  * @module
  */
-import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
+import {
+  assertEquals,
+  assertInstanceOf,
+  assertRejects,
+  assertStrictEquals,
+  assertStringIncludes,
+} from "@std/assert";
 import {
   forbidden,
   needsNodeTls,
@@ -16,6 +22,7 @@ import {
 import type { TLSContext } from "../../_internal/net/tls.ts";
 import type { Opened, Route, Transport } from "../../_internal/net/transport.ts";
 import { FakeTransport } from "../helpers/fake_transport.ts";
+import { onDeno } from "../helpers/on_deno.ts";
 import { thrown } from "../helpers/waiting.ts";
 import { bytes, latin1, type Peer, type RawServer, startRaw } from "../servers/raw.ts";
 import { startRawTls } from "../servers/raw_tls.ts";
@@ -126,6 +133,19 @@ Deno.test("open() switches Nagle's algorithm off", async () => {
     assertEquals(opened, { transport: conn, tcp: conn, kind: "deno" });
   });
   assertEquals(calls, [{ hostname: "a.example", port: 7, signal: SIGNAL }, true]);
+});
+
+Deno.test("open() refuses a source address when Deno takes it and does not use it", async () => {
+  await using server = await startRaw(echo);
+  await onDeno("2.7.3", async () => {
+    const error = await thrown(open(routeTo(server, { source: ["127.0.0.1", 0] }), SIGNAL));
+    assertInstanceOf(error, Deno.errors.NotSupported);
+    assertEquals(
+      error.message,
+      "source_address needs Deno 2.7.4 or later, and this is 2.7.3",
+    );
+  });
+  assertEquals(server.accepted, 0);
 });
 
 Deno.test("open() throws what the platform throws", async () => {
@@ -247,6 +267,25 @@ function fakeTls(handshake: () => Promise<unknown> = () => Promise.resolve({})) 
   }) as unknown as typeof Deno.startTls;
   const opened: Opened = { transport: tcp, kind: "deno", tcp: tcp as unknown as Deno.TcpConn };
   return { asked, tcp, tls, startTls, opened };
+}
+
+for (
+  const [what, context] of [
+    ["a client certificate", { ...TRUST, ...CLIENT }],
+    ["no verification", { verify_mode: "CERT_NONE" }],
+    ["nothing but caCerts", { ...TRUST, load_default_certs: false }],
+  ] as [string, TLSContext][]
+) {
+  Deno.test(`secure() refuses ${what} and closes when Deno's node:tls cannot do it`, async () => {
+    const transport = new FakeTransport();
+    const opened: Opened = { transport, tcp: null, kind: "deno" };
+    await onDeno("2.7.12", async () => {
+      const error = await thrown(secure(opened, context, "localhost", () => {}));
+      assertInstanceOf(error, Deno.errors.NotSupported);
+      assertStringIncludes(error.message, "needs Deno 2.7.13 or later, and this is 2.7.12");
+    });
+    assertEquals(transport.closes, 1);
+  });
 }
 
 Deno.test("secure() offers HTTP/1.1, trusts no more than Deno does and checks the name by default", async () => {

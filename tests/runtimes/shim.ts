@@ -12,6 +12,7 @@ import * as path from "node:path";
 import process from "node:process";
 import * as tls from "node:tls";
 import * as util from "node:util";
+import { deferred } from "../../_internal/net/platform.ts";
 import { errors as socketErrors } from "../../errors.ts";
 
 /** Node 22 and Bun lack it. */
@@ -31,7 +32,22 @@ class Stack {
   }
 }
 
-(globalThis as { AsyncDisposableStack?: unknown }).AsyncDisposableStack ??= Stack;
+/** What the tests use and Node 20 lacks; the library does without it. */
+function addWhatIsMissing(): void {
+  (globalThis as { AsyncDisposableStack?: unknown }).AsyncDisposableStack ??= Stack;
+  Promise.withResolvers ??= deferred as typeof Promise.withResolvers;
+  ArrayBuffer.prototype.transfer ??= function (this: ArrayBuffer) {
+    return structuredClone(this, { transfer: [this] });
+  };
+  URL.parse ??= (url, base) => URL.canParse(url, base) ? new URL(url, base) : null;
+  Array.fromAsync ??= (async (values: AsyncIterable<unknown>) => {
+    const all = [];
+    for await (const value of values) all.push(value);
+    return all;
+  }) as typeof Array.fromAsync;
+}
+
+addWhatIsMissing();
 
 type Body = () => unknown;
 interface Definition {
