@@ -8,13 +8,16 @@ import zlib from "node:zlib";
 import { type DecodedOptions, HTTPConnection, type HTTPResponse } from "../../mod.ts";
 import { bytes, concat } from "../servers/raw.ts";
 import { FakeTransport, over } from "./fake_transport.ts";
+import { randomFrom } from "./random.ts";
 import { soon } from "./waiting.ts";
 
 export const TEXT = "alpha, beta, gamma. ".repeat(500);
 export const CONTENT = bytes(TEXT);
 
+const random = randomFrom(1);
+
 /** Not compressible. */
-export const NOISE = crypto.getRandomValues(new Uint8Array(50_000));
+export const NOISE = new Uint8Array(50_000).map(() => random(256));
 /** More than what is read ahead. */
 export const LARGE = concat(Array.from({ length: 10 }, () => NOISE));
 

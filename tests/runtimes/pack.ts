@@ -23,8 +23,15 @@ const SHIM = "tests/runtimes/shim.js";
 const IMPORTS =
   /(^(?:import|export)\b[^"';]*"|\bfrom\s*"|\bimport\s*\(?\s*"|\bnew URL\(\s*")([^"]+)"/gm;
 
-/** Transpiles the project into a folder; the names of its modules stay, but for their ends. */
-export async function pack(folder: string): Promise<void> {
+/** Where a module asks for its own URL, and does not just name it. */
+const OWN_URL = /(?<!["'`])\bimport\.meta\.url\b(?!["'`])/g;
+
+/**
+ * Transpiles the project into a folder; the names of its modules stay, but for their ends.
+ *
+ * @param base The URL of the folder, where the runtime does not tell modules their own.
+ */
+export async function pack(folder: string, base?: string): Promise<void> {
   const here = new URL(ROOT).pathname;
   const paths = projectFiles();
   const modules = paths.filter((path) => path.endsWith(".ts"));
@@ -51,10 +58,14 @@ export async function pack(folder: string): Promise<void> {
       if (target !== undefined) name = to(join("tests/std_offline", target));
       return `${before}${name.startsWith(".") ? name.replace(/\.ts$/, ".js") : name}"`;
     });
+    const own = base === undefined ? text : text.replace(
+      OWN_URL,
+      JSON.stringify(base + path.replace(/\.ts$/, ".js")),
+    );
     const needsDeno = !published.has(path) && path !== "tests/runtimes/shim.ts" &&
       /\bDeno\b/.test(text);
     const head = needsDeno ? `import { Deno } from ${JSON.stringify(to(SHIM))};\n` : "";
-    await Deno.writeTextFile(file, head + text);
+    await Deno.writeTextFile(file, head + own);
   }
   await Deno.writeTextFile(
     join(folder, "package.json"),

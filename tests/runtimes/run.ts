@@ -11,6 +11,10 @@ import { parseArgs } from "node:util";
 import { projectFiles, ROOT } from "../helpers/project.ts";
 import { ignoredOn, isLeftOut } from "./ignored.ts";
 import { pack } from "./pack.ts";
+import type { Counts } from "./shim.ts";
+import type { Tour } from "./tour.ts";
+import { startTourServer } from "./tour_server.ts";
+import { askWorkerd } from "./workerd.ts";
 
 const { values, positionals } = parseArgs({
   args: Deno.args,
@@ -24,16 +28,13 @@ const files = projectFiles().filter((path) =>
   path.includes(values.files)
 );
 
+/** The tests of `tour.ts`. */
+const TOUR = "tests/runtimes/tour_test.ts";
+
 /** Seconds that the tests of one file may take. */
 const FILE_LIMIT = 60;
 
 const IMPORT_MAP = "tests/std_offline/import_map.json";
-
-interface Counts {
-  passed: number;
-  ignored: number;
-  failed: [name: string, why: string][];
-}
 
 /** Whether a runtime is a version of Deno: a number alone. */
 function isDenoVersion(runtime: string): boolean {
@@ -92,32 +93,92 @@ function excerpt(text: string): string {
   return at < 0 ? text.slice(-900) : text.slice(at, at + 1800);
 }
 
+/** The source text of a program that loads a file of tests. */
+function loading(path: string, ignored: RegExp[]): string {
+  return `import { finish, runAll } from "./tests/runtimes/shim.js";
+const ignored = [${ignored.join(", ")}];
+const load = () => import(${JSON.stringify(`./${path.replace(/\.ts$/, ".js")}`)});
+`;
+}
+
+/**
+ * Takes the tour on workerd: by the sockets of `node:net`, which it has by `nodejs_compat`, and by its own.
+ */
+async function tourOnWorkerd(folder: string): Promise<Counts> {
+  const all: Counts = { passed: 0, ignored: 0, failed: [] };
+  for (const way of ["node:net", "cloudflare:sockets"] as const) {
+    await using server = await startTourServer();
+    const { hostname, port } = server;
+    const isOwn = way === "cloudflare:sockets";
+    const options = isOwn ? "{ transport: () => openSocket(host, port) }" : "{}";
+    const entry = `import { tour } from "./tests/runtimes/tour.js";
+${isOwn ? 'import { openSocket } from "./tests/runtimes/cloudflare_sockets.js";' : ""}
+const [host, port] = ${JSON.stringify([hostname, port])};
+export default {
+  fetch: async () => Response.json(await tour({ host, port, options: ${options} })),
+};
+`;
+    const { passed, failed } = JSON.parse(
+      await askWorkerd({ folder, entry, node: !isOwn }),
+    ) as Tour;
+    const ignored = isOwn ? failed.filter(([name]) => name === "gzip") : [];
+    all.passed += passed.length;
+    all.ignored += ignored.length;
+    for (const [name, why] of failed) {
+      if (!ignored.some(([other]) => other === name)) all.failed.push([`${name} (${way})`, why]);
+    }
+  }
+  return all;
+}
+
 /** Runs the tests of one file where there is no Deno. */
 async function runFile(runtime: string, path: string, folder: string): Promise<Counts> {
   const entry = join(folder, "entry.mjs");
-  await Deno.writeTextFile(
-    entry,
-    `import { runAll } from "./tests/runtimes/shim.js";
-import { ignoredOn } from "./tests/runtimes/ignored.js";
-await import(${JSON.stringify(`./${path.replace(/\.ts$/, ".js")}`)});
-const ignored = ignoredOn(${JSON.stringify(runtime)}, ${JSON.stringify(path)});
-await runAll((name) => ignored.some((pattern) => pattern.test(name)));
-`,
-  );
+  const source = loading(path, ignoredOn(runtime, path));
+  await Deno.writeTextFile(entry, `${source}await load();\nfinish(await runAll(ignored));\n`);
   const text = await printed("npx", ["-y", runtime, entry], folder);
   const counts = /^@@(.*)$/m.exec(text)?.[1];
   if (counts !== undefined) return JSON.parse(counts);
   return { passed: 0, ignored: 0, failed: [["(the file)", text.slice(-900)]] };
 }
 
+/** Runs the tests of one file on workerd. */
+async function runFileOnWorkerd(path: string, folder: string): Promise<Counts> {
+  const source = loading(path, ignoredOn("workerd", path));
+  const entry = `${source}export default {
+  async fetch() {
+    await load();
+    return Response.json(await runAll(ignored));
+  },
+};
+`;
+  const text = await askWorkerd({ folder, entry, node: true });
+  try {
+    return JSON.parse(text);
+  } catch {
+    return { passed: 0, ignored: 0, failed: [["(the file)", text.slice(-900)]] };
+  }
+}
+
+/** Whether a file is run on a runtime. */
+function runsOn(runtime: string, path: string): boolean {
+  if (isDenoVersion(runtime)) return true;
+  // It cannot listen.
+  const isInMemory = /^tests\/(parity|wire)\//.test(path);
+  if (runtime === "workerd") return path === TOUR || isInMemory && !isLeftOut(path);
+  return !isLeftOut(path);
+}
+
+async function runOn(runtime: string, path: string, folder: string): Promise<Counts> {
+  if (isDenoVersion(runtime)) return await runFileOnDeno(runtime, path);
+  if (runtime !== "workerd") return await runFile(runtime, path, folder);
+  return path === TOUR ? await tourOnWorkerd(folder) : await runFileOnWorkerd(path, folder);
+}
+
 async function runAll(runtime: string, folder: string): Promise<boolean> {
   const all = { passed: 0, failed: 0, ignored: 0 };
-  const isDeno = isDenoVersion(runtime);
-  for (const path of files) {
-    if (!isDeno && isLeftOut(path)) continue;
-    const { passed, failed, ignored } = isDeno
-      ? await runFileOnDeno(runtime, path)
-      : await runFile(runtime, path, folder);
+  for (const path of [...files, TOUR].filter((path) => runsOn(runtime, path))) {
+    const { passed, failed, ignored } = await runOn(runtime, path, folder);
     all.passed += passed;
     all.failed += failed.length;
     all.ignored += ignored;
@@ -134,12 +195,16 @@ async function runAll(runtime: string, folder: string): Promise<boolean> {
   return all.failed === 0;
 }
 
-const folder = await Deno.makeTempDir();
 let passed = true;
-try {
-  if (positionals.some((runtime) => !isDenoVersion(runtime))) await pack(folder);
-  for (const runtime of positionals) passed = await runAll(runtime, folder) && passed;
-} finally {
-  await Deno.remove(folder, { recursive: true });
+for (const runtime of positionals) {
+  const folder = await Deno.makeTempDir();
+  try {
+    // Modules of workerd do not know their own URL; its files are below /bundle.
+    const base = runtime === "workerd" ? "file:///bundle/" : undefined;
+    if (!isDenoVersion(runtime)) await pack(folder, base);
+    passed = await runAll(runtime, folder) && passed;
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 }
 Deno.exit(passed ? 0 : 1);

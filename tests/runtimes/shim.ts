@@ -383,28 +383,37 @@ async function failureOf({ fn }: Definition): Promise<unknown> {
   }
 }
 
-/** Runs all tests, those apart whose name `isIgnored` knows, and prints what failed and the counts as JSON. */
-export async function runAll(isIgnored: (name: string) => boolean): Promise<void> {
-  const failed: [name: string, why: string][] = [];
-  let passed = 0;
-  let ignored = 0;
+/** What became of tests. */
+export interface Counts {
+  passed: number;
+  ignored: number;
+  failed: [name: string, why: string][];
+}
+
+/** Runs all tests, those apart whose name one of the patterns matches. */
+export async function runAll(ignoredNames: RegExp[]): Promise<Counts> {
+  const counts: Counts = { passed: 0, ignored: 0, failed: [] };
   process.on(
     "unhandledRejection",
-    (reason) => void failed.push(["(nobody awaits it)", String(reason)]),
+    (reason) => void counts.failed.push(["(nobody awaits it)", String(reason)]),
   );
   process.on(
     "uncaughtException",
-    (error) => void failed.push(["(nobody catches it)", String(error)]),
+    (error) => void counts.failed.push(["(nobody catches it)", String(error)]),
   );
   for (const each of tests) {
-    if (each.ignore || isIgnored(each.name)) {
-      ignored++;
+    if (each.ignore || ignoredNames.some((pattern) => pattern.test(each.name))) {
+      counts.ignored++;
       continue;
     }
     const failure = await failureOf(each);
-    if (failure === null) passed++;
-    else failed.push([each.name, util.inspect(failure).slice(0, 400)]);
+    if (failure === null) counts.passed++;
+    else counts.failed.push([each.name, util.inspect(failure).slice(0, 400)]);
   }
-  const counts = `\n@@${JSON.stringify({ passed, ignored, failed })}\n`;
-  process.stdout.write(counts, () => process.exit(0));
+  return counts;
+}
+
+/** Prints counts so that they are found again, and ends the process. */
+export function finish(counts: Counts): void {
+  process.stdout.write(`\n@@${JSON.stringify(counts)}\n`, () => process.exit(0));
 }
