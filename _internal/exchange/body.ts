@@ -218,7 +218,13 @@ export class Body {
       // The callback may close it, or read on.
       if (this.#isEnding) return;
       this.#isEnding = true;
-      this.#tellEnd();
+      try {
+        this.#tellEnd();
+      } catch (error) {
+        // At once: who closes it before the call that is at work hears of this must not find it open.
+        this.#failReading(error);
+        throw error;
+      }
       if (this.state !== "open") return;
     }
     this.#move("end");

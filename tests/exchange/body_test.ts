@@ -1334,9 +1334,22 @@ Deno.test("a body is not complete when the trace throws at its end", async () =>
   const error = await thrown(body.gather(Infinity));
   assertInstanceOf(error, Thrown);
   assertStrictEquals(error.reason, reason);
-  assertEquals([body.state, exchange.over], ["open", false]);
-  assertStrictEquals(body.failed(error), reason);
   assertEquals([body.state, exchange.over], ["cut", true]);
+  assertStrictEquals(body.failed(error), reason);
+});
+
+Deno.test("close() finds a body ended when the trace has thrown and its reader does not know yet", async () => {
+  const reason = new Error("theirs");
+  const { body, exchange } = await opened("length", "abc", {
+    length: 3,
+    trace: ({ type }) => {
+      if (type === "responseEnd") throw reason;
+    },
+  });
+  await thrown(body.gather(Infinity));
+  body.close();
+  assertEquals([body.state, exchange.over], ["cut", true]);
+  assertStrictEquals(await thrown(body.gather(Infinity)), reason);
 });
 
 for (const name of ["readinto()", "gather()", "gather(Infinity)", "line()", "lines()"]) {

@@ -14,7 +14,7 @@ import { HTTPConnection, HTTPResponse, IncompleteRead, type Writer } from "../..
 import { getResponse } from "../helpers/exchanges.ts";
 import { answering, FakeTransport, ok, over } from "../helpers/fake_transport.ts";
 import { begun } from "../helpers/split.ts";
-import { soon, thrown, turns } from "../helpers/waiting.ts";
+import { microtasks, soon, thrown, turns } from "../helpers/waiting.ts";
 import { bytes, latin1, startRaw } from "../servers/raw.ts";
 
 /** A writer that keeps what it gets. */
@@ -453,3 +453,34 @@ Deno.test("copyTo() throws a TypeError when another read is at work, and keeps o
   transport.arrive("hello");
   assertEquals(await soon(copied), 5);
 });
+
+for (let count = 0; count < 12; count++) {
+  Deno.test(`a body never looks whole when trace throws at its end and close() comes ${count} microtasks into a copy`, async () => {
+    const reason = new Error("theirs");
+    const transport = new FakeTransport([ok("hello"), ok("next")]);
+    using conn = new HTTPConnection("example.com", {
+      ...over(transport, new FakeTransport([ok("next")])),
+      trace: ({ type }) => {
+        if (type === "responseEnd" && !isThrown) {
+          isThrown = true;
+          throw reason;
+        }
+      },
+    });
+    let isThrown = false;
+    await conn.request("GET", "/");
+    const response = await conn.getresponse();
+    const copied = thrown(response.copyTo(new Sink()));
+    await microtasks(count);
+    try {
+      response.close();
+    } catch (error) {
+      assertStrictEquals(error, reason);
+    }
+    const error = await copied;
+    assert(error === reason || error instanceof Deno.errors.Interrupted, String(error));
+    await thrown(response.read());
+    await conn.request("GET", "/next");
+    assertEquals(await (await conn.getresponse()).text(), "next");
+  });
+}
