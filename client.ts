@@ -43,7 +43,7 @@ import {
 } from "./_internal/exchange/send_request.ts";
 import { call, type CallEvent, type CallState } from "./_internal/exchange/states.ts";
 import type { TLSContext } from "./_internal/net/tls.ts";
-import type { Transport } from "./_internal/net/transport.ts";
+import { closeQuietly, type Transport } from "./_internal/net/transport.ts";
 import { streamsOf } from "./_internal/net/transport_streams.ts";
 import { type Tunnel, tunnelTo } from "./_internal/net/tunnel.ts";
 import {
@@ -101,6 +101,38 @@ function portAndOptions<T extends HTTPConnectionOptions>(
     );
   }
   return [null, port];
+}
+
+/** The scheme of the URLs that a connection is for. */
+function schemeOf(overTls: boolean): "https:" | "http:" {
+  return overTls ? "https:" : "http:";
+}
+
+/** The host and the port of a URL. */
+function hostOf(
+  url: URL,
+  port: number | null | undefined,
+  overTls: boolean,
+): [host: string, port: number | null] {
+  const scheme = schemeOf(overTls);
+  if (url.protocol !== scheme) {
+    throw new TypeError(
+      `Cannot use URL as host as its scheme must be ${scheme} for this class: got ${url.protocol}`,
+    );
+  }
+  if (typeof port === "number") {
+    throw new TypeError("Cannot use port beside a URL, which has its own: got both");
+  }
+  refuseUser(url, "host");
+  return [url.hostname, url.port === "" ? null : Number(url.port)];
+}
+
+/** A user and a password of a URL would be dropped without a word. */
+function refuseUser({ username, password }: URL, use: string): void {
+  if (username === "" && password === "") return;
+  throw new TypeError(
+    `Cannot use URL as ${use} as it has a user or a password: send them in an Authorization field`,
+  );
 }
 
 /**
@@ -279,22 +311,25 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
   /**
    * Makes a connection object; nothing is connected yet.
    *
-   * @param host The host, or `"host:port"`; an IPv6 address with a port in brackets.
+   * @param host The host, or `"host:port"`; an IPv6 address with a port in brackets. A `URL` gives its host
+   * and port, and nothing else of it is used.
    * @param port The port; the default one where it is `null` and the host has none.
    * @param options The other arguments of Python's, and what this library adds.
    * @throws {InvalidURL} When the port is no number, or the host has a control character or a space.
-   * @throws {TypeError} When an option makes no sense.
+   * @throws {TypeError} When an option makes no sense; when a URL is of another scheme than the class, has a
+   * user or a password, or comes with a port beside it.
    */
-  constructor(host: string, port?: number | null, options?: HTTPConnectionOptions);
+  constructor(host: string | URL, port?: number | null, options?: HTTPConnectionOptions);
   /** The same without a port of its own. */
-  constructor(host: string, options?: HTTPConnectionOptions);
+  constructor(host: string | URL, options?: HTTPConnectionOptions);
   constructor(
-    host: string,
+    host: string | URL,
     port?: number | null | HTTPConnectionOptions,
     options: HTTPConnectionOptions = NO_OPTIONS,
   ) {
     [port, options] = portAndOptions(port, options);
     const overTls = this instanceof HTTPSConnection;
+    if (host instanceof URL) [host, port] = hostOf(host, port, overTls);
     const known = this.#options = checkOptions(options, overTls);
     this.#context = overTls ? (known as HTTPSConnectionOptions).context ?? {} : null;
     this.#connections = new Connections({
@@ -347,10 +382,13 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
    * @throws {TunnelError} When the proxy refuses the tunnel.
    */
   async connect(): Promise<void> {
+    const { host, port } = this.#peer;
     const attempt = new Exchange({
       method: "",
       target: "",
       url: "",
+      host,
+      port,
       limits: limitsOf(this.timeout, this.#options.deadlines),
       owner: this.#connections,
     });
@@ -455,19 +493,20 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
    * no more of the body until its answer is read is waited for without end unless a deadline is set.
    *
    * @param method The method, sent as given.
-   * @param url The request target, sent as given: usually a path.
+   * @param url The request target, sent as given: usually a path. Of a `URL`, the path and the query are
+   * sent; its origin must be that of this connection, or of what is behind the tunnel.
    * @param body The body. Default: `null`.
    * @param headers The fields, sent in their order and case after the generated ones.
    * Default: `{}`.
    * @param options How the body is sent, and what aborts the exchange.
    * @throws {CannotSendRequest} When a request before is not sent, or its response not received.
    * @throws {InvalidURL} When the target has a control character or a space.
-   * @throws {TypeError} When the method, a field or the body is not usable.
+   * @throws {TypeError} When the method, a field or the body is not usable, or a URL is of another origin.
    * @throws {NotConnected} When there is no connection and `auto_open` is off.
    */
   request(
     method: string,
-    url: string,
+    url: string | URL,
     body: RequestBody | null = null,
     headers: HeaderFields | null = null,
     options: RequestOptions = NO_OPTIONS,
@@ -475,7 +514,8 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     try {
       checkRequestOptions(options);
       const pairs = fieldPairs(headers);
-      this.putrequest(method, url, hasField(pairs, "host"), hasField(pairs, "accept-encoding"));
+      const target = url instanceof URL ? this.#targetOf(url) : url;
+      this.putrequest(method, target, hasField(pairs, "host"), hasField(pairs, "accept-encoding"));
       try {
         const contentType = body === null ? null : fieldOf(pairs, "content-type");
         const content = contentOf(body, this.blocksize, contentType);
@@ -674,11 +714,15 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     if (options.encode_chunked) head.refuseAt10("chunked bodies: give a Content-Length");
     if (options.trailers !== undefined) head.refuseAt10("trailers");
     const out = outgoing(head.bytes(), content, options, whole, this.debuglevel > 0);
+    const { host, port } = this.#peer;
+    const timeout = options.timeout === undefined ? this.timeout : options.timeout;
     const exchange = new Exchange({
       method: head.method,
       target: head.target,
       url: urlOf(head.target, this.#hostField(), this.#context !== null),
-      limits: limitsOf(this.timeout, this.#options.deadlines),
+      host,
+      port,
+      limits: limitsOf(timeout, this.#options.deadlines),
       trace: this.#options.trace,
       owner: this.#connections,
     });
@@ -767,10 +811,13 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     this.#checkOpen();
     // After a failure the next bytes go out on a new connection, as a request would.
     if (this.#raw === null || this.#raw.failure !== null) {
+      const { host, port } = this.#peer;
       this.#raw = new Exchange({
         method: "",
         target: "",
         url: "",
+        host,
+        port,
         limits: limitsOf(this.timeout, this.#options.deadlines),
         owner: this.#connections,
       });
@@ -808,7 +855,12 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
         "Cannot detach: the connection has not switched protocols, get a 101 or open a tunnel first",
       );
     }
-    return { ...detached, ...streamsOf(detached.transport, detached.buffered) };
+    const { transport, buffered } = detached;
+    return {
+      ...detached,
+      ...streamsOf(transport, buffered),
+      [Symbol.dispose]: () => closeQuietly(transport),
+    };
   }
 
   /** What is shown of it: no fields, no options that may be secret. */
@@ -840,9 +892,28 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     this.#move("refuse");
   }
 
+  /** What of a URL is sent. */
+  #targetOf(url: URL): string {
+    const { host, port } = this.#peer;
+    const { origin } = new URL(`${schemeOf(this.#context !== null)}//${uriHost(host)}:${port}`);
+    if (url.origin !== origin) {
+      throw new TypeError(
+        `Cannot send request as its URL is of another origin than the connection: ` +
+          `got ${url.origin} for ${origin}`,
+      );
+    }
+    refuseUser(url, "target");
+    return url.pathname + url.search;
+  }
+
+  /** Whom the requests are for. */
+  get #peer(): HostPort {
+    return this.#tunnel ?? this;
+  }
+
   /** The value of `Host`, made anew only when what it is made of has changed. */
   #hostField(): string {
-    const { host, port }: HostPort = this.#tunnel ?? this;
+    const { host, port } = this.#peer;
     const known = this.#hostKnown;
     if (known.host !== host || known.port !== port || known.standard !== this.default_port) {
       const field = hostField({ host, port }, this.default_port);
@@ -873,7 +944,6 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
       context: this.#context,
       serverName: this.#context?.server_hostname ?? this.#tunnel?.host ?? this.host,
       tunnel: this.#tunnel,
-      timeout: this.timeout,
       deadlines: options.deadlines ?? {},
       trace: options.trace ?? null,
       debug: this.debuglevel > 0,
@@ -993,11 +1063,11 @@ export class HTTPSConnection extends HTTPConnection {
    * @throws {InvalidURL} When the port is no number, or the host has a control character or a space.
    * @throws {TypeError} When an option makes no sense.
    */
-  constructor(host: string, port?: number | null, options?: HTTPSConnectionOptions);
+  constructor(host: string | URL, port?: number | null, options?: HTTPSConnectionOptions);
   /** The same without a port of its own. */
-  constructor(host: string, options?: HTTPSConnectionOptions);
+  constructor(host: string | URL, options?: HTTPSConnectionOptions);
   constructor(
-    host: string,
+    host: string | URL,
     port?: number | null | HTTPSConnectionOptions,
     options: HTTPSConnectionOptions = NO_OPTIONS,
   ) {

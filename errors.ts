@@ -45,6 +45,60 @@ export interface ExchangeDetails {
   retrySafe?: RetrySafe;
 }
 
+/**
+ * An error that came out of an exchange, whatever its class.
+ *
+ * @category Errors
+ */
+export interface ExchangeError extends Error, Required<ExchangeDetails> {
+  /** The host of the server, behind the tunnel where there is one; empty where there is no connection. */
+  host: string;
+  /** Its port; 0 where there is no connection. */
+  port: number;
+}
+
+/**
+ * Whether an error came out of an exchange, whatever its class: it says then how far the exchange had come,
+ * and with whom. Errors of wrong use have none of that, nor have a signal's reason and other objects of the
+ * user's: for those see `HTTPConnection.lastFailure`.
+ *
+ * @param error What was caught.
+ * @returns Whether it has the facts of an exchange.
+ *
+ * @category Errors
+ * @example Tell where it failed
+ * ```ts
+ * import { HTTPConnection, isExchangeError } from "@denoports/http-client";
+ * import { assert, assertEquals } from "@std/assert";
+ *
+ * const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
+ * const { port } = listener.addr;
+ * listener.close();
+ *
+ * using conn = new HTTPConnection("127.0.0.1", port);
+ * try {
+ *   await conn.request("GET", "/");
+ * } catch (error) {
+ *   assert(isExchangeError(error));
+ *   assertEquals([error.phase, error.host, error.port], ["connect", "127.0.0.1", port]);
+ *   assertEquals(error.retrySafe, "yes");
+ * }
+ * ```
+ */
+export function isExchangeError(error: unknown): error is ExchangeError {
+  return error instanceof Error && FACTS.every((name) => Object.hasOwn(error, name));
+}
+
+const FACTS: (keyof ExchangeError)[] = [
+  "phase",
+  "requestBytesSent",
+  "responseBytesReceived",
+  "connectionReused",
+  "retrySafe",
+  "host",
+  "port",
+];
+
 /** Puts a class's name on its prototype, so that an error's own fields are plain data. */
 function named(constructor: { prototype: Error }, name: string): void {
   Object.defineProperty(constructor.prototype, "name", {

@@ -38,6 +38,9 @@ import {
   textOrNull,
 } from "./_internal/wire/option_check.ts";
 
+/** The memory that `drain()` reads into. */
+const DRAIN_PIECE = 65536;
+
 /**
  * Options of {@linkcode HTTPResponse}.
  *
@@ -293,6 +296,11 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
    */
   get partial(): Uint8Array<ArrayBuffer> | null {
     return this.#body?.partial ?? null;
+  }
+
+  /** Whether the status is one of success: 200 to 299. */
+  get ok(): boolean {
+    return this.status >= 200 && this.status < 300;
   }
 
   /** How many bytes of the body are left to read; `null` where that is not known. */
@@ -692,12 +700,58 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
   /**
    * The whole body, parsed as JSON.
    *
+   * @typeParam T What it is taken for; nothing checks that it is.
    * @returns The value.
    * @throws {IncompleteRead} When the body ends early.
    * @throws {SyntaxError} When it is no JSON.
    */
-  async json(): Promise<unknown> {
+  async json<T = unknown>(): Promise<T> {
     return JSON.parse(await this.text());
+  }
+
+  /**
+   * The whole body; a web `Response`'s form of `read()`.
+   *
+   * @returns The bytes.
+   * @throws {IncompleteRead} When the body ends early.
+   */
+  async arrayBuffer(): Promise<ArrayBuffer> {
+    const bytes = await this.read();
+    // A part of something larger is not what was asked for.
+    return bytes.length === bytes.buffer.byteLength ? bytes.buffer : bytes.slice().buffer;
+  }
+
+  /**
+   * The whole body as a `Blob`, whose type is the `Content-Type`.
+   *
+   * @returns The blob.
+   * @throws {IncompleteRead} When the body ends early.
+   */
+  async blob(): Promise<Blob> {
+    return new Blob([await this.read()], { type: this.getheader("content-type") ?? "" });
+  }
+
+  /**
+   * Reads what is left of a body that nobody wants, so that the connection can be used again; where more
+   * than `limit` bytes are left, the response is closed instead, and its connection with it. A body whose
+   * length says so beforehand is not read at all.
+   *
+   * @param limit How many bytes may be read for that. Default: `65536`.
+   * @returns Whether the body has come to its end.
+   * @throws {IncompleteRead} When the body ends early.
+   * @throws {TypeError} When the stream is locked, or another read is at work.
+   */
+  async drain(limit: number = 65536): Promise<boolean> {
+    let left = checkCount(limit);
+    const buffer = new Uint8Array(Math.max(1, Math.min(left, DRAIN_PIECE)));
+    while ((this.length ?? 0) <= left) {
+      if (left === 0 && (await this.peek(1)).length > 0) break;
+      const count = await this.readinto(buffer.subarray(0, Math.max(1, left)));
+      if (count === 0) return true;
+      left -= count;
+    }
+    this.close();
+    return false;
   }
 
   /**

@@ -107,12 +107,23 @@ export class DecodedContent extends ReadableStream<Uint8Array<ArrayBuffer>> {
   /**
    * The whole content, parsed as JSON.
    *
+   * @typeParam T What it is taken for; nothing checks that it is.
    * @returns The value.
    * @throws {SyntaxError} When it is no JSON.
    * @throws {TypeError} When the stream is locked.
    */
-  async json(): Promise<unknown> {
+  async json<T = unknown>(): Promise<T> {
     return JSON.parse(await this.text());
+  }
+
+  /**
+   * The whole content.
+   *
+   * @returns The bytes.
+   * @throws {TypeError} When the stream is locked.
+   */
+  async bytes(): Promise<Uint8Array<ArrayBuffer>> {
+    return await this.#whole();
   }
 
   async #whole(): Promise<Piece> {

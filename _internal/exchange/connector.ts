@@ -42,7 +42,6 @@ export interface Plan {
   /** The name that the certificate must be for. */
   serverName: string;
   tunnel: Tunnel | null;
-  timeout: number | null;
   deadlines: Deadlines;
   debug: boolean;
   trace: Trace | null;
@@ -126,15 +125,14 @@ class Connector {
     seconds: number | undefined,
   ): Promise<T> {
     const opened = this.#connection.during(step, closeTransport);
-    const { timeout } = this.#plan;
-    const timed = timeout !== null || seconds !== undefined || this.#exchange.limits !== NO_LIMITS;
+    const timed = seconds !== undefined || this.#exchange.limits !== NO_LIMITS;
     return timed ? this.#within(opened, kind, seconds) : opened;
   }
 
   async #within<T>(step: Promise<T>, kind: DeadlineKind, seconds: number | undefined): Promise<T> {
     const { deadlines } = this.#connection;
     deadlines.set(kind, seconds);
-    deadlines.set("open", this.#plan.timeout);
+    deadlines.set("open", this.#exchange.limits.timeout);
     deadlines.beginWait();
     try {
       return await step;
@@ -218,7 +216,8 @@ class Connector {
     if (debug) debugSend(sink, bytes);
     // Its bytes are not those of the request that is to follow.
     const { limits: seconds } = this.#exchange;
-    const asking = new Exchange({ method: "CONNECT", target: "", url: "", limits: seconds });
+    const about = { method: "CONNECT", target: "", url: "", host, port };
+    const asking = new Exchange({ ...about, limits: seconds });
     try {
       await connection.send(asking, bytes);
     } catch (error) {

@@ -120,6 +120,9 @@ export interface ExchangeStart {
   method: string;
   target: string;
   url: string;
+  /** Whom it is with; empty and 0 where there is no connection. */
+  host?: string;
+  port?: number;
   limits?: ExchangeLimits;
   trace?: Trace | null;
   owner?: ExchangeOwner | null;
@@ -177,12 +180,17 @@ export class Exchange {
   #onabort: ((event: Event) => void) | null = null;
   #wake: (() => void) | null = null;
   #onsent: Deferred<void> | null = null;
+  /** Whom it is with; empty and 0 where there is no connection. */
+  readonly host: string;
+  readonly port: number;
   #onend: ((reason: unknown) => void) | null = null;
 
   constructor(start: ExchangeStart) {
     this.method = start.method;
     this.target = start.target;
     this.url = start.url;
+    this.host = start.host ?? "";
+    this.port = start.port ?? 0;
     this.limits = start.limits ?? NO_LIMITS;
     this.trace = start.trace ?? null;
     this.#owner = start.owner ?? null;
@@ -402,7 +410,7 @@ export class Exchange {
   #fail(reason: unknown, foreign: boolean): void {
     const { carrier } = this;
     this.#facts = this.facts();
-    if (!foreign) annotate(reason, this.#facts);
+    if (!foreign) this.annotate(reason);
     this.failure = { reason };
     this.#received = this.#facts.responseBytesReceived;
     this.sending = next(SENDING, this.sending, "cut");
@@ -427,7 +435,7 @@ export class Exchange {
 
   /** Puts what is known of it on an error of this library. */
   annotate<T>(error: T): T {
-    annotate(error, this.facts());
+    annotate(error, this.facts(), this.host, this.port);
     return error;
   }
 
@@ -571,9 +579,9 @@ const DONE: Promise<void> = Promise.resolve();
 const NO_SIGNALS: AbortSignal[] = [];
 
 /** Puts facts on an error, unless it is frozen or has those of another exchange. */
-function annotate(error: unknown, facts: ExchangeDetails): void {
+function annotate(error: unknown, facts: ExchangeDetails, host: string, port: number): void {
   if (!(error instanceof Error) || !Object.isExtensible(error) || "phase" in error) return;
-  Object.assign(error, facts);
+  Object.assign(error, facts, { host, port });
   OWN.set(error, null);
 }
 

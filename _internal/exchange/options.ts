@@ -191,6 +191,11 @@ export interface RequestOptions {
    * @default {false}
    */
   expect_continue?: boolean | number;
+  /**
+   * Seconds that each read, each write and connecting may take in this exchange, in place of the
+   * connection's `timeout`; `null` for no limit.
+   */
+  timeout?: number | null;
 }
 
 /**
@@ -228,7 +233,7 @@ export interface PutRequestOptions {
  *
  * @category Connections
  */
-export interface Detached {
+export interface Detached extends Disposable {
   /** The transport; what was read ahead of it is in `buffered` only. */
   transport: Transport;
   /** Bytes that came behind the response's head. */
@@ -237,6 +242,8 @@ export interface Detached {
   readable: ReadableStream<Uint8Array>;
   /** What goes to the peer. Closing it ends the sending side, aborting it closes the transport. */
   writable: WritableStream<Uint8Array>;
+  /** Closes the transport, unless it is closed. */
+  [Symbol.dispose](): void;
 }
 
 const DEADLINES: OptionsOf<keyof Deadlines> = {
@@ -420,8 +427,8 @@ const REQUEST_MEANINGS: Record<string, string> = {
   headers: "the headers of request(), its fourth argument",
   host: "skip_host, an option of putrequest(), or a Host field",
   method: "the method, the first argument",
-  timeout: "timeout, an option of the connection",
-  timeoutms: "timeout, an option of the connection, in seconds",
+  timeout: "timeout, an option of request() and of the connection",
+  timeoutms: "timeout, in seconds",
   trailer: "trailers",
   url: "the target, the second argument",
 };
@@ -434,6 +441,7 @@ const REQUEST: OptionsOf<keyof RequestOptions> = {
     // Checked with the body: see `outgoing`.
     trailers: anything,
     expect_continue: anything,
+    timeout: secondsOrNull,
   },
   meanings: REQUEST_MEANINGS,
 };

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Reader } from "@std/io/types";
+import { IncompleteRead } from "../../errors.ts";
 import { checkBytes, checkCount } from "../wire/grammar.ts";
 import { BufferedReader } from "./buffered_reader.ts";
 import { StreamReader } from "./stream_reader.ts";
@@ -77,6 +78,24 @@ export class LineReader {
     const most = checkCount(n);
     while (source.available < most && await source.fill() > 0);
     return source.take(Math.min(most, source.available));
+  }
+
+  /**
+   * Reads exactly `n` bytes.
+   *
+   * @param n How many bytes.
+   * @returns The bytes.
+   * @throws {IncompleteRead} When the source ends before; what came is its `partial`.
+   */
+  async readexactly(n: number): Promise<Uint8Array> {
+    const bytes = await this.read(n);
+    if (bytes.length < n) throw new IncompleteRead(bytes, n - bytes.length);
+    return bytes;
+  }
+
+  /** The lines that are left, each with its line end, as in Python. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, undefined> {
+    for (let line; (line = await this.readline()).length > 0;) yield line;
   }
 
   /**

@@ -146,22 +146,24 @@ Deno.test("openConnection() throws what the user's function does, as it is", asy
 });
 
 for (
-  const [title, plan, message] of [
+  const [title, plan, limits, message] of [
     [
       "timeout",
+      {},
       { timeout: 0.01 },
       "Cannot connect to example.com:80: the timeout of 0.01 s has passed",
     ],
     [
       "deadlines.connect",
-      { deadlines: { connect: 0.01 }, timeout: 50 },
+      { deadlines: { connect: 0.01 } },
+      { timeout: 50 },
       "Cannot connect to example.com:80: the connect deadline of 0.01 s has passed",
     ],
   ] as const
 ) {
   Deno.test(`openConnection() ends by ${title}, and closes what comes later`, async () => {
     const late = Promise.withResolvers<Transport>();
-    const { connection, opened } = over(late.promise, plan);
+    const { connection, opened } = over(late.promise, plan, { limits });
     await assertRejects(() => soon(opened), Deno.errors.TimedOut, message);
     assertEquals(connection.availability, "closed");
     const transport = new ManualTransport();
@@ -177,10 +179,11 @@ Deno.test("openConnection() ends by the total deadline of its exchange", async (
 });
 
 Deno.test("openConnection() leaves no deadline of its own when the connection is open", async () => {
-  const { connection, opened } = over(new ManualTransport(), {
-    timeout: 50,
-    deadlines: { connect: 50 },
-  });
+  const { connection, opened } = over(
+    new ManualTransport(),
+    { deadlines: { connect: 50 } },
+    { limits: { timeout: 50 } },
+  );
   await soon(opened);
   assertEquals([connection.deadlines.runs("open"), connection.deadlines.runs("connect")], [
     false,
@@ -191,7 +194,11 @@ Deno.test("openConnection() leaves no deadline of its own when the connection is
 
 Deno.test("openConnection() waits within the deadlines of a step only", async () => {
   const late = Promise.withResolvers<Transport>();
-  const { connection, opened } = over(late.promise, { timeout: 50, deadlines: { connect: 60 } });
+  const { connection, opened } = over(
+    late.promise,
+    { deadlines: { connect: 60 } },
+    { limits: { timeout: 50 } },
+  );
   await microtasks(4);
   assertEquals([connection.deadlines.runs("open"), connection.deadlines.runs("connect")], [
     true,

@@ -583,3 +583,24 @@ Deno.test("detach() gives a transport that serves another connection", async () 
   using other = new HTTPConnection("example.com", over(transport));
   assertEquals(await getText(other), "again");
 });
+
+Deno.test("what detach() gives closes the transport when it is disposed of, and once", async () => {
+  const transport = new FakeTransport([SWITCH]);
+  using conn = new HTTPConnection("a.example", over(transport));
+  {
+    using detached = await switched(conn);
+    assertEquals([detached.buffered.length, transport.closes], [0, 0]);
+  }
+  assertEquals(transport.closes, 1);
+});
+
+Deno.test("what detach() gives throws nothing when it is disposed of after its transport was closed", async () => {
+  await using server = await startRaw(async (peer) => {
+    await peer.readHead();
+    await peer.send(SWITCH);
+    await peer.eof();
+  });
+  using conn = new HTTPConnection("127.0.0.1", server.port);
+  using detached = await switched(conn);
+  detached.transport.close();
+});

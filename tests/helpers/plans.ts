@@ -17,7 +17,6 @@ export function planOver(custom: Plan["custom"], plan: Partial<Plan> = {}): Plan
     context: null,
     serverName: "example.com",
     tunnel: null,
-    timeout: null,
     deadlines: {},
     debug: false,
     trace: null,

@@ -270,8 +270,7 @@ export const EQUIVALENT: Equivalent[] = [
   },
   {
     module: "_internal/exchange/connector.ts",
-    text:
-      'const asking = new Exchange({ method: "CONNECT", target: "", url: "", limits: seconds });',
+    text: 'const about = { method: "CONNECT", target: "", url: "", host, port };',
     mutation: 'string: "" -> "b"',
     reason: "Nobody asks for the target and the URL of this exchange.",
   },

@@ -4,7 +4,7 @@
  * @module
  */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { LineReader, type Reader } from "../../mod.ts";
+import { IncompleteRead, LineReader, type Reader } from "../../mod.ts";
 import { SegmentTransport } from "../parity/transports.ts";
 import { bytes, everyWay, latin1, untilEmpty } from "../helpers/split.ts";
 
@@ -242,3 +242,34 @@ for (const [name, call] of BAD) {
     assertEquals(latin1(await reader.read()), TEXT);
   });
 }
+
+Deno.test("readexactly() gives as many bytes as asked for, in every delivery", async () => {
+  await everyWay(TEXT, async (transport) => {
+    const reader = new LineReader(transport);
+    assertEquals(latin1(await reader.readexactly(6)), "one\r\nt");
+    assertEquals((await reader.readexactly(0)).length, 0);
+    assertEquals(latin1(await reader.readexactly(8)), "wo\n\nfour");
+  });
+});
+
+Deno.test("readexactly() throws IncompleteRead with what came when the source ends before", async () => {
+  const reader = reading(TEXT);
+  const error = await assertRejects(() => reader.readexactly(20), IncompleteRead);
+  assertEquals([latin1(error.partial), error.expected], [TEXT, 6]);
+});
+
+Deno.test("a LineReader gives its lines one by one, each with its end", async () => {
+  const reader = reading(TEXT);
+  await reader.readline();
+  const lines = [];
+  for await (const line of reader) lines.push(latin1(line));
+  assertEquals(lines, ["two\n", "\n", "four"]);
+});
+
+Deno.test("a LineReader can be read on when a loop over its lines is left", async () => {
+  const reader = reading(TEXT);
+  for await (const line of reader) {
+    if (latin1(line) === "two\n") break;
+  }
+  assertEquals(latin1(await reader.read()), "\nfour");
+});

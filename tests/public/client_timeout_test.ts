@@ -512,3 +512,73 @@ Deno.test("timeout takes effect with the next call when it is set", async () => 
   conn.timeout = SHORT;
   await assertRejects(() => getText(conn), Deno.errors.TimedOut);
 });
+
+// The timeout of one request
+
+Deno.test("a request's own timeout ends a wait for the head when the connection has none", async () => {
+  await using server = await startRaw(silent);
+  using conn = new HTTPConnection("127.0.0.1", server.port);
+  await conn.request("GET", "/", null, {}, { timeout: 0.01 });
+  await assertRejects(
+    () => soon(conn.getresponse()),
+    Deno.errors.TimedOut,
+    "the timeout of 0.01 s has passed",
+  );
+});
+
+Deno.test("a request's own timeout ends a wait for the body", async () => {
+  await using server = await startRaw(stalls);
+  using conn = new HTTPConnection("127.0.0.1", server.port, { timeout: LONG });
+  await conn.request("GET", "/", null, {}, { timeout: 0.05 });
+  const response = await conn.getresponse();
+  await assertRejects(() => soon(response.read()), Deno.errors.TimedOut, "timeout of 0.05 s");
+});
+
+Deno.test("a request's own timeout ends connecting", async () => {
+  using conn = new HTTPConnection("a.example", { transport: () => never<Transport>() });
+  await assertRejects(
+    () => soon(conn.request("GET", "/", null, {}, { timeout: 0.01 })),
+    Deno.errors.TimedOut,
+    "Cannot connect to a.example:80: the timeout of 0.01 s has passed",
+  );
+});
+
+Deno.test("a request's own timeout of null takes that of the connection away", async () => {
+  const transport = new FakeTransport();
+  using conn = new HTTPConnection("a.example", { ...over(transport), timeout: 0.01 });
+  await conn.request("GET", "/", null, {}, { timeout: null });
+  const response = conn.getresponse();
+  await delay(30);
+  transport.arrive(ok());
+  assertEquals(await (await response).text(), "ok");
+});
+
+Deno.test("a request's own timeout is not that of the next request, nor of the connection", async () => {
+  const transport = answering(ok());
+  using conn = new HTTPConnection("a.example", { ...over(transport), timeout: LONG });
+  await conn.request("GET", "/", null, {}, { timeout: 0.01 });
+  await (await conn.getresponse()).read();
+  assertEquals(conn.timeout, LONG);
+  await conn.request("GET", "/");
+  const response = conn.getresponse();
+  await delay(30);
+  transport.arrive(ok("late"));
+  assertEquals(await (await response).text(), "late");
+});
+
+for (const timeout of [0, -1, NaN, "5"]) {
+  Deno.test(`request() rejects and sends nothing when its timeout is ${JSON.stringify(timeout)}`, async () => {
+    const transport = answering(ok());
+    using conn = new HTTPConnection("a.example", over(transport));
+    const sent = conn.request("GET", "/", null, {}, { timeout } as never);
+    await assertRejects(() => sent, Error, "Cannot use timeout");
+    assertEquals(transport.sent, "");
+  });
+}
+
+Deno.test("endheaders() takes a timeout, too", async () => {
+  using conn = new HTTPConnection("a.example", over(new FakeTransport()));
+  conn.putrequest("GET", "/");
+  await conn.endheaders(null, { timeout: 0.01 });
+  await assertRejects(() => soon(conn.getresponse()), Deno.errors.TimedOut);
+});

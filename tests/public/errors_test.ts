@@ -9,11 +9,13 @@ import {
   BadStatusLine,
   CannotSendHeader,
   CannotSendRequest,
+  HTTPConnection,
   HTTPException,
   HTTPMessage,
   ImproperConnectionState,
   IncompleteRead,
   InvalidURL,
+  isExchangeError,
   LineTooLong,
   NotConnected,
   ProtocolError,
@@ -24,7 +26,9 @@ import {
   UnknownProtocol,
   UnknownTransferEncoding,
 } from "../../mod.ts";
+import { answering, FakeTransport, ok, over } from "../helpers/fake_transport.ts";
 import { bytes, type ErrorClass } from "../helpers/split.ts";
+import { thrown } from "../helpers/waiting.ts";
 
 /** A row: an error, its class, and the classes of this library above it. */
 const TREE: [error: HTTPException, own: ErrorClass, bases: ErrorClass[]][] = [
@@ -194,4 +198,61 @@ Deno.test("HTTPException has no facts when nothing is known of the exchange", ()
   const { phase, requestBytesSent, retrySafe } = new HTTPException("x");
   assertEquals([phase, requestBytesSent, retrySafe], [undefined, undefined, undefined]);
   assertEquals(Object.keys(new HTTPException("x")), []);
+});
+
+Deno.test("isExchangeError() is true of what ends an exchange, which says with whom it was", async () => {
+  const endings: [answer: string, type: ErrorClass][] = [
+    ["SSH-2.0\r\n", BadStatusLine],
+    ["HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", HTTPException],
+    ["HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello", IncompleteRead],
+    ["", RemoteDisconnected],
+  ];
+  for (const [answer, type] of endings) {
+    const transport = new FakeTransport([answer], { ended: true });
+    using conn = new HTTPConnection("a.example", 8080, over(transport));
+    const error = await thrown((async () => {
+      await conn.request("GET", "/");
+      await (await conn.getresponse()).read();
+    })());
+    assert(error instanceof type && isExchangeError(error), String(error));
+    assertEquals([error.host, error.port], ["a.example", 8080]);
+    assertEquals(error.retrySafe === "yes", false);
+  }
+});
+
+Deno.test("isExchangeError() is true of an error of connecting", async () => {
+  const options = { transport: () => new Promise<never>(() => {}), timeout: 0.01 };
+  using conn = new HTTPConnection("b.example", options);
+  const error = await thrown(conn.request("GET", "/"));
+  assert(isExchangeError(error));
+  assertEquals([error.phase, error.host, error.port], ["connect", "b.example", 80]);
+});
+
+Deno.test("isExchangeError() knows the host behind a tunnel", async () => {
+  const transport = new FakeTransport(["HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n"]);
+  using conn = new HTTPConnection("proxy.example", 3128, over(transport));
+  conn.set_tunnel("a.example", 443);
+  const error = await thrown(conn.request("GET", "/"));
+  assert(error instanceof TunnelError && isExchangeError(error));
+  assertEquals([error.host, error.port], ["a.example", 443]);
+});
+
+Deno.test("isExchangeError() is false of wrong use, of what the user made and of what is no error", async () => {
+  using conn = new HTTPConnection("a.example", over(answering(ok())));
+  const reason = new Error("enough");
+  const { signal } = new AbortController();
+  Object.defineProperties(signal, { aborted: { value: true }, reason: { value: reason } });
+  for (
+    const error of [
+      await thrown(conn.getresponse()),
+      await thrown(conn.request("GET", "/ /")),
+      await thrown(conn.request("GET", "/", null, {}, { signal })),
+      new HTTPException("x"),
+      new Error("x"),
+      { phase: "head" },
+      null,
+      undefined,
+      "text",
+    ]
+  ) assertEquals(isExchangeError(error), false, String(error));
 });
