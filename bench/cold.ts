@@ -1,5 +1,6 @@
 /**
- * Workload (l): a fresh process that imports, makes one request and ends, beside one that does nothing.
+ * Workload (l): a fresh process that imports, makes one request and ends, beside some that only import, and
+ * one that does nothing.
  *
  * @module
  */
@@ -10,6 +11,8 @@ import { shuffled, spread } from "./statistics.ts";
 const SCRIPTS: Record<string, string> = {
   "this library": "./cold/http_client.ts",
   "fetch": "./cold/fetch.ts",
+  "import of this library": "./cold/import.ts",
+  "import of node:http": "./cold/import_node_http.ts",
   "bare script": "./cold/bare.ts",
 };
 

@@ -359,6 +359,16 @@ Deno.test("a stream reads large pieces straight from the socket, one after the o
   }
 });
 
+Deno.test("a stream gives a straight piece of one byte", async () => {
+  const { source, transport, body, reader } = await fast();
+  const read = reader.read();
+  await microtasks(10);
+  assertEquals(source.directs, 1);
+  transport.give("y");
+  assertEquals(latin1((await soon(read)).value!), "y");
+  assertEquals(body.decoder.length, 19 * BUFFER - 1);
+});
+
 Deno.test("a stream fills the view of a BYOB reader though pieces come fast", async () => {
   const { source, transport, stream, reader } = await fast();
   reader.releaseLock();

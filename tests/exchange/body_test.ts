@@ -1212,6 +1212,26 @@ Deno.test("decodeLarge() accounts for a piece, and ends the body with the last o
   assertEquals([body.decoder.length, body.state], [0, "complete"]);
 });
 
+Deno.test("decodeLarge() copies a piece only where its memory is much larger", async () => {
+  for (const [size, isCopied] of [[50, false], [49, true]] as const) {
+    const { body } = await opened("length", "", { length: 1000 });
+    const memory = new Uint8Array(100);
+    const piece = body.decodeLarge(memory.subarray(0, size));
+    assertEquals([piece.length, piece.buffer !== memory.buffer], [size, isCopied]);
+  }
+});
+
+Deno.test("close() within the trace's last event leaves a body complete", async () => {
+  const all: Opened = await opened("length", "abc", {
+    length: 3,
+    trace: ({ type }) => {
+      if (type === "responseEnd") all.body.close();
+    },
+  });
+  assertEquals((await all.body.gather(Infinity)).length, 3);
+  assertEquals(all.body.state, "complete");
+});
+
 Deno.test("decodeLarge() counts for the limit", async () => {
   const { body, transport } = await opened("length", "x".repeat(BUFFER), {
     length: 10 * BUFFER,

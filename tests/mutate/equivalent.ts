@@ -19,6 +19,18 @@ export interface Equivalent {
 /** All of them, by module. */
 export const EQUIVALENT: Equivalent[] = [
   {
+    module: "_internal/net/node_sockets.ts",
+    text: "!(this.socket.destroyed && this.#failure !== null);",
+    mutation: "condition: this.socket.destroyed -> !(this.socket.destroyed)",
+    reason: "Only Node 20 says of a write that was ended by close() that it was done.",
+  },
+  {
+    module: "_internal/exchange/send_request.ts",
+    text: "const isInPlace = total <= head.buffer.byteLength;",
+    mutation: "comparison: total <= head.buffer.byteLength -> total < head.buffer.byteLength",
+    reason: "What fits exactly is copied, to the same bytes.",
+  },
+  {
     module: "_internal/exchange/copy.ts",
     text: "#hasChanged = false;",
     mutation: "boolean: false -> true",

@@ -4,7 +4,9 @@
  * @module
  */
 import { assert, assertEquals } from "@std/assert";
+import { gzipSync } from "node:zlib";
 import { readText, ROOT } from "../helpers/project.ts";
+import { stdFrom } from "../std_offline/run.ts";
 
 /** The modules that are loaded with an entry point: imports of types alone load none, `import()` none yet. */
 function loaded(entry: string): { modules: Set<string>; packages: Set<string> } {
@@ -86,3 +88,50 @@ Deno.test("the entry points give what the package gives", async () => {
     }
   }
 });
+
+/** An entry point as one minified file, with what it loads later. */
+async function bundled(entry: string): Promise<Uint8Array> {
+  const map = new URL("tests/std_offline/import_map.json", ROOT);
+  const file = await Deno.makeTempFile({ suffix: ".js" });
+  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      "bundle",
+      "--quiet",
+      "--minify",
+      "--platform=deno",
+      ...(await stdFrom() === "stand_ins" ? [`--import-map=${map}`] : []),
+      `--output=${file}`,
+      new URL(entry, ROOT).href,
+    ],
+  }).output();
+  const bytes = await Deno.readFile(file);
+  await Deno.remove(file);
+  assert(success, new TextDecoder().decode(stderr));
+  return bytes;
+}
+
+/** The most that each may be, in KiB: minified, and that by gzip. What grows beyond has a reason, or goes. */
+const SIZES: Record<string, [minified: number, gzip: number, modules: number]> = {
+  ".": [150, 52, 50],
+  "./headers": [24, 9, 14],
+  "./errors": [6, 2.5, 1],
+  "./status": [3, 1.25, 1],
+};
+
+for (const [name, [minified, gzip, count]] of Object.entries(SIZES)) {
+  Deno.test(`${name} loads no more than ${count} modules`, () => {
+    const { size } = loaded(exports[name].slice(2)).modules;
+    assert(size <= count && size > 0.8 * count, `${size} modules`);
+  });
+
+  Deno.test({
+    name: `${name} is ${minified} KiB at most, ${gzip} by gzip (with a package of npm)`,
+    ignore: !Deno.env.get("CI"),
+    fn: async () => {
+      const bytes = await bundled(exports[name].slice(2));
+      const sizes = [bytes.length, gzipSync(bytes).length].map((size) => size / 1024);
+      assert(sizes[0] <= minified && sizes[1] <= gzip, `${sizes.map((size) => size.toFixed(1))}`);
+      assert(sizes[0] > 0.75 * minified, "The limit is too large");
+    },
+  });
+}

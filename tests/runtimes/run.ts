@@ -1,7 +1,7 @@
 /**
  * Runs the tests of the library on other runtimes and on other versions of Deno, such as
  * `deno task runtimes 2.5.0 node@22 bun`, where a number alone is a version of Deno; `--files TEXT` runs
- * those whose path contains a text, `--verbose` prints the counts of each. Where there is no Deno, modules are transpiled as JSR does for
+ * those whose path matches a pattern, `--verbose` prints the counts of each. Where there is no Deno, modules are transpiled as JSR does for
  * npm; `shim.ts` stands for `Deno` in the tests, and the library does not see it.
  *
  * @module
@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { projectFiles, ROOT } from "../helpers/project.ts";
 import { ignoredOn, isLeftOut } from "./ignored.ts";
-import { pack } from "./pack.ts";
+import { npx, pack } from "./pack.ts";
 import type { Counts } from "./shim.ts";
 import type { Tour } from "./tour.ts";
 import { startTourServer } from "./tour_server.ts";
@@ -25,7 +25,7 @@ const { values, positionals } = parseArgs({
 /** The test files that can run elsewhere: those of the library itself, over memory and loopback. */
 const files = projectFiles().filter((path) =>
   /^tests\/(wire|content|exchange|net|public|parity)\/.*_test\.ts$/.test(path) &&
-  path.includes(values.files)
+  new RegExp(values.files).test(path)
 );
 
 /** The tests of `tour.ts`. */
@@ -39,6 +39,24 @@ const IMPORT_MAP = "tests/std_offline/import_map.json";
 /** Whether a runtime is a version of Deno: a number alone. */
 function isDenoVersion(runtime: string): boolean {
   return /^\d/.test(runtime);
+}
+
+/** What makes a runtime print where its program is. */
+function askPath(runtime: string): string[] {
+  if (isDenoVersion(runtime)) return [`deno@${runtime}`, "eval", "console.log(Deno.execPath())"];
+  return [runtime, runtime === "bun" ? "-e" : "--eval", "console.log(process.execPath)"];
+}
+
+const programs = new Map<string, string>();
+
+/** The program of a runtime: to start it by npx takes a second each time. */
+async function programOf(runtime: string): Promise<string> {
+  let program = programs.get(runtime);
+  if (program === undefined) {
+    program = (await npx(askPath(runtime), ".")).trim().split("\n").at(-1)!;
+    programs.set(runtime, program);
+  }
+  return program;
 }
 
 /** Runs a command until it ends or takes too long; all that it has printed. */
@@ -79,11 +97,8 @@ await import(${JSON.stringify(new URL(path, ROOT).href)});
   );
   // Before 2.8, the settings of the tests are unknown.
   const options = ["--no-config", "--no-lock", "--no-check", "-A", `--import-map=${IMPORT_MAP}`];
-  const text = await printed(
-    "npx",
-    ["-y", `deno@${version}`, "test", ...options, entry],
-    new URL(ROOT).pathname,
-  );
+  const program = await programOf(version);
+  const text = await printed(program, ["test", ...options, entry], new URL(ROOT).pathname);
   const closing = /^(?:ok|FAILED) \| (\d+) passed.*$/m.exec(text);
   const count = (what: string) => Number(closing?.[0].match(`\\| (\\d+) ${what}`)?.[1] ?? 0);
   const names = [...text.matchAll(/^(.+) \.\.\. FAILED/gm)].map(([, name]) => name);
@@ -145,7 +160,7 @@ async function runFile(runtime: string, path: string, folder: string): Promise<C
   const entry = join(folder, "entry.mjs");
   const source = loading(path, ignoredOn(runtime, path));
   await Deno.writeTextFile(entry, `${source}await load();\nfinish(await runAll(ignored));\n`);
-  const text = await printed("npx", ["-y", runtime, entry], folder);
+  const text = await printed(await programOf(runtime), [entry], folder);
   const counts = /^@@(.*)$/m.exec(text)?.[1];
   if (counts !== undefined) return JSON.parse(counts);
   return { passed: 0, ignored: 0, failed: [["(the file)", text.slice(-900)]] };

@@ -1,0 +1,2 @@
+/** What it costs to import this library. */
+import "@denoports/http-client";

@@ -1,0 +1,2 @@
+/** What it costs to import `node:http`. */
+import "node:http";
