@@ -39,7 +39,7 @@ export type { FieldValue, HeaderFields, Trailers } from "./_internal/wire/reques
 export type { TLSContext } from "./_internal/net/tls.ts";
 export type { Transport } from "./_internal/net/transport.ts";
 export type { ResponseTimings, Trace, TraceEvent } from "./_internal/exchange/trace.ts";
-export type { DecodedContent, DecodedOptions } from "./_internal/content/decoded.ts";
+export type { DecodedContent, DecodedOptions, PieceIterator } from "./_internal/content/decoded.ts";
 export type { HeaderDefect } from "./_internal/wire/field_section.ts";
 export type { EncodedValue, ParameterValue } from "./_internal/wire/mime_parameters.ts";
 export { LineReader } from "./_internal/net/line_reader.ts";

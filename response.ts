@@ -11,6 +11,7 @@ import {
   DECODED_OPTIONS,
   type DecodedContent,
   type DecodedOptions,
+  type PieceIterator,
 } from "./_internal/content/decoded.ts";
 import { isDecodeError } from "./_internal/content/decode_errors.ts";
 import type { Writer } from "@std/io/types";
@@ -575,7 +576,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
    * assertEquals(count, 2);
    * ```
    */
-  lines(): AsyncIterableIterator<Uint8Array<ArrayBuffer>> {
+  lines(): PieceIterator {
     const some = (line: Uint8Array<ArrayBuffer> | null) => line?.length === 0 ? null : line;
     return new BodyIterator({
       now: () => this.#now(() => some(this.#lineNow(Infinity))),
@@ -594,14 +595,17 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
    */
   override values(
     options?: ReadableStreamIteratorOptions,
-  ): AsyncIterableIterator<Uint8Array<ArrayBuffer>> {
+  ): PieceIterator {
     if (options !== undefined) checkOptionsOf(options, ITERATION);
     this.#refuseLocked();
     return this.#pieces(options?.preventCancel ?? false, () => this.#refuseLocked());
   }
 
   /** The pieces of the body; `check` throws where they may not be read. */
-  #pieces(keep: boolean, check: () => void): AsyncIterableIterator<Uint8Array<ArrayBuffer>> {
+  #pieces(
+    keep: boolean,
+    check: () => void,
+  ): PieceIterator {
     const enter = () => {
       check();
       return this.#enterBody();
@@ -631,7 +635,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
   /** The pieces of the body as they come; see {@linkcode values}. */
   override [Symbol.asyncIterator](
     options?: ReadableStreamIteratorOptions,
-  ): AsyncIterableIterator<Uint8Array<ArrayBuffer>> {
+  ): PieceIterator {
     return this.values(options);
   }
 

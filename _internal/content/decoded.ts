@@ -74,6 +74,17 @@ export interface CodedBody {
 }
 
 /**
+ * The pieces of a body or of its content, one by one. To leave a loop over it ends the response.
+ *
+ * @category Responses
+ */
+export interface PieceIterator
+  extends AsyncIterableIterator<Uint8Array<ArrayBuffer>>, AsyncDisposable {
+  /** Itself. */
+  [Symbol.asyncIterator](): PieceIterator;
+}
+
+/**
  * The content of a response, with its codings undone.
  *
  * @category Responses
@@ -146,7 +157,7 @@ export class DecodedContent extends ReadableStream<Uint8Array<ArrayBuffer>> {
    */
   override values(
     options?: ReadableStreamIteratorOptions,
-  ): AsyncIterableIterator<Uint8Array<ArrayBuffer>> {
+  ): PieceIterator {
     if (options !== undefined) checkOptionsOf(options, ITERATION);
     const pieces = super.values(options);
     const told = this.#delivered;
@@ -162,13 +173,16 @@ export class DecodedContent extends ReadableStream<Uint8Array<ArrayBuffer>> {
       [Symbol.asyncIterator]() {
         return this;
       },
+      async [Symbol.asyncDispose]() {
+        await pieces.return!();
+      },
     };
   }
 
   /** The pieces of the content; see {@linkcode values}. */
   override [Symbol.asyncIterator](
     options?: ReadableStreamIteratorOptions,
-  ): AsyncIterableIterator<Uint8Array<ArrayBuffer>> {
+  ): PieceIterator {
     return this.values(options);
   }
 }

@@ -23,7 +23,7 @@ export interface PieceSource {
 }
 
 /** Iterates over pieces; those that are there cost one promise each. */
-export class BodyIterator implements AsyncIterableIterator<Piece> {
+export class BodyIterator implements AsyncIterableIterator<Piece>, AsyncDisposable {
   #source: PieceSource;
   #over = false;
   /** How many steps are not answered. */
@@ -72,6 +72,10 @@ export class BodyIterator implements AsyncIterableIterator<Piece> {
 
   [Symbol.asyncIterator](): this {
     return this;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.return();
   }
 }
 

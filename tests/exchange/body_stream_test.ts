@@ -518,3 +518,11 @@ for (const [what, wire] of [["end", "0\r\n\r\n"], ["break", "no size\r\n"]]) {
     assertEquals(transport.reads.length, 0);
   });
 }
+
+Deno.test("an iterator leaves its source when it is disposed of, and once", async () => {
+  const { pieces, iterator } = iterated();
+  await iterator[Symbol.asyncDispose]();
+  await iterator[Symbol.asyncDispose]();
+  assertEquals(pieces.leaves, 1);
+  assertEquals(await iterator.next(), { done: true, value: undefined });
+});
