@@ -6,6 +6,7 @@
 import {
   assert,
   assertEquals,
+  assertInstanceOf,
   assertRejects,
   assertStrictEquals,
   assertStringIncludes,
@@ -488,5 +489,22 @@ for (let count = 0; count < 12; count++) {
     await thrown(response.read());
     await conn.request("GET", "/next");
     assertEquals(await (await conn.getresponse()).text(), "next");
+  });
+}
+
+for (let count = 0; count < 12; count++) {
+  Deno.test(`no byte is lost without a word when close() comes ${count} microtasks into a copy`, async () => {
+    using conn = new HTTPConnection("example.com", over(answering(ok("hello"))));
+    await conn.request("GET", "/");
+    const response = await conn.getresponse();
+    const sink = new Sink();
+    const copied = response.copyTo(sink).then(() => null, (error) => error);
+    await microtasks(count);
+    response.close();
+    const error = await copied;
+    const rest = await response.read().then(() => null, (error) => error);
+    if (error !== null) assertInstanceOf(error, Deno.errors.Interrupted);
+    if (rest === null) assertEquals(sink.text, "hello");
+    else assertInstanceOf(rest, Deno.errors.Interrupted);
   });
 }

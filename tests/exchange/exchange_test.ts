@@ -7,12 +7,14 @@ import {
   assert,
   assertEquals,
   assertInstanceOf,
+  assertMatch,
   assertRejects,
   assertStrictEquals,
   assertThrows,
 } from "@std/assert";
 import {
   byUser,
+  delivered,
   type Exchange,
   interrupted,
   NO_LIMITS,
@@ -1003,4 +1005,14 @@ Deno.test("watch() leaves no timer when the work is over", () => {
   assertEquals(clock.pending, [true]);
   end();
   assertEquals(clock.pending, []);
+});
+
+Deno.test("delivered() puts the frames of who delivers an error behind its own, the nearest first", () => {
+  const exchange = newExchange();
+  const error = exchange.annotate(new Error("late"));
+  const made = error.stack!.split("\n").length;
+  const deliver = () => delivered(error);
+  deliver();
+  const frames = error.stack!.split("\n").slice(made);
+  assertMatch(frames[0], /at deliver \(/);
 });

@@ -19,6 +19,18 @@ export interface Equivalent {
 /** All of them, by module. */
 export const EQUIVALENT: Equivalent[] = [
   {
+    module: "_internal/exchange/body.ts",
+    text: "if (run <= 0) return null;",
+    mutation: "number: 0 -> 1",
+    reason: "A line of one byte is read by the way that may wait, to the same result.",
+  },
+  {
+    module: "_internal/exchange/body.ts",
+    text: "if (!this.decoder.small || to - at < SMALL) {",
+    mutation: "arithmetic: to - at -> (to + at)",
+    reason: "It only tunes which of two ways to the same bytes is taken.",
+  },
+  {
     module: "_internal/net/node_sockets.ts",
     text: "!(this.socket.destroyed && this.#failure !== null);",
     mutation: "condition: this.socket.destroyed -> !(this.socket.destroyed)",

@@ -453,6 +453,21 @@ for (
   });
 }
 
+Deno.test("openTls() blames a certificate to trust that the platform cannot read", async () => {
+  const unreadable = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----";
+  const told = new Deno.errors.InvalidData("invalid peer certificate: BadEncoding");
+  await withDeno({ connectTls: () => Promise.reject(told) }, async () => {
+    const error = await thrown(openTls(ROUTE, { caCerts: [unreadable] }, "a.example", () => {}));
+    assertInstanceOf(error, Deno.errors.InvalidData);
+    assertEquals(error.message, "a certificate of caCerts cannot be read");
+    // Those that can be read are not to blame.
+    assertStrictEquals(
+      await thrown(openTls(ROUTE, { caCerts: [CA] }, "a.example", () => {})),
+      told,
+    );
+  });
+});
+
 Deno.test("openTls() blames no certificate for another error", async () => {
   const error = new Deno.errors.InvalidData("mine");
   const unreadable = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----";
