@@ -87,6 +87,18 @@ Deno.test("openFor() opens a connection, which carries the exchange", async () =
   assertStrictEquals(connections.sock, transport);
 });
 
+Deno.test("facts() tells of the current connection, and counts the request that is at work", async () => {
+  const { connections, exchange } = client(made());
+  assertEquals(connections.facts(), { connection: "closed", peer: null, requests: 0 });
+  const one = exchange();
+  const opening = connections.openFor(one);
+  assertEquals(connections.facts().connection, "connect");
+  const connection = await soon(opening);
+  assertEquals(connections.facts(), { connection: "busy", peer: connection.peer, requests: 1 });
+  connections.close();
+  assertEquals(connections.facts().connection, "closed");
+});
+
 Deno.test("openFor() fails the exchange and leaves nothing when the transport cannot be made", async () => {
   const reason = new Error("refused");
   const { connections, exchange } = client([Promise.reject(reason)]);
