@@ -83,10 +83,13 @@ export class Decoders {
 
 /** The error of a coding that the platform cannot decode: that is not the server's fault. */
 function lacking(name: DecoderName, coding: string, cause?: unknown): Error {
-  return new errors.NotSupported(
+  const error = new errors.NotSupported(
     `Cannot decode body as ${coding} needs ${name}() of node:zlib, which this runtime lacks`,
     cause === undefined ? undefined : { cause },
   );
+  // Deno 2.5 leaves the cause out.
+  if (error.cause !== cause) error.cause = cause;
+  return error;
 }
 
 /** A decoder at work. */
