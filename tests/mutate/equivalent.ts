@@ -19,6 +19,13 @@ export interface Equivalent {
 /** All of them, by module. */
 export const EQUIVALENT: Equivalent[] = [
   {
+    module: "_internal/exchange/send_request.ts",
+    text: 'if (this.#connection.kind === "deno") recycle(head);',
+    mutation: 'string: "deno" -> "node"',
+    reason:
+      "Memory is only handed on for the next head, and Node's sockets copy what they are given.",
+  },
+  {
     module: "_internal/exchange/body.ts",
     text: "if (run <= 0) return null;",
     mutation: "number: 0 -> 1",
@@ -100,7 +107,7 @@ export const EQUIVALENT: Equivalent[] = [
   },
   {
     module: "_internal/net/node_sockets.ts",
-    text: 'URL.parse(`http://${shownPeer(address.replace(/%.*$/, ""), 1)}`)?.hostname;',
+    text: 'const url = `http://${shownPeer(address.replace(/%.*$/, ""), 1)}`;',
     mutation: "number: 1 -> 0",
     reason: "Of the URL only the host is taken.",
   },

@@ -33,7 +33,7 @@ const IGNORED: Ignored[] = [
   [
     ELSEWHERE,
     ALL,
-    /Deno's own|socket of Deno's|isDenoSocket\(\) is true|Deno\.connect|CLOSE_ENDS_READS/,
+    /needDeno|Deno cannot|can end the process|Deno's own|socket of Deno's|isDenoSocket\(\) is true|Deno\.connect|CLOSE_ENDS_READS/,
     "Deno's sockets",
   ],
   [
@@ -123,6 +123,7 @@ const IGNORED: Ignored[] = [
     /closes \(Deno's TLS\)/,
     "node:tls drops an answer that a reset follows",
   ],
+  [/^bun/, /exchange_test/, /the nearest first/, "its stacks name no arrow functions"],
   [ELSEWHERE, /stack_test/, /no unhandled rejection/, "an event of Deno's"],
   [OLD, ALL, NODE_TLS, "needs Deno 2.7.13, and is refused"],
   [OLD, ALL, /source[ _]address|another machine's|source up/, "needs Deno 2.7.4, and is refused"],

@@ -1,8 +1,9 @@
 /**
  * Runs the tests of the library on other runtimes and on other versions of Deno, such as
- * `deno task runtimes 2.5.0 node@22 bun`, where a number alone is a version of Deno; `--files TEXT` runs
- * those whose path matches a pattern, `--verbose` prints the counts of each. Where there is no Deno, modules are transpiled as JSR does for
- * npm; `shim.ts` stands for `Deno` in the tests, and the library does not see it.
+ * `deno task runtimes 2.5.0 node@22 bun`, where a number alone is a version of Deno. `--files PATTERN` runs
+ * those whose path matches, `--jobs N` that many runtimes at once, `--verbose` prints the counts of each
+ * file. Where there is no Deno, modules are transpiled as JSR does for npm; `shim.ts` stands for `Deno` in
+ * the tests, and the library does not see it.
  *
  * @module
  */
@@ -19,7 +20,11 @@ import { askWorkerd } from "./workerd.ts";
 const { values, positionals } = parseArgs({
   args: Deno.args,
   allowPositionals: true,
-  options: { files: { type: "string", default: "" }, verbose: { type: "boolean", default: false } },
+  options: {
+    files: { type: "string", default: "" },
+    jobs: { type: "string", default: "1" },
+    verbose: { type: "boolean", default: false },
+  },
 });
 
 /** The test files that can run elsewhere: those of the library itself, over memory and loopback. */
@@ -199,36 +204,48 @@ async function runOn(runtime: string, path: string, folder: string): Promise<Cou
   return path === TOUR ? await tourOnWorkerd(folder) : await runFileOnWorkerd(path, folder);
 }
 
-async function runAll(runtime: string, folder: string): Promise<boolean> {
+/** Runs all tests on a runtime; what is to be printed, and whether all passed. */
+async function runAll(runtime: string): Promise<{ lines: string[]; passed: boolean }> {
   const all = { passed: 0, failed: 0, ignored: 0 };
-  for (const path of [...files, TOUR].filter((path) => runsOn(runtime, path))) {
-    const { passed, failed, ignored } = await runOn(runtime, path, folder);
-    all.passed += passed;
-    all.failed += failed.length;
-    all.ignored += ignored;
-    if (values.verbose || failed.length > 0) {
-      console.log(
-        `${runtime} ${path}: ${passed} passed, ${failed.length} failed, ${ignored} ignored`,
-      );
-    }
-    for (const [name, why] of failed) {
-      console.log(`  ${name}\n    ${why.replaceAll("\n", "\n    ")}`);
-    }
-  }
-  console.log(`${runtime}: ${all.passed} passed, ${all.failed} failed, ${all.ignored} ignored`);
-  return all.failed === 0;
-}
-
-let passed = true;
-for (const runtime of positionals) {
+  const lines: string[] = [];
   const folder = await Deno.makeTempDir();
   try {
     // Modules of workerd do not know their own URL; its files are below /bundle.
     const base = runtime === "workerd" ? "file:///bundle/" : undefined;
     if (!isDenoVersion(runtime)) await pack(folder, base);
-    passed = await runAll(runtime, folder) && passed;
+    for (const path of [...files, TOUR].filter((path) => runsOn(runtime, path))) {
+      const { passed, failed, ignored } = await runOn(runtime, path, folder);
+      all.passed += passed;
+      all.failed += failed.length;
+      all.ignored += ignored;
+      if (values.verbose || failed.length > 0) {
+        lines.push(
+          `${runtime} ${path}: ${passed} passed, ${failed.length} failed, ${ignored} ignored`,
+        );
+      }
+      lines.push(
+        ...failed.map(([name, why]) => `  ${name}\n    ${why.replaceAll("\n", "\n    ")}`),
+      );
+    }
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
+  lines.push(`${runtime}: ${all.passed} passed, ${all.failed} failed, ${all.ignored} ignored`);
+  return { lines, passed: all.failed === 0 };
 }
-Deno.exit(passed ? 0 : 1);
+
+/** As many runtimes at once as `--jobs` says. */
+async function runEach(): Promise<boolean> {
+  let allPassed = true;
+  const left = [...positionals];
+  await Promise.all(Array.from({ length: Number(values.jobs) }, async () => {
+    for (let runtime; (runtime = left.shift()) !== undefined;) {
+      const { lines, passed } = await runAll(runtime);
+      console.log(lines.join("\n"));
+      allPassed &&= passed;
+    }
+  }));
+  return allPassed;
+}
+
+Deno.exit(await runEach() ? 0 : 1);

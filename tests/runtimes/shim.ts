@@ -207,9 +207,14 @@ interface TlsOptions extends Address {
   alpnProtocols?: string[];
 }
 
-/** A port that nobody is likely to have: Node tells of a free one too late. */
+let listeners = Math.floor(Math.random() * 1000);
+
+/**
+ * A port that nobody is likely to have: Node tells of a free one too late. Each process has a thousand of
+ * its own, and goes round in them.
+ */
 function somePort(): number {
-  return 20000 + Math.floor(Math.random() * 12000);
+  return 20000 + 1000 * (process.pid % 12) + listeners++ % 1000;
 }
 
 /** A listener as Deno has it. */
