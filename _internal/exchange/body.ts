@@ -842,7 +842,6 @@ class Gathered {
 
   take(): Bytes {
     const { size } = this;
-    this.size = 0;
     if (size === 0) return EMPTY;
     if (size > SHORT) {
       const bytes = this.#bytes;

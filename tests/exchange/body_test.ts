@@ -1232,6 +1232,18 @@ Deno.test("close() within the trace's last event leaves a body complete", async 
   assertEquals(all.body.state, "complete");
 });
 
+Deno.test("a body is cut when its exchange fails within the trace's last event", async () => {
+  const reason = new Error("enough");
+  const all: Opened = await opened("length", "abc", {
+    length: 3,
+    trace: ({ type }) => {
+      if (type === "responseEnd") all.exchange.fail(new Thrown(reason));
+    },
+  });
+  assertStrictEquals(await thrown(all.body.gather(Infinity)), reason);
+  assertEquals(all.body.state, "cut");
+});
+
 Deno.test("decodeLarge() counts for the limit", async () => {
   const { body, transport } = await opened("length", "x".repeat(BUFFER), {
     length: 10 * BUFFER,

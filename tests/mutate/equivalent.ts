@@ -19,6 +19,12 @@ export interface Equivalent {
 /** All of them, by module. */
 export const EQUIVALENT: Equivalent[] = [
   {
+    module: "_internal/exchange/body.ts",
+    text: "while (at < near && bytes[at] !== LF) at++;",
+    mutation: "comparison: at < near -> at <= near",
+    reason: "One byte more is looked at, and left to what follows.",
+  },
+  {
     module: "_internal/exchange/send_request.ts",
     text: 'if (this.#connection.kind === "deno") recycle(head);',
     mutation: 'string: "deno" -> "node"',
