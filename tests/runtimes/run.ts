@@ -2,7 +2,7 @@
  * Runs the tests of the library on other runtimes and on other versions of Deno, such as
  * `deno task runtimes 2.5.0 node@22 bun`, where a number alone is a version of Deno. `--files PATTERN` runs
  * those whose path matches, `--jobs N` that many runtimes at once, `--verbose` prints the counts of each
- * file. Where there is no Deno, modules are transpiled as JSR does for npm; `shim.ts` stands for `Deno` in
+ * file, `--write` keeps the counts and the features in `results.json` and in the README. Where there is no Deno, modules are transpiled as JSR does for npm; `shim.ts` stands for `Deno` in
  * the tests, and the library does not see it.
  *
  * @module
@@ -10,11 +10,13 @@
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { projectFiles, ROOT } from "../helpers/project.ts";
+import type { Answer } from "./features.ts";
 import { ignoredOn, isLeftOut } from "./ignored.ts";
 import { npx, pack } from "./pack.ts";
 import type { Counts } from "./shim.ts";
 import type { Tour } from "./tour.ts";
-import { startTourServer } from "./tour_server.ts";
+import { keep } from "./table.ts";
+import { startServers, startTourServer } from "./tour_server.ts";
 import { askWorkerd } from "./workerd.ts";
 
 const { values, positionals } = parseArgs({
@@ -24,6 +26,7 @@ const { values, positionals } = parseArgs({
     files: { type: "string", default: "" },
     jobs: { type: "string", default: "1" },
     verbose: { type: "boolean", default: false },
+    write: { type: "boolean", default: false },
   },
 });
 
@@ -189,6 +192,50 @@ async function runFileOnWorkerd(path: string, folder: string): Promise<Counts> {
   }
 }
 
+/** Tries on a runtime what not every one can do. */
+async function featuresOf(runtime: string, folder: string): Promise<Record<string, Answer>> {
+  await using servers = await startServers();
+  const where = JSON.stringify(servers);
+  if (runtime === "workerd") {
+    const entry = `import { probe } from "./tests/runtimes/features.js";
+export default { fetch: async () => Response.json(await probe(${where})) };
+`;
+    return JSON.parse(await askWorkerd({ folder, entry, node: true }));
+  }
+  const isDeno = isDenoVersion(runtime);
+  const module = isDeno
+    ? new URL("tests/runtimes/features.ts", ROOT).href
+    : "./tests/runtimes/features.js";
+  const entry = join(folder, "features.mjs");
+  await Deno.writeTextFile(
+    entry,
+    `import { probe } from ${JSON.stringify(module)};
+console.log("@@" + JSON.stringify(await probe(${where})));
+`,
+  );
+  const flags = ["--no-config", "--no-lock", "--no-check", "-A", `--import-map=${IMPORT_MAP}`];
+  const args = isDeno ? ["run", ...flags, entry] : [entry];
+  const text = await printed(
+    await programOf(runtime),
+    args,
+    isDeno ? new URL(ROOT).pathname : folder,
+  );
+  const answers = /^@@(.*)$/m.exec(text)?.[1];
+  if (answers === undefined) throw new Error(`${runtime} has not tried the features: ${text}`);
+  return JSON.parse(answers);
+}
+
+/** The name and the version of a runtime. */
+async function titleOf(runtime: string): Promise<string> {
+  if (isDenoVersion(runtime)) return `Deno ${runtime}`;
+  const args = runtime === "workerd"
+    ? ["npx", "-y", "workerd", "--version"]
+    : [await programOf(runtime), "--version"];
+  const version = /\d[\d.-]*/.exec(await printed(args[0], args.slice(1), "."))![0];
+  const name = /^[a-z]+/.exec(runtime)![0];
+  return `${name === "workerd" ? name : name[0].toUpperCase() + name.slice(1)} ${version}`;
+}
+
 /** Whether a file is run on a runtime. */
 function runsOn(runtime: string, path: string): boolean {
   if (isDenoVersion(runtime)) return true;
@@ -227,6 +274,11 @@ async function runAll(runtime: string): Promise<{ lines: string[]; passed: boole
         ...failed.map(([name, why]) => `  ${name}\n    ${why.replaceAll("\n", "\n    ")}`),
       );
     }
+    const features = await featuresOf(runtime, folder);
+    lines.push(
+      ...Object.entries(features).map(([name, answer]) => `${runtime} ${name}: ${answer}`),
+    );
+    if (values.write) keep({ title: await titleOf(runtime), ...all, features });
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

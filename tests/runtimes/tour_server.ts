@@ -3,7 +3,10 @@
  *
  * @module
  */
+import zlib from "node:zlib";
 import { concat, latin1, type Peer, type RawServer, startRaw } from "../servers/raw.ts";
+import { startRawTls } from "../servers/raw_tls.ts";
+import { CA, CLIENT } from "../tls/mod.ts";
 
 const OK = "HTTP/1.1 200 OK\r\n";
 
@@ -11,9 +14,13 @@ function answer(body: string, fields = ""): string {
   return `${OK}Content-Length: ${body.length}\r\n${fields}\r\n${body}`;
 }
 
-async function gzipped(text: string): Promise<Uint8Array> {
-  const stream = new Blob([text]).stream().pipeThrough(new CompressionStream("gzip"));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
+const HELLO = "hello".repeat(1000);
+
+async function sendCoded(peer: Peer, coding: string, body: Uint8Array): Promise<void> {
+  await peer.send(
+    `${OK}Content-Encoding: ${coding}\r\nContent-Length: ${body.length}\r\n\r\n`,
+    body,
+  );
 }
 
 /** How each target is answered; `false` where the connection is over. */
@@ -32,8 +39,13 @@ const TARGETS: Record<string, (peer: Peer, isHead: boolean) => Promise<boolean |
     await peer.send(`${OK}Content-Length: 1000000\r\n\r\n`, new Uint8Array(1_000_000));
   },
   async "/gzip"(peer) {
-    const body = await gzipped("hello".repeat(1000));
-    await peer.send(`${OK}Content-Encoding: gzip\r\nContent-Length: ${body.length}\r\n\r\n`, body);
+    await sendCoded(peer, "gzip", zlib.gzipSync(HELLO));
+  },
+  async "/br"(peer) {
+    await sendCoded(peer, "br", zlib.brotliCompressSync(HELLO));
+  },
+  async "/zstd"(peer) {
+    await sendCoded(peer, "zstd", zlib.zstdCompressSync(HELLO));
   },
   async "/silent"(peer) {
     await peer.eof();
@@ -61,12 +73,40 @@ const TARGETS: Record<string, (peer: Peer, isHead: boolean) => Promise<boolean |
   },
 };
 
+async function serveAll(peer: Peer): Promise<void> {
+  while (await serve(peer));
+  peer.close();
+}
+
 /** Starts it on a free port. */
 export function startTourServer(): Promise<RawServer> {
-  return startRaw(async (peer) => {
-    while (await serve(peer));
-    peer.close();
-  });
+  return startRaw(serveAll);
+}
+
+/** Where the servers are, and what they are to be trusted by. It is told to other runtimes as JSON. */
+export interface Servers {
+  plain: { hostname: string; port: number };
+  tls: { port: number };
+  unix: { path: string };
+  ca: string;
+  client: { cert: string; key: string };
+}
+
+/** Starts it in the clear, over TLS and on a unix socket. */
+export async function startServers(): Promise<Servers & AsyncDisposable> {
+  await using started = new AsyncDisposableStack();
+  const plain = started.use(await startTourServer());
+  const tls = started.use(await startRawTls(serveAll));
+  const unix = started.use(await startRaw(serveAll, { unix: true }));
+  const running = started.move();
+  return {
+    plain: { hostname: plain.hostname, port: plain.port },
+    tls: { port: tls.port },
+    unix: { path: unix.path },
+    ca: CA,
+    client: CLIENT,
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
+  };
 }
 
 /** Answers one request; whether another one may follow. */

@@ -1,14 +1,22 @@
 /**
- * The tour that other runtimes take, on this one.
+ * The tour that other runtimes take, and the features that are tried there, on this one.
  *
  * @module
  */
 import { assertEquals } from "@std/assert";
+import { probe } from "./features.ts";
 import { tour } from "./tour.ts";
-import { startTourServer } from "./tour_server.ts";
+import { startServers, startTourServer } from "./tour_server.ts";
 
 Deno.test("the tour of the runtimes passes here", async () => {
   await using server = await startTourServer();
   const { passed, failed } = await tour({ host: server.hostname, port: server.port });
   assertEquals([failed, passed.length], [[], 17]);
+});
+
+Deno.test("every feature that other runtimes may lack works here", async () => {
+  await using servers = await startServers();
+  const answers = Object.entries(await probe(servers));
+  assertEquals(answers.filter(([, answer]) => answer !== "yes"), []);
+  assertEquals(answers.length, 9);
 });
