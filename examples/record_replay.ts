@@ -6,8 +6,9 @@
  *     new HTTPConnection(host, port, { transport: replay("session.jsonl") });
  *
  * A replay compares what the client sends with the recording, hands out each piece of a response once
- * the bytes that preceded it have been sent, and repeats recorded failures. Connections are matched by
- * the order in which they are opened. A recording contains cookies and credentials as they were sent.
+ * the bytes that preceded it have been sent, and repeats recorded failures; where both a read and a
+ * write failed, their order may differ. Connections are matched by the order in which they are opened.
+ * A recording contains cookies and credentials as they were sent.
  *
  *     deno run -A examples/record_replay.ts
  *     deno run -A examples/record_replay.ts https://example.com/ session.jsonl   # records, then replays
