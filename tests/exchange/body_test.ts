@@ -1245,6 +1245,21 @@ Deno.test("a body is cut when its exchange fails within the trace's last event",
   assertStrictEquals(await thrown(all.body.gather(Infinity)), reason);
 });
 
+Deno.test("piece() counts what it gives of chunks that are tiny", async () => {
+  const { body } = await opened("chunked", chunk("a").repeat(100) + LAST);
+  let size = 0;
+  await body.chunk();
+  size = body.total;
+  while (body.state === "open") {
+    await body.whenReady((run) => {
+      if (run === ENDED) body.end();
+      else size += body.piece(run).length;
+    });
+    assertEquals(body.total, size);
+  }
+  assertEquals(size, 100);
+});
+
 Deno.test("decodeLarge() counts for the limit", async () => {
   const { body, transport } = await opened("length", "x".repeat(BUFFER), {
     length: 10 * BUFFER,

@@ -940,6 +940,23 @@ Deno.test("send() throws why the exchange failed when a write is done after that
   assertEquals([transport.writes.length, told], [1, 0]);
 });
 
+for (let count = 0; count < 8; count++) {
+  Deno.test(`send() tells of no write once its exchange has failed, ${count} microtasks after the write`, async () => {
+    const { connection, transport, exchange } = begun();
+    transport.accepting = false;
+    const failed: boolean[] = [];
+    const sending = connection.send(exchange, bytes("abc"), undefined, () => {
+      failed.push(exchange.failure !== null);
+    });
+    sending.catch(() => {});
+    transport.writes[0].accept(3);
+    await microtasks(count);
+    exchange.fail(new Error("enough"));
+    await sending.catch(() => {});
+    assert(!failed.includes(true));
+  });
+}
+
 Deno.test("write() throws what the user has thrown as it is", async () => {
   const { connection, exchange } = begun();
   const writing = connection.write(bytes("abc"));

@@ -152,6 +152,17 @@ for (
   });
 }
 
+Deno.test("copyTo() tells of no progress when a write takes nothing", async () => {
+  const response = await begun(new FakeTransport([ok("hello")]));
+  const sink = new Sink();
+  let writes = 0;
+  const seen: number[] = [];
+  await response.copyTo({
+    write: (p) => ++writes % 2 === 1 ? Promise.resolve(0) : sink.write(p.subarray(0, 3)),
+  }, { onProgress: (count) => void seen.push(count) });
+  assertEquals(seen, [3, 5]);
+});
+
 Deno.test("copyTo() throws what the callback throws, and closes the response", async () => {
   const response = await begun(
     new FakeTransport(["HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\none"]),

@@ -998,6 +998,15 @@ for (
   });
 }
 
+Deno.test("watch() tells the owner when the work begins and when it is over", () => {
+  const owner = new Watcher();
+  const exchange = newExchange({ owner });
+  const end = exchange.watch(() => {});
+  assertEquals(owner.calls, ["working true"]);
+  end();
+  assertEquals(owner.calls, ["working true", "working false"]);
+});
+
 Deno.test("watch() leaves no timer when the work is over", () => {
   using clock = new FakeClock();
   const exchange = newExchange({ limits: { total: 5 } });

