@@ -1249,9 +1249,10 @@ Deno.test("piece() counts what it gives of chunks that are tiny", async () => {
   const { body, transport } = await opened("chunked", chunk("a").repeat(50));
   assertEquals([(await body.chunk())!.length, body.total], [50, 50]);
   assertEquals(body.decoder.small, true);
-  transport.give(chunk("b").repeat(50) + LAST);
   let size = 0;
-  await soon(body.whenReady((run) => void (size = body.piece(run).length)));
+  const reading = body.whenReady((run) => void (size = body.piece(run).length));
+  transport.give(chunk("b").repeat(50) + LAST);
+  await soon(reading);
   assertEquals([size, body.total], [50, 100]);
 });
 
