@@ -99,7 +99,7 @@ export class HTTPMessage implements Iterable<[string, string]> {
    */
   get<T = null>(name: string, failobj: T = null as T): string | T {
     const at = this.#indexOf(name, 0);
-    return at < 0 ? failobj : this.#fields[at + 1];
+    return at < 0 ? failobj : this.#fields[at + 1]!;
   }
 
   /**
@@ -112,7 +112,7 @@ export class HTTPMessage implements Iterable<[string, string]> {
   get_all<T = null>(name: string, failobj: T = null as T): string[] | T {
     const values: string[] = [];
     for (let at = this.#indexOf(name, 0); at >= 0; at = this.#indexOf(name, at + 2)) {
-      values.push(this.#fields[at + 1]);
+      values.push(this.#fields[at + 1]!);
     }
     return values.length === 0 ? failobj : values;
   }
@@ -165,7 +165,7 @@ export class HTTPMessage implements Iterable<[string, string]> {
 
   /** Iterates over the fields as pairs, in their order. */
   *[Symbol.iterator](): IterableIterator<[string, string]> {
-    for (let i = 0; i < this.#fields.length; i += 2) yield [this.#fields[i], this.#fields[i + 1]];
+    for (let i = 0; i < this.#fields.length; i += 2) yield [this.#fields[i]!, this.#fields[i + 1]!];
   }
 
   /**
@@ -267,7 +267,7 @@ export class HTTPMessage implements Iterable<[string, string]> {
    */
   get_content_type(): string {
     const value = this.get("content-type");
-    const type = value === null ? "" : value.split(";", 1)[0].trim().toLowerCase();
+    const type = value === null ? "" : value.split(";", 1)[0]!.trim().toLowerCase();
     return type.split("/").length === 2 ? type : "text/plain";
   }
 
@@ -277,7 +277,7 @@ export class HTTPMessage implements Iterable<[string, string]> {
    * @returns Such as `"text"`.
    */
   get_content_maintype(): string {
-    return this.get_content_type().split("/")[0];
+    return this.get_content_type().split("/")[0]!;
   }
 
   /**
@@ -286,7 +286,7 @@ export class HTTPMessage implements Iterable<[string, string]> {
    * @returns Such as `"html"`.
    */
   get_content_subtype(): string {
-    return this.get_content_type().split("/")[1];
+    return this.get_content_type().split("/")[1]!;
   }
 
   /**
@@ -368,7 +368,8 @@ export class HTTPMessage implements Iterable<[string, string]> {
    * @returns Such as `"attachment"`; `null` where there is no such field.
    */
   get_content_disposition(): string | null {
-    return this.get("content-disposition")?.split(";", 1)[0].trim().toLowerCase() ?? null;
+    const value = this.get("content-disposition");
+    return value === null ? null : value.split(";", 1)[0]!.trim().toLowerCase();
   }
 
   /**
@@ -571,7 +572,7 @@ export class HTTPMessage implements Iterable<[string, string]> {
     const fields = this.#fields;
     let lower: string | undefined;
     for (let i = from; i < fields.length; i += 2) {
-      const field = fields[i];
+      const field = fields[i]!;
       if (field.length !== name.length) continue;
       if (field === name || field.toLowerCase() === (lower ??= name.toLowerCase())) return i;
     }

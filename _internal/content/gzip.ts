@@ -62,12 +62,14 @@ async function skipHeader(input: CodedInput): Promise<void> {
     crc = crc32(bytes, crc);
     return bytes;
   };
-  const [, , method, flags] = await take(10);
+  const fixed = await take(10);
+  const method = fixed[2];
+  const flags = fixed[3]!;
   if (method !== DEFLATE) throw malformed("gzip", `its method is ${method}`);
   if ((flags & RESERVED) !== 0) throw malformed("gzip", "reserved flags are set");
   if ((flags & FEXTRA) !== 0) {
     const [low, high] = await take(2);
-    await take(low | high << 8);
+    await take(low! | high! << 8);
   }
   for (const flag of [FNAME, FCOMMENT]) {
     while ((flags & flag) !== 0) {
@@ -82,7 +84,7 @@ async function skipHeader(input: CodedInput): Promise<void> {
   const expected = crc & 0xffff;
   if ((flags & FHCRC) === 0) return;
   const [low, high] = await take(2);
-  if ((low | high << 8) !== expected) throw malformed("gzip", "its header's checksum is another");
+  if ((low! | high! << 8) !== expected) throw malformed("gzip", "its header's checksum is another");
 }
 
 /** Eight tables, one behind the other: the CRC of a byte behind which come none to seven zeros. */
@@ -96,7 +98,7 @@ function crcTable(): Int32Array {
     table[byte] = crc;
   }
   for (let i = 256; i < table.length; i++) {
-    table[i] = table[table[i - 256] & 255] ^ table[i - 256] >>> 8;
+    table[i] = table[table[i - 256]! & 255]! ^ table[i - 256]! >>> 8;
   }
   return table;
 }
@@ -116,11 +118,11 @@ export function crc32(bytes: Uint8Array, crc: number): number {
   for (; at < even; at += 8) {
     const low = crc ^ view.getInt32(at, true);
     const high = view.getInt32(at + 4, true);
-    crc = TABLE[1792 + (low & 255)] ^ TABLE[1536 + (low >>> 8 & 255)] ^
-      TABLE[1280 + (low >>> 16 & 255)] ^ TABLE[1024 + (low >>> 24)] ^
-      TABLE[768 + (high & 255)] ^ TABLE[512 + (high >>> 8 & 255)] ^
-      TABLE[256 + (high >>> 16 & 255)] ^ TABLE[high >>> 24];
+    crc = TABLE[1792 + (low & 255)]! ^ TABLE[1536 + (low >>> 8 & 255)]! ^
+      TABLE[1280 + (low >>> 16 & 255)]! ^ TABLE[1024 + (low >>> 24)]! ^
+      TABLE[768 + (high & 255)]! ^ TABLE[512 + (high >>> 8 & 255)]! ^
+      TABLE[256 + (high >>> 16 & 255)]! ^ TABLE[high >>> 24]!;
   }
-  for (; at < bytes.length; at++) crc = TABLE[(crc ^ bytes[at]) & 255] ^ crc >>> 8;
+  for (; at < bytes.length; at++) crc = TABLE[(crc ^ bytes[at]!) & 255]! ^ crc >>> 8;
   return ~crc >>> 0;
 }

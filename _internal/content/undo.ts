@@ -71,7 +71,7 @@ async function* inflate(input: CodedInput, pace: Pace): AsyncGenerator<Piece> {
 }
 
 /** Whether a body begins with zlib's header (RFC 1950): a method of 8, and a check of 31. */
-function isZlib([method, flags]: Uint8Array): boolean {
+function isZlib([method = 0, flags = 0]: Uint8Array): boolean {
   return (method & 15) === 8 && (method << 8 | flags) % 31 === 0;
 }
 

@@ -51,7 +51,7 @@ function windowParams(
 ): Record<number, number> | undefined {
   if (maxWindow <= USUAL_WINDOW) return undefined;
   const log = Math.min(Math.ceil(Math.log2(maxWindow)), LARGEST_WINDOW_LOG);
-  return { [ZSTD_d_windowLogMax]: log };
+  return { [ZSTD_d_windowLogMax!]: log };
 }
 
 /** The first bytes of a frame; `null` where none follows. What begins otherwise is to be ignored. */
@@ -150,16 +150,16 @@ async function frameHeader(
   batch: Batch,
 ): Promise<boolean> {
   const first = await input.exactly(1, "zstd");
-  const [descriptor] = first;
+  const descriptor = first[0]!;
   const isSingle = (descriptor & 0x20) !== 0;
-  const dictionarySize = DICTIONARY_ID_SIZES[descriptor & 3];
+  const dictionarySize = DICTIONARY_ID_SIZES[descriptor & 3]!;
   const sizeFlag = descriptor >> 6;
-  const contentSize = sizeFlag === 0 && isSingle ? 1 : CONTENT_SIZE_SIZES[sizeFlag];
+  const contentSize = sizeFlag === 0 && isSingle ? 1 : CONTENT_SIZE_SIZES[sizeFlag]!;
   const windowSize = isSingle ? 0 : 1;
   const rest = await input.exactly(windowSize + dictionarySize + contentSize, "zstd");
   const content = rest.subarray(windowSize + dictionarySize);
   // RFC 8878, Section 3.1.1.1.4: two bytes begin at 256.
-  const window = isSingle ? numberIn(content) + (contentSize === 2 ? 256 : 0) : windowOf(rest[0]);
+  const window = isSingle ? numberIn(content) + (contentSize === 2 ? 256 : 0) : windowOf(rest[0]!);
   if (window > maxWindow) {
     throw decodeError(
       `Cannot decode body as its zstd window is over maxZstdWindowBytes, ${maxWindow}: got ${window}`,

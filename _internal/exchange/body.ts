@@ -835,7 +835,7 @@ class Gathered {
       this.#bytes = bigger;
     }
     const bytes = this.#bytes;
-    if (count <= FEW) { for (let i = 0; i < count; i++) bytes[this.size + i] = source[start + i]; }
+    if (count <= FEW) { for (let i = 0; i < count; i++) bytes[this.size + i] = source[start + i]!; }
     else bytes.set(source.subarray(start, start + count), this.size);
     this.size = size;
   }

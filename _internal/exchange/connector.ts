@@ -256,7 +256,7 @@ class Connector {
       : error.message.replace("Cannot open tunnel: ", "").replace(/^Cannot/, "cannot");
     const message = `${action}: ${why}`;
     // It was made here, of fields that its class alone knows.
-    error.stack = error.stack?.replace(error.message, () => message);
+    if (error.stack !== undefined) error.stack = error.stack.replace(error.message, () => message);
     error.message = message;
     return error;
   }

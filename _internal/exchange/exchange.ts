@@ -124,7 +124,7 @@ export interface ExchangeStart {
   host?: string;
   port?: number;
   limits?: ExchangeLimits;
-  trace?: Trace | null;
+  trace?: Trace | null | undefined;
   owner?: ExchangeOwner | null;
 }
 

@@ -176,7 +176,7 @@ export interface RequestOptions {
    *
    * @default {false}
    */
-  encode_chunked?: boolean;
+  encode_chunked?: boolean | undefined;
   /** Aborts the exchange: the connection is closed, and what waits throws the signal's reason. */
   signal?: AbortSignal | null;
   /**

@@ -460,7 +460,7 @@ export function requestFields(
   method: string,
   content: Content,
   pairs: FieldPairs,
-  options: { encode_chunked?: boolean; trailers?: Trailers },
+  options: { encode_chunked?: boolean | undefined; trailers?: Trailers },
 ): { fields: FieldPairs; encode_chunked: boolean | undefined } {
   const fields: (readonly [string, FieldValue])[] = [];
   let { encode_chunked } = options;

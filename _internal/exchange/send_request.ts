@@ -80,7 +80,7 @@ export interface Outgoing {
 
 /** The options of a request that concern its sending. */
 interface SendOptions {
-  encode_chunked?: boolean;
+  encode_chunked?: boolean | undefined;
   trailers?: Trailers;
   expect_continue?: boolean | number;
 }
@@ -380,11 +380,11 @@ class Upload {
     if (!this.#hasRoom(line.length + data.length + 2)) return this.#spillChunk(line, data);
     const stage = this.#stage;
     let at = this.#used;
-    for (let i = 0; i < line.length; i++) stage[at++] = line[i];
+    for (let i = 0; i < line.length; i++) stage[at++] = line[i]!;
     stage.set(data, at);
     at += data.length;
-    stage[at] = CRLF[0];
-    stage[at + 1] = CRLF[1];
+    stage[at] = CRLF[0]!;
+    stage[at + 1] = CRLF[1]!;
     this.#used = at + 2;
     return null;
   }

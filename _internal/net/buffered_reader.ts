@@ -189,7 +189,7 @@ export class BufferedReader implements BufferedBytes {
   take(count: number): Uint8Array<ArrayBuffer> {
     const { bytes, start } = this;
     const piece = new Uint8Array(count);
-    if (count <= FEW) { for (let i = 0; i < count; i++) piece[i] = bytes[start + i]; }
+    if (count <= FEW) { for (let i = 0; i < count; i++) piece[i] = bytes[start + i]!; }
     else piece.set(bytes.subarray(start, start + count));
     this.start += count;
     return piece;

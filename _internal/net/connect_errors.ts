@@ -73,7 +73,7 @@ export function asDenoError(error: unknown, isTls = false): unknown {
   }
   const known = codeOf(code, syscall);
   if (known === undefined) return error;
-  const [constructor, text] = CODES[known];
+  const [constructor, text] = CODES[known]!;
   const worded = isTls ? text.toLowerCase().replace(" by peer", "") : text;
   const isNumbered = !isTls && errno !== undefined && known === code;
   const number = isNumbered ? ` (os error ${Math.abs(errno)})` : "";
@@ -116,7 +116,7 @@ export function connectError(error: unknown, action: string): unknown {
     return socketError(errors.NotFound, told, error, code ?? "ENOTFOUND");
   }
   const known = codeOf(code, undefined);
-  const meaning = known === undefined ? message : CODES[known][2];
+  const meaning = known === undefined ? message : CODES[known]![2];
   if (error instanceof errors.NotConnected) {
     return socketError(errors.ConnectionReset, `${action}: ${meaning}`, error, known);
   }

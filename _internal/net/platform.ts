@@ -91,9 +91,10 @@ export function needCoding(coding: string): void {
 
 /** Whether one version comes before another. */
 function isOlder(version: string, other: string): boolean {
-  const [a, b] = [version, other].map((text) => text.split(/[.+-]/, 3).map(Number));
+  const parts = (text: string) => text.split(/[.+-]/, 3).map(Number);
+  const [a, b] = [parts(version), parts(other)];
   const i = a.findIndex((part, index) => part !== b[index]);
-  return i >= 0 && a[i] < b[i];
+  return i >= 0 && a[i]! < b[i]!;
 }
 
 /** A class of errors. */

@@ -71,7 +71,7 @@ export const HTTP_1_1 = "http/1.1";
 export function checkCertificates(caCerts: readonly string[]): void {
   for (const pem of caCerts) {
     const blocks = [...pem.matchAll(PEM_CERTIFICATE)];
-    if (blocks.length === 0 || !blocks.every(([, base64]) => isSequence(base64))) {
+    if (blocks.length === 0 || !blocks.every(([, base64]) => isSequence(base64!))) {
       throw new TypeError("Cannot use context: caCerts has an entry that is no certificate in PEM");
     }
   }

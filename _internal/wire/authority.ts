@@ -89,7 +89,7 @@ export function authorityOf(method: string, target: string): string | null {
   if (!target.startsWith("http")) return null;
   const match = /^[a-z][a-z0-9+.-]*:\/\/([^/?#]*)/i.exec(target);
   if (match === null || match[1] === "") return null;
-  const authority = match[1].slice(match[1].lastIndexOf("@") + 1);
+  const authority = match[1]!.slice(match[1]!.lastIndexOf("@") + 1);
   if (authority.includes("[") !== authority.includes("]")) {
     throw new TypeError(
       `Cannot send request: the target ${JSON.stringify(withoutUserInfo(target))} is no URL`,

@@ -73,7 +73,7 @@ export interface BodyDecoder {
 function copy(source: BufferedBytes, target: Uint8Array, at: number, count: number): void {
   const { bytes, start } = source;
   if (target === bytes) bytes.copyWithin(at, start, start + count);
-  else if (count < 32) { for (let i = 0; i < count; i++) target[at + i] = bytes[start + i]; }
+  else if (count < 32) { for (let i = 0; i < count; i++) target[at + i] = bytes[start + i]!; }
   else target.set(bytes.subarray(start, start + count), at);
   source.start = start + count;
 }
@@ -252,7 +252,9 @@ class ChunkedDecoder implements BodyDecoder {
       if (bytes[start] !== CR || bytes[start + 1] !== LF) break;
       let size = 0;
       let i = start + 2;
-      for (let digit; i < start + 8 && (digit = HEX[bytes[i]]) < 16; i++) size = size * 16 + digit;
+      for (let digit; i < start + 8 && (digit = HEX[bytes[i]!]!) < 16; i++) {
+        size = size * 16 + digit;
+      }
       if (size === 0 || bytes[i] !== CR || bytes[i + 1] !== LF) break;
       source.start = i + 2;
       left = last = size;
@@ -328,13 +330,13 @@ class ChunkedDecoder implements BodyDecoder {
   #parseSize(bytes: Uint8Array, start: number, end: number): void {
     let size = 0;
     let i = start;
-    for (let digit; i < end && (digit = HEX[bytes[i]]) < 16; i++) size = size * 16 + digit;
+    for (let digit; i < end && (digit = HEX[bytes[i]!]!) < 16; i++) size = size * 16 + digit;
     // CVE-2022-32213 and its like: 0x5, +5, 5_0, an empty size and an overflow are no sizes.
     if (i === start || !Number.isSafeInteger(size)) throw badChunk("size is not 1*HEXDIG");
     let zeros = start;
     while (zeros < i - 1 && bytes[zeros] === DIGIT_0) zeros++;
     const digits = i - zeros;
-    while (i < end && isBlank(bytes[i])) i++;
+    while (i < end && isBlank(bytes[i]!)) i++;
     if (i < end && bytes[i] !== SEMICOLON) throw badChunk("size is not 1*HEXDIG");
     // CVE-2021-22959 and its like: a bare CR in an extension ends the line for some peers.
     for (; i < end; i++) if (bytes[i] === CR) throw badChunk("extension has a bare CR");

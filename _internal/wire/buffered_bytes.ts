@@ -37,7 +37,7 @@ export class WholeBytes implements BufferedBytes {
 
 /** One array of several; the only one is given as it is. */
 export function concat(parts: readonly Uint8Array<ArrayBuffer>[]): Uint8Array<ArrayBuffer> {
-  if (parts.length === 1) return parts[0];
+  if (parts.length === 1) return parts[0]!;
   const whole = new Uint8Array(parts.reduce((size, part) => size + part.length, 0));
   let at = 0;
   for (const part of parts) {

@@ -87,16 +87,16 @@ export class SectionScanner {
   /** Scans what is new in the buffer. `true` when the blank line that ends the section was seen. */
   scan(source: BufferedBytes): boolean {
     const { bytes, start, end } = source;
-    let from = this.ends.length === 0 ? 0 : this.ends[this.ends.length - 1];
+    let from = this.ends.length === 0 ? 0 : this.ends[this.ends.length - 1]!;
     let colon = this.#colon;
     let i = start + this.#scanned;
     for (; i < end; i++) {
       if (colon === 0) {
-        while (i < end && TCHAR[bytes[i]] === 1) i++;
+        while (i < end && TCHAR[bytes[i]!] === 1) i++;
         if (i === end) break;
         colon = bytes[i] === COLON && i - start > from ? i - start : -1;
       }
-      while (i < end && bytes[i] > CR) i++;
+      while (i < end && bytes[i]! > CR) i++;
       if (i === end) break;
       const byte = bytes[i];
       if (byte === LF) {
@@ -179,12 +179,12 @@ export function parseFieldLines(
   const ends = scanner.ends;
   const last = ends.length - (endsBlank(text, ends) ? 1 : 0);
   for (let i = first; i < last; i++) {
-    const start = i === 0 ? 0 : ends[i - 1];
-    let end = ends[i];
+    const start = i === 0 ? 0 : ends[i - 1]!;
+    let end = ends[i]!;
     if (text.charCodeAt(end - 1) === LF) end--;
     if (end > start && text.charCodeAt(end - 1) === CR) end--;
     if (scanner.suspicious) checkBytes(text.slice(start, end));
-    parser.line(text, start, end, scanner.colons[i]);
+    parser.line(text, start, end, scanner.colons[i]!);
   }
   return parser;
 }
@@ -193,8 +193,8 @@ export function parseFieldLines(
 function endsBlank(text: string, ends: number[]): boolean {
   const count = ends.length;
   if (count === 0) return false;
-  const size = ends[count - 1] - (count === 1 ? 0 : ends[count - 2]);
-  return size === 1 || (size === 2 && text.charCodeAt(ends[count - 1] - 2) === CR);
+  const size = ends[count - 1]! - (count === 1 ? 0 : ends[count - 2]!);
+  return size === 1 || (size === 2 && text.charCodeAt(ends[count - 1]! - 2) === CR);
 }
 
 /** The fields so far, and what a fold would continue. */
@@ -230,7 +230,7 @@ class FieldParser implements ParsedFields {
   #fold(line: string): void {
     if (!this.#open) return this.#defect("stray-fold", line);
     const fields = this.fields;
-    const name = fields[fields.length - 2];
+    const name = fields[fields.length - 2]!;
     if (isFraming(name)) {
       throw new ProtocolError(`Cannot read header ${name}: it is folded`);
     }

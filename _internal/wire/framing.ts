@@ -43,11 +43,11 @@ function pick(fields: readonly string[]): FramingFields {
     proxyConnection: "",
   };
   for (let i = 0; i < fields.length; i += 2) {
-    const length = fields[i].length;
+    const length = fields[i]!.length;
     if (length !== 10 && length !== 14 && length !== 16 && length !== 17) continue;
-    if (!INITIALS.includes(fields[i].charCodeAt(0) | 32)) continue;
-    const value = fields[i + 1];
-    switch (fields[i].toLowerCase()) {
+    if (!INITIALS.includes(fields[i]!.charCodeAt(0) | 32)) continue;
+    const value = fields[i + 1]!;
+    switch (fields[i]!.toLowerCase()) {
       case "content-length":
         picked.contentLength = joined(picked.contentLength, value);
         break;
@@ -80,7 +80,7 @@ function agreedLength(list: string | null): number | null {
   const one = parseContentLength(list);
   if (one >= 0) return one;
   const lengths = list.split(",").map((value) => parseContentLength(trimOWS(value)));
-  if (lengths.every((length) => length >= 0 && length === lengths[0])) return lengths[0];
+  if (lengths.every((length) => length >= 0 && length === lengths[0])) return lengths[0]!;
   throw new ProtocolError(
     `Cannot read response: the Content-Length ${JSON.stringify(list)} is not one length`,
   );

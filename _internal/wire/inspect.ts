@@ -104,9 +104,9 @@ export function showFields(object: object, fields: readonly string[], view: View
   if (fields.length === 0) return `${name} {}`;
   const entries: string[] = [];
   for (let i = 0; i < fields.length && entries.length < MOST_FIELDS; i += 2) {
-    const value = isSecretField(fields[i])
+    const value = isSecretField(fields[i]!)
       ? view.word(HIDDEN)
-      : view.show(withoutUserInfo(fields[i + 1]));
+      : view.show(withoutUserInfo(fields[i + 1]!));
     entries.push(`${view.show(fields[i])}: ${value}`);
   }
   const left = fields.length / 2 - entries.length;

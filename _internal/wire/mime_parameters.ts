@@ -84,13 +84,13 @@ export function parseParameters(text: string): [string, ParameterValue][] {
       result.push([name, `"${quote(unquote(value))}"`]);
       continue;
     }
-    const parts = continued.get(match[1]) ?? [];
+    const parts = continued.get(match[1]!) ?? [];
     parts.push({
       part: Number(match[2] ?? 0),
       text: unquote(value),
       encoded: name.endsWith("*"),
     });
-    continued.set(match[1], parts);
+    continued.set(match[1]!, parts);
   }
   for (const [name, parts] of continued) result.push([name, joinContinuations(parts)]);
   return result;
@@ -105,7 +105,7 @@ function joinContinuations(
   if (!parts.some((p) => p.encoded)) return `"${text}"`;
   const pieces = text.split("'");
   if (pieces.length < 3) return [null, null, `"${text}"`];
-  return [pieces[0], pieces[1], `"${pieces.slice(2).join("'")}"`];
+  return [pieces[0]!, pieces[1]!, `"${pieces.slice(2).join("'")}"`];
 }
 
 /** Unquotes either form. */

@@ -168,7 +168,7 @@ export function checkOptionsOf(options: unknown, schema: OptionsOf): void {
   }
   for (const key of Object.keys(known)) {
     const value = (options as Record<string, unknown>)[key];
-    if (value !== undefined) known[key](prefix + key, value);
+    if (value !== undefined) known[key]!(prefix + key, value);
   }
 }
 
@@ -205,7 +205,7 @@ function meaningOf(
   const wanted = plain(key);
   const same = known.find((name) => plain(name) === wanted);
   if (same !== undefined) return prefix + same;
-  if (Object.hasOwn(meanings, wanted)) return meanings[wanted];
+  if (Object.hasOwn(meanings, wanted)) return meanings[wanted]!;
   let nearest: string | null = null;
   // One slip in three letters is still a slip.
   let least = Math.min(3, Math.floor(wanted.length / 3)) + 1;
@@ -222,10 +222,10 @@ function slips(a: string, b: string): number {
   for (let i = 1; i <= a.length; i++) {
     const next = [i];
     for (let j = 1; j <= b.length; j++) {
-      const replaced = row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(replaced, row[j] + 1, next[j - 1] + 1));
+      const replaced = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(replaced, row[j]! + 1, next[j - 1]! + 1));
     }
     row = next;
   }
-  return row[b.length];
+  return row[b.length]!;
 }

@@ -74,7 +74,7 @@ export class RequestHead {
   field(name: string, ...values: FieldValue[]): void {
     checkFieldName(name);
     const value = values.length === 1
-      ? fieldText(name, values[0])
+      ? fieldText(name, values[0]!)
       : values.map((value) => fieldText(name, value)).join("\r\n\t");
     switch (name.length) {
       case 4:

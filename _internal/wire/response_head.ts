@@ -75,14 +75,14 @@ function usualStatus(bytes: Uint8Array, start: number, end: number): number {
   for (let i = 0; i < USUAL_BYTES.length; i++) if (bytes[start + i] !== USUAL_BYTES[i]) return 0;
   let status = 0;
   for (let i = start + USUAL_BYTES.length; i < start + REASON_AT - 1; i++) {
-    const digit = bytes[i] - DIGIT_0;
+    const digit = bytes[i]! - DIGIT_0;
     if (!(digit >= 0 && digit <= 9)) return 0;
     status = status * 10 + digit;
   }
   if (status < 100 || bytes[start + REASON_AT - 1] !== SP) return 0;
   // HTAB, SP, VCHAR and obs-text; the expression judges the rest.
   let i = start + REASON_AT;
-  while (i < end && bytes[i] >= SP && bytes[i] !== DEL) i++;
+  while (i < end && bytes[i]! >= SP && bytes[i] !== DEL) i++;
   if (bytes[i] === CR) i++;
   return i === end - 1 ? status : 0;
 }
@@ -93,7 +93,8 @@ function parseStatusLine(line: string): StatusLine {
   // 3DIGIT (RFC 9110, Section 15); CPython: `+20` and `2_0_0` are accepted there.
   const match = CONTROL.test(text) ? null : STATUS_LINE.exec(text);
   if (match === null) throw new BadStatusLine(line);
-  const [, version, status, reason = ""] = match;
+  const version = match[1]!;
+  const [, , status, reason = ""] = match;
   // HTTP-version = HTTP-name "/" DIGIT "." DIGIT; any other version is known by its name.
   if (version.startsWith("HTTP/1.") && !/^[0-9]$/.test(version.slice(7))) {
     throw new BadStatusLine(line);
@@ -103,7 +104,7 @@ function parseStatusLine(line: string): StatusLine {
 
 /** Whether what is there of a line may be the beginning of a status line. */
 function mayBegin({ bytes, start, end }: BufferedBytes): boolean {
-  while (start < end && isBlank(bytes[start])) start++;
+  while (start < end && isBlank(bytes[start]!)) start++;
   const count = Math.min(NAME_BYTES.length, end - start);
   for (let i = 0; i < count; i++) if (bytes[start + i] !== NAME_BYTES[i]) return false;
   return true;
@@ -178,7 +179,7 @@ export class HeadParser {
     return {
       version: known,
       status,
-      reason: reason ?? usualReason(text, scanner.ends[0]),
+      reason: reason ?? usualReason(text, scanner.ends[0]!),
       fields,
       defects,
     };
@@ -186,7 +187,7 @@ export class HeadParser {
 
   #statusLine({ bytes, start }: BufferedBytes): StatusLine {
     const { onStatusLine } = this.#options;
-    const end = start + this.#scanner.ends[0];
+    const end = start + this.#scanner.ends[0]!;
     const status = onStatusLine ? 0 : usualStatus(bytes, start, end);
     if (status > 0) return { version: "HTTP/1.1", status, reason: null };
     const text = decodeLatin1(bytes, start, end);
@@ -218,6 +219,6 @@ export function takeSection(
 
 function takeText(source: BufferedBytes, scanner: SectionScanner): string {
   const { bytes, start } = source;
-  source.start = start + scanner.ends[scanner.ends.length - 1];
+  source.start = start + scanner.ends[scanner.ends.length - 1]!;
   return decodeLatin1(bytes, start, source.start);
 }

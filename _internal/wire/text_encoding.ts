@@ -31,7 +31,7 @@ const encoder = new TextEncoder();
  */
 export function textEncodingOf(contentType: string | null): TextEncoding {
   if (contentType === null) return "iso-8859-1";
-  const [[type], ...parameters] = parseParameters(contentType);
+  const [main, ...parameters] = parseParameters(contentType);
   const charset = parameters.find(([name]) => name.toLowerCase() === "charset")?.[1];
   const name = charset === undefined ? null : charsetName(unquoteValue(charset))?.trim() ?? "";
   const declared = name === null ? "iso-8859-1" : CHARSETS.get(name);
@@ -40,7 +40,7 @@ export function textEncodingOf(contentType: string | null): TextEncoding {
       `Cannot encode text as charset ${JSON.stringify(name)}: encode it to bytes, or use UTF-8`,
     );
   }
-  return /^application\/(.+\+)?json$|\+json$/i.test(type.trim()) ? "utf-8" : declared;
+  return /^application\/(.+\+)?json$|\+json$/i.test(main![0].trim()) ? "utf-8" : declared;
 }
 
 /**

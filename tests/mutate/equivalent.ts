@@ -137,9 +137,15 @@ export const EQUIVALENT: Equivalent[] = [
   {
     module: "_internal/exchange/body.ts",
     text:
-      "if (count <= FEW) { for (let i = 0; i < count; i++) bytes[this.size + i] = source[start + i]; }",
+      "if (count <= FEW) { for (let i = 0; i < count; i++) bytes[this.size + i] = source[start + i]!; }",
     mutation: "comparison: count <= FEW -> count < FEW",
     reason: "Both ways of copying give the same bytes; one is faster for a few.",
+  },
+  {
+    module: "_internal/content/undo.ts",
+    text: "function isZlib([method = 0, flags = 0]: Uint8Array): boolean {",
+    mutation: "number: 0 -> 1",
+    reason: "A body of one byte, or of none, is cut off in either form.",
   },
   {
     module: "_internal/net/node_sockets.ts",
@@ -193,19 +199,19 @@ export const EQUIVALENT: Equivalent[] = [
   },
   {
     module: "_internal/net/buffered_reader.ts",
-    text: "if (count <= FEW) { for (let i = 0; i < count; i++) piece[i] = bytes[start + i]; }",
+    text: "if (count <= FEW) { for (let i = 0; i < count; i++) piece[i] = bytes[start + i]!; }",
     mutation: "comparison: count <= FEW -> count < FEW",
     reason: "Both ways of copying give the same bytes; one is faster for a few.",
   },
   {
     module: "_internal/net/buffered_reader.ts",
-    text: "if (count <= FEW) { for (let i = 0; i < count; i++) piece[i] = bytes[start + i]; }",
+    text: "if (count <= FEW) { for (let i = 0; i < count; i++) piece[i] = bytes[start + i]!; }",
     mutation: "condition: count <= FEW -> !(count <= FEW)",
     reason: "Both ways of copying give the same bytes; one is faster for a few.",
   },
   {
     module: "_internal/net/buffered_reader.ts",
-    text: "if (count <= FEW) { for (let i = 0; i < count; i++) piece[i] = bytes[start + i]; }",
+    text: "if (count <= FEW) { for (let i = 0; i < count; i++) piece[i] = bytes[start + i]!; }",
     mutation: "comparison: i < count -> i <= count",
     reason: "A write behind the end of a typed array does nothing.",
   },

@@ -1,5 +1,6 @@
 /**
- * Sees whether JSR would take the package, and with exactly the files that it should have.
+ * Sees whether JSR would take the package, and with exactly the files that it should have. What is
+ * published must also pass a type check that is stricter than the project's own.
  *
  * Where JSR does not answer, a copy of the project is looked at, and `links` puts the stand-ins of
  * `std_offline` in the place of the `@std` packages.
@@ -9,10 +10,19 @@
 
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
-import { projectFiles, publishedFiles, readText, ROOT } from "../helpers/project.ts";
-import { stdFrom } from "../std_offline/run.ts";
+import {
+  projectFiles,
+  publishedFiles,
+  publishedModules,
+  readText,
+  ROOT,
+} from "../helpers/project.ts";
+import { type Source, stdFrom } from "../std_offline/run.ts";
 
 const STAND_INS = "tests/std_offline/";
+
+/** Those who vendor the modules check them with their own options; many have these switched on. */
+const STRICTER = { noUncheckedIndexedAccess: true, exactOptionalPropertyTypes: true };
 
 /** The lowest version in a range: `^0.225` is `0.225.0`. */
 function lowest(specifier: string): string {
@@ -38,15 +48,17 @@ function writePackage(folder: string, name: string, specifier: string): void {
   Deno.writeTextFileSync(`${folder}/deno.json`, JSON.stringify(config));
 }
 
-/** Copies the project, linked to its stand-ins. */
-function copyProject(folder: string): string {
-  const root = `${folder}/package`;
-  for (const path of projectFiles()) copy(path, `${root}/${path}`);
+/** Copies files of the project, linked to the stand-ins unless JSR has the packages. */
+function copyProject(root: string, paths: string[], source: Source, stricter = {}): string {
+  for (const path of paths) copy(path, `${root}/${path}`);
   const config = JSON.parse(readText("deno.json"));
-  config.links = Object.entries<string>(config.imports).map(([name, specifier]) => {
-    writePackage(`${folder}/${name}`, name, specifier);
-    return `../${name}`;
-  });
+  config.compilerOptions = { ...config.compilerOptions, ...stricter };
+  if (source === "stand_ins") {
+    config.links = Object.entries<string>(config.imports).map(([name, specifier]) => {
+      writePackage(`${dirname(root)}/${name}`, name, specifier);
+      return `../${name}`;
+    });
+  }
   Deno.writeTextFileSync(`${root}/deno.json`, JSON.stringify(config));
   return root;
 }
@@ -74,12 +86,30 @@ function report(code: number, files: string[]): number {
   return code || (extra.length + missing.length > 0 ? 1 : 0);
 }
 
+/** Checks the types of all published modules, also of those that are loaded later. */
+function checkTypes(root: string): number {
+  const { code } = new Deno.Command(Deno.execPath(), {
+    args: ["check", "--quiet", ...publishedModules()],
+    cwd: root,
+    stdout: "inherit",
+    stderr: "inherit",
+  }).outputSync();
+  const options = Object.keys(STRICTER).join(" and ");
+  const verdict = code === 0 ? "type-checks" : "does not type-check";
+  console.log(`What is published ${verdict} under ${options}`);
+  return code;
+}
+
 if (import.meta.main) {
   const folder = Deno.makeTempDirSync();
   try {
-    const root = await stdFrom() === "jsr" ? fileURLToPath(ROOT) : copyProject(folder);
+    const source = await stdFrom();
+    const root = source === "jsr"
+      ? fileURLToPath(ROOT)
+      : copyProject(`${folder}/package`, projectFiles(), source);
     const { code, files } = rehearse(root);
-    Deno.exitCode = report(code, files);
+    const published = copyProject(`${folder}/published`, publishedFiles(), source, STRICTER);
+    Deno.exitCode = Math.max(report(code, files), checkTypes(published));
   } finally {
     Deno.removeSync(folder, { recursive: true });
   }
