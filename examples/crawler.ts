@@ -56,7 +56,7 @@ export async function crawl(start: URL, options: CrawlOptions = {}): Promise<Map
 
   const robotsUrl = new URL("/robots.txt", start);
   const rules = await pool.request("GET", robotsUrl, async (response) => {
-    // RFC 9309, Section 2.3.1: without a file all is allowed, while the server fails nothing is.
+    // RFC 9309, Section 2.3.1: if there is no file, all is allowed; if the server fails, nothing is.
     let text = response.status >= 500 ? "User-agent: *\nDisallow: /" : "";
     if (response.ok) text = await response.decoded({ maxDecodedBytes: pageBytes }).text();
     return robotsParser(robotsUrl.href, text);

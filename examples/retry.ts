@@ -51,7 +51,7 @@ export async function send(
   const { headers, body, attempts = 5, base = 200, cap = 20_000, signal } = options;
   const idempotent = options.idempotent ?? IDEMPOTENT.includes(method);
   for (let attempt = 1;; attempt++) {
-    // "Full jitter": clients that failed at the same time do not come back at the same time.
+    // "Full jitter": clients that failed at the same time do not all retry at the same time.
     let wait = Math.random() * Math.min(cap, base * 2 ** (attempt - 1));
     try {
       await conn.request(method, target, await body?.(), headers, { signal });

@@ -1,6 +1,6 @@
 /**
- * An upload of a file: PUT with its length, `Expect: 100-continue` so that a server that refuses it does so
- * before the file is sent, and the progress.
+ * An upload of a file: PUT with its length, `Expect: 100-continue` so that a server can refuse it
+ * before it is sent, and progress reports.
  *
  *     deno run -A examples/upload.ts
  *     deno run -A examples/upload.ts FILE URL
@@ -26,7 +26,7 @@ export interface UploadOptions {
   onProgress?: (bytes: number, total: number) => void;
 }
 
-/** The server has not accepted the file. */
+/** The server did not accept the file. */
 export class UploadError extends Error {
   /** Made by {@linkcode upload}. */
   constructor(readonly status: number, message: string) {
@@ -50,6 +50,7 @@ export async function upload(path: string, url: URL, options: UploadOptions = {}
     trace,
   });
   const put = async (expect_continue: number | false): Promise<HTTPResponse> => {
+    await file.seek(0, Deno.SeekMode.Start);
     const headers = { "Content-Type": type, "Content-Length": size };
     await conn.request("PUT", url, file, headers, { expect_continue, signal });
     return await conn.getresponse();
@@ -57,7 +58,7 @@ export async function upload(path: string, url: URL, options: UploadOptions = {}
   let response = await put(size > 0 && 2); // A server that ignores `Expect` is sent the body after 2 s.
   if (response.status === EXPECTATION_FAILED) {
     await response.drain();
-    response = await put(false); // The file has not been read so far.
+    response = await put(false);
   }
   const text = new TextDecoder().decode(await response.read(2000)).trim();
   const { status, reason, ok, requestComplete } = response;
@@ -68,7 +69,7 @@ export async function upload(path: string, url: URL, options: UploadOptions = {}
 
 async function selfCheck(): Promise<void> {
   const path = await Deno.makeTempFile();
-  const content = crypto.getRandomValues(new Uint8Array(40_000)); // A few pieces.
+  const content = crypto.getRandomValues(new Uint8Array(60_000));
   const response = (status: string) => `HTTP/1.1 ${status}\r\nContent-Length: 4\r\n\r\ntext`;
   await using server = await startRaw(async (peer) => {
     for (;;) {
