@@ -1,5 +1,5 @@
 /**
- * The other end of `tunnel.ts` and `tls_in_tls.ts`: what a proxy does with CONNECT.
+ * The other end of the examples that go through a proxy: what a proxy does with CONNECT.
  *
  * @module
  */
@@ -14,6 +14,11 @@ export async function relay(peer: Peer): Promise<void> {
   }
   const origin = await Deno.connect({ hostname: "127.0.0.1", port: Number(target[1]) });
   await peer.send("HTTP/1.1 200 Connection established\r\nVia: 1.1 relay\r\n\r\n");
+  await copyBothWays(peer, origin);
+}
+
+/** Copies in both directions until both sides have ended. */
+export async function copyBothWays(peer: Peer, origin: Deno.Conn): Promise<void> {
   const back = (async () => {
     for await (const piece of origin.readable) await peer.send(piece);
     await peer.closeWrite();
