@@ -2,10 +2,10 @@
  * A reverse proxy on `Deno.serve`: streams both ways with backpressure, ends the exchange with the origin
  * when the client leaves, and has fixed limits and error texts.
  *
- * `Deno.serve` cannot send an interim response of a handler's choice, so a 103 of the origin is dropped;
- * `100 Continue` works end to end, as the body is not read before the origin has said so. It neither shows
- * the trailers of a request nor sends those of a response: they are dropped both ways, and so is
- * `Upgrade`. Each request has a connection of its own to the origin.
+ * A handler of `Deno.serve` cannot send interim responses: a 103 of the origin is dropped, and an
+ * `Expect: 100-continue` of the client is met by `Deno.serve` itself, at once; the origin is still asked
+ * before the body is sent there. Trailers are neither shown to a handler nor sent for it, so they are
+ * dropped both ways, and so is `Upgrade`. Each request has a connection of its own to the origin.
  *
  *     deno run -A examples/edge.ts
  *
@@ -63,8 +63,8 @@ async function* limited(body: ReadableStream<Uint8Array>, limit: number) {
   }
 }
 
-/** The configuration of {@linkcode reverseProxy}. */
-export interface ReverseProxyOptions {
+/** The configuration of a reverse proxy. */
+interface ReverseProxyOptions {
   /** The hosts that are served, as in a URL. Requests for any other one are a 421. */
   hosts: string[];
   /** How many exchanges may run at once; what is over it is a 503. */
@@ -74,7 +74,7 @@ export interface ReverseProxyOptions {
 }
 
 /** Makes a handler that passes requests on to an origin. */
-export function reverseProxy(origin: URL, options: ReverseProxyOptions): Deno.ServeHandler {
+function reverseProxy(origin: URL, options: ReverseProxyOptions): Deno.ServeHandler {
   const { hosts, maxExchanges = 1000, maxRequestBytes = 100 << 20 } = options;
   const Connection = origin.protocol === "https:" ? HTTPSConnection : HTTPConnection;
   const answer = (status: number, text: string) =>

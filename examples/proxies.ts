@@ -25,7 +25,7 @@ import { relay } from "./relay.ts";
 type Environment = Record<string, string | undefined>;
 
 /** The proxy for a URL, or `null` where the connection is to be direct. */
-export function proxyFor(url: URL, env: Environment): URL | null {
+function proxyFor(url: URL, env: Environment): URL | null {
   const get = (name: string) => env[name] || env[name.toUpperCase()];
   if (matchesNoProxy(url, get("no_proxy") ?? "")) return null;
   // Under CGI, HTTP_PROXY is the client's `Proxy` field ("httpoxy", CVE-2016-5385).
@@ -43,7 +43,7 @@ export function proxyFor(url: URL, env: Environment): URL | null {
  * Whether `NO_PROXY` excludes a URL: `*`, a domain with its subdomains, an address or a CIDR block, each
  * with a port or without. Names are not resolved, so an address excludes only URLs that have it as host.
  */
-export function matchesNoProxy(url: URL, noProxy: string): boolean {
+function matchesNoProxy(url: URL, noProxy: string): boolean {
   const host = bare(url.hostname).replace(/\.$/, "");
   const family = isIP(host) === 6 ? "ipv6" : "ipv4";
   const port = url.port || (url.protocol === "https:" ? "443" : "80");
@@ -67,7 +67,7 @@ export function matchesNoProxy(url: URL, noProxy: string): boolean {
 const bare = (host: string) => host.replace(/^\[|\]$/g, "");
 
 /** A connection for a URL, with the target and the fields that its requests need. */
-export function connectionFor(url: URL, env: Environment, caCerts: string[] = []): {
+function connectionFor(url: URL, env: Environment, caCerts: string[] = []): {
   conn: HTTPConnection;
   target: string;
   headers: Record<string, string>;
