@@ -24,7 +24,7 @@ import { startRaw } from "../tests/servers/raw.ts";
 const HOP_BY_HOP = ["connection", "keep-alive", "proxy-authenticate", "proxy-authorization"]
   .concat("proxy-connection", "te", "trailer", "transfer-encoding", "upgrade");
 
-/** What the first proxy sets itself: from a client they cannot be trusted. */
+/** Set by the first proxy itself: those of a client cannot be trusted. */
 const FORWARDED = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"]
   .concat("x-forwarded-port", "x-real-ip");
 
@@ -65,11 +65,11 @@ async function* limited(body: ReadableStream<Uint8Array>, limit: number) {
 
 /** The configuration of a reverse proxy. */
 interface ReverseProxyOptions {
-  /** The hosts that are served, as in a URL. Requests for any other one are a 421. */
+  /** The hosts that are served, as in a URL; a request for any other host is answered with 421. */
   hosts: string[];
-  /** How many exchanges may run at once; what is over it is a 503. */
+  /** How many exchanges may run at once; further requests are answered with 503. */
   maxExchanges?: number;
-  /** How many bytes the body of a request may have; what is over it is a 413. */
+  /** How many bytes the body of a request may have; a larger one is answered with 413. */
   maxRequestBytes?: number;
 }
 
@@ -92,7 +92,7 @@ function reverseProxy(origin: URL, options: ReverseProxyOptions): Deno.ServeHand
     if (exchanges >= maxExchanges) return answer(503, "Service Unavailable");
 
     const conn = new Connection(origin, {
-      timeout: 60, // Each read and each write: nobody stalls an exchange for longer.
+      timeout: 60, // for each read and each write
       deadlines: { connect: 5, head: 30 },
       maxHeaderBytes: 65536,
     });
@@ -103,6 +103,8 @@ function reverseProxy(origin: URL, options: ReverseProxyOptions): Deno.ServeHand
       isOver = true;
       conn[Symbol.dispose]();
     };
+    // Also where the client leaves before a byte of the body was read.
+    signal.addEventListener("abort", end, { once: true });
     try {
       const fields = passedOn([...request.headers], "1.1").filter(([name]) =>
         !["host", "expect", ...FORWARDED].includes(name.toLowerCase())
@@ -132,7 +134,7 @@ function reverseProxy(origin: URL, options: ReverseProxyOptions): Deno.ServeHand
     } catch (error) {
       end();
       if (error instanceof BodyTooLarge) return answer(413, "Content Too Large");
-      // The text is for the log alone: it names hosts and addresses of the inside.
+      // For the log only: the message may name internal hosts and addresses.
       if (!signal.aborted) console.error(`${method} ${url.pathname}: ${error}`);
       return error instanceof errors.TimedOut
         ? answer(504, "Gateway Timeout")

@@ -1,5 +1,5 @@
 /**
- * A Kubernetes watch: the list, then its changes as lines of JSON, for as long as one likes. It goes on
+ * A Kubernetes watch: the list, then its changes as lines of JSON, without end. It resumes
  * from the last `resourceVersion` when the server ends the watch or the connection breaks, and lists again
  * when that version is gone (410). Without arguments it checks itself.
  *

@@ -1,7 +1,7 @@
 /**
  * Long polling: the server holds each request until it has something to say. A deadline over the whole
- * exchange ends one that is held for too long, also by a byte now and then; a signal ends the loop. Without
- * arguments it checks itself.
+ * exchange ends a request that is held for too long, even if the server sends a byte now and then; a signal
+ * ends the loop. Without arguments it checks itself.
  *
  *     deno run -A examples/long_poll.ts
  *     deno run -A examples/long_poll.ts http://127.0.0.1:8080/updates
@@ -22,7 +22,7 @@ interface Updates {
 
 interface PollOptions {
   signal?: AbortSignal;
-  /** How long the server may hold a request, in seconds; it is told so (RFC 7240, Section 4.3). */
+  /** How long the server may hold a request, in seconds; sent as `Prefer: wait` (RFC 7240, Section 4.3). */
   wait?: number;
   /** How long an exchange may take beyond that, in seconds. */
   grace?: number;
@@ -50,13 +50,13 @@ async function* poll(url: URL, options: PollOptions = {}): AsyncGenerator<unknow
       } else failures++;
       await response.drain();
     } catch (error) {
-      // A deadline, a lost connection or a broken answer; an abort has none of its facts.
+      // A deadline, a lost connection or a broken answer; the reason of an abort is no such error.
       if (!isExchangeError(error)) throw error;
       failures++;
     }
     if (updates !== null) {
       failures = 0;
-      // Only what was read whole moves the cursor: nothing is lost with a connection.
+      // The cursor moves only once an answer was read whole: a lost connection loses no updates.
       target.searchParams.set("after", updates.cursor);
       yield* updates.items;
     }

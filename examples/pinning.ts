@@ -1,14 +1,14 @@
 /**
- * Pinning: a server must not only have a certificate of a trusted authority, but a certain key. Trusting one
- * authority alone needs options only: `caCerts` and `load_default_certs: false`. A pin of the server's own
- * key needs its certificate, which `node:tls` shows and Deno's sockets do not; the connection then talks
+ * Pinning: a server needs not only a certificate of a trusted authority, but also a known key. To trust one
+ * authority alone takes options only: `caCerts` and `load_default_certs: false`. A pin of the server's own
+ * key needs its certificate, which `node:tls` exposes and Deno's sockets do not; the connection then talks
  * over a socket of `node:tls`. Without arguments it checks itself.
  *
  *     deno run -A examples/pinning.ts
  *     deno run -A examples/pinning.ts https://example.com/          # prints the pin of its key
  *     deno run -A examples/pinning.ts https://example.com/ PIN...   # makes a request
  *
- * Have a second pin, of a key that is kept for later: a lost key cannot be replaced otherwise. Deno's
+ * Always have a second pin, of a backup key: otherwise a lost key locks out every client. Deno's
  * `node:tls` does not tell a connection that was cut off from one that was ended, so do not rely on the
  * completeness of a body that has neither a `Content-Length` nor chunks.
  *
@@ -73,12 +73,18 @@ async function connectPinned(
   }
 }
 
-/** A connection to a server whose key is pinned. */
+/** The options that still have a meaning: the connection is made here. */
+type PinnedOptions = Omit<
+  HTTPSConnectionOptions,
+  "address" | "context" | "socketPath" | "source_address" | "transport"
+>;
+
+/** A connection to a server whose key is pinned; always a direct one, whatever `set_tunnel()` says. */
 class PinnedConnection extends HTTPSConnection {
   readonly #pinning: Pinning;
   #attempt = new AbortController();
 
-  constructor(host: URL, pinning: Pinning, options: HTTPSConnectionOptions = {}) {
+  constructor(host: URL, pinning: Pinning, options: PinnedOptions = {}) {
     super(host, options);
     this.#pinning = pinning;
   }
@@ -118,7 +124,7 @@ async function selfCheck(): Promise<void> {
   // The server's own key.
   const url = urlOf(good);
   {
-    const pins = [pin, "a pin for later"];
+    const pins = [pin, "the pin of a backup key"];
     using conn = new PinnedConnection(url, { pins, caCerts: [CA] });
     for (const _request of [1, 2]) { // on one connection
       await conn.request("GET", url);

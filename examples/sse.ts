@@ -64,7 +64,7 @@ async function* eventsOf(
         yield event;
       }
     } catch (error) {
-      // What the network did is a reason to connect again; an abort and a bad answer are not.
+      // A network failure is retried; an abort and an answer that is no event stream are not.
       if (!isExchangeError(error)) throw error;
       failures++;
     }

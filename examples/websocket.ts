@@ -84,21 +84,21 @@ class WebSocketClient implements Disposable {
     this.#maxMessageBytes = maxMessageBytes;
   }
 
-  /** Sends a message in one frame; await it, as that is the backpressure. */
+  /** Sends a message in one frame. The promise is fulfilled once it was written: await it for backpressure. */
   async send(message: string | Uint8Array): Promise<void> {
     if (this.#closeSent) throw new Error("Cannot send: the WebSocket is closing");
     const isText = typeof message === "string";
     await this.#send(isText ? TEXT : BINARY, isText ? new TextEncoder().encode(message) : message);
   }
 
-  /** Begins the closing handshake; the loop over {@linkcode messages} ends with the peer's part of it. */
+  /** Begins the closing handshake; the loop over {@linkcode messages} ends when the peer completes it. */
   async close(code = NORMAL, reason = ""): Promise<void> {
     if (this.#closeSent) return;
     const text = new TextEncoder().encode(reason);
     if (text.length > 123) throw new TypeError("Cannot close: the reason has over 123 bytes");
     const sent = this.#send(CLOSE, new Uint8Array([code >> 8, code & 255, ...text]));
     this.#closeSent = true;
-    // A peer that does not do its part does not keep the connection.
+    // The connection is closed even if the peer never answers.
     this.#timer = setTimeout(() => this.#detached[Symbol.dispose](), CLOSE_TIMEOUT);
     await sent;
   }
@@ -158,7 +158,7 @@ class WebSocketClient implements Disposable {
           throw new WebSocketError(PROTOCOL_ERROR, "The fragments are out of order");
         }
         if (opcode !== CONTINUATION) type = opcode;
-        // Empty fragments count, too: there could be any number of them.
+        // Empty fragments add nothing to the size, so their number is limited, too.
         if (parts.push(data) > 10_000) throw new WebSocketError(TOO_BIG, "Too many fragments");
         size += data.length;
         if (!fin) continue;
@@ -183,7 +183,7 @@ class WebSocketClient implements Disposable {
     if (!isValid) throw new WebSocketError(PROTOCOL_ERROR, `${code} must not be sent`);
     this.closed = { code, reason: utf8(data.subarray(2)) };
     await this.close(code === NO_STATUS ? NORMAL : code);
-    // A server closes first; a byte more is not read.
+    // The server closes the connection first; anything else that it sends is ignored.
     await this.#input.peek(1).catch(() => {});
   }
 }
