@@ -15,7 +15,12 @@ const LIMIT = 120_000;
 const ARGUMENTS: Record<string, string[]> = { "examples/compare.ts": ["--check"] };
 
 /** No programs but parts of them. */
-const PARTS = ["examples/compare_clients.ts", "examples/relay.ts", "examples/server.ts"];
+const PARTS = [
+  "examples/compare_clients.ts",
+  "examples/node_transport.ts",
+  "examples/relay.ts",
+  "examples/server.ts",
+];
 
 const examples = projectFiles().filter((path) =>
   /^examples\/[^/]+\.ts$/.test(path) && !PARTS.includes(path)
