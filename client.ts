@@ -304,6 +304,8 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
    * read it is nobody's here: an idle connection holds no response.
    */
   #answered: { exchange: Exchange; response: HTTPResponse | null } | null = null;
+  /** Why the request was refused that was tried last, unless one has gone out since. */
+  #refusal: { readonly reason: unknown } | null = null;
   /** Whether `request()` is at work, which knows the whole body. */
   #isWhole = false;
   #tunnel: Tunnel | null = null;
@@ -414,6 +416,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
       this.#exchange =
       this.#raw =
       this.#answered =
+      this.#refusal =
         null;
     // An exchange that waits for its connection is not on one.
     if (exchange !== null && !exchange.delivered) exchange.close("connection");
@@ -535,6 +538,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
         this.#isWhole = false;
       }
     } catch (error) {
+      this.#refusal = { reason: error };
       return handled(Promise.reject(error));
     }
   }
@@ -544,14 +548,21 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
    *
    * @param options What aborts the exchange.
    * @returns The response; read it to its end before the next one is got.
-   * @throws {ResponseNotReady} When no request was sent, or the response before is not read.
+   * @throws {ResponseNotReady} When no request was sent, or the response before is not read; its `cause` is
+   * why the last request was refused, if it was.
    * @throws {RemoteDisconnected} When the server closed the connection without a byte.
    * @throws {HTTPException} When the head is malformed; see {@linkcode HTTPResponse.begin}.
    */
   async getresponse(options: ResponseOptions = NO_OPTIONS): Promise<HTTPResponse> {
     checkResponseOptions(options);
     this.#checkResponse();
-    this.#move("getresponse");
+    try {
+      this.#move("getresponse");
+    } catch (error) {
+      // Whoever did not await the request learns here why there is none.
+      if (this.#refusal !== null) (error as Error).cause = this.#refusal.reason;
+      throw error;
+    }
     const exchange = this.#exchange!;
     try {
       exchange.listen(options.signal);
@@ -679,7 +690,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
       try {
         const { exchange, out } = this.#begin(head, message_body, options);
         this.#exchange = exchange;
-        this.#raw = null;
+        this.#raw = this.#refusal = null;
         exchange.beginSend();
         const sent: Promise<void> = this.#dispatch(
           exchange,
@@ -693,6 +704,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
         throw error instanceof Thrown ? error.reason : error;
       }
     } catch (error) {
+      this.#refusal = { reason: error };
       return handled(Promise.reject(error));
     }
   }

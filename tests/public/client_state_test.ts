@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } from "@std/assert";
 import {
   BadStatusLine,
   CannotSendHeader,
@@ -595,4 +595,29 @@ Deno.test("auto_open can be switched off for a whole class", async () => {
   }
   using conn = new Manual("example.com", over(answering(ok())));
   await assertRejects(() => conn.request("GET", "/"), NotConnected);
+});
+
+Deno.test("getresponse() tells why the request that nobody awaited was refused", async () => {
+  using conn = connectionOver(answering(ok(), ok()));
+  conn.request("GET", "/", null, { "Bad Name": "x" });
+  const error = await assertRejects(() => conn.getresponse(), ResponseNotReady);
+  assertInstanceOf(error.cause, TypeError);
+  conn.putrequest("PUT", "/");
+  conn.putheader("Content-Length", 1);
+  conn.endheaders(null, { unknown: 1 } as never);
+  const other = await assertRejects(() => conn.getresponse(), ResponseNotReady);
+  assertInstanceOf(other.cause, TypeError);
+});
+
+Deno.test("getresponse() tells of no refusal once a request has gone out, or close() was called", async () => {
+  using conn = connectionOver(answering(ok()));
+  conn.request("GET", "/ /");
+  await conn.request("GET", "/");
+  assertEquals(await (await conn.getresponse()).text(), "ok");
+  const error = await assertRejects(() => conn.getresponse(), ResponseNotReady);
+  assertEquals(error.cause, undefined);
+  conn.request("GET", "/ /");
+  conn.close();
+  const closed = await assertRejects(() => conn.getresponse(), ResponseNotReady);
+  assertEquals(closed.cause, undefined);
 });
