@@ -12,7 +12,10 @@ import { stdFrom } from "../std_offline/run.ts";
 const LIMIT = 120_000;
 
 /** The arguments of those that have some. */
-const ARGUMENTS: Record<string, string[]> = { "examples/compare.ts": ["--check"] };
+const ARGUMENTS: Record<string, string[]> = {
+  "examples/compare.ts": ["--check"],
+  "examples/http.ts": ["--help"],
+};
 
 /** No programs but parts of them. */
 const PARTS = [
@@ -29,7 +32,8 @@ const examples = projectFiles().filter((path) =>
 /** Whether a module, or one of the same folder that it imports, comes from npm. */
 function needsNpm(path: string): boolean {
   const text = readText(path);
-  const local = [...text.matchAll(/ from "\.\/(.+)"/g)].map(([, name]) => `examples/${name}`);
+  const folder = path.slice(0, path.lastIndexOf("/") + 1);
+  const local = [...text.matchAll(/ from "\.\/(.+)"/g)].map(([, name]) => folder + name);
   return /( from |import\()"npm:/.test(text) || local.some(needsNpm);
 }
 
