@@ -95,9 +95,9 @@ Request
 Response
   -o, --output FILE       write the body to FILE, with a progress bar on a
                           terminal
-  -C, --resume            with -o: fetch only the rest of an interrupted download
-                          if the resource has not changed, otherwise all of it;
-                          FILE.unfinished has what is needed for that
+  -C, --resume            with -o: fetch only the rest of an interrupted
+                          download if the resource has not changed, otherwise
+                          all of it; FILE.unfinished has what is needed for that
   -i, --include           print the heads of responses to standard output
       --trailers          ask for trailers, and print them
       --compressed        ask for a compressed body, and decompress it
@@ -212,7 +212,7 @@ function usage(message: string): CommandError {
   return new CommandError(2, message);
 }
 
-/** What does not go together: no option is ignored. */
+/** Refuses options that do not go together. */
 function check(options: Options): void {
   const { tls, upload } = options;
   const rules: [applies: boolean, message: string][] = [
