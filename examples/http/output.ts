@@ -124,10 +124,13 @@ export class Download {
         bar?.update(saved += piece.length);
       },
       end: async () => {
-        bar?.update(saved, true);
+        bar?.draw(saved);
         await this.#removeState();
       },
-      [Symbol.dispose]: () => file.close(),
+      [Symbol.dispose]: () => {
+        bar?.end();
+        file.close();
+      },
     };
   }
 

@@ -167,13 +167,22 @@ export class ProgressBar {
     this.#offset = offset;
   }
 
+  /** Shows how many bytes are saved, unless that was done just now. */
+  update(done: number): void {
+    if (performance.now() - this.#drawn >= 100) this.draw(done);
+  }
+
   /** Shows how many bytes are saved. */
-  update(done: number, isLast = false): void {
-    const now = performance.now();
-    if (!isLast && now - this.#drawn < 100) return;
-    this.#drawn = now;
-    const speed = (done - this.#offset) / Math.max(0.001, (now - this.#start) / 1000);
-    printError(`\r\x1b[K${progressLine(done, this.#total, speed)}${isLast ? "\n" : ""}`);
+  draw(done: number): void {
+    this.#drawn = performance.now();
+    const seconds = Math.max(0.001, (this.#drawn - this.#start) / 1000);
+    const line = progressLine(done, this.#total, (done - this.#offset) / seconds);
+    printError(`\r\x1b[K${line}`);
+  }
+
+  /** Leaves the line of the bar, for what is printed next. */
+  end(): void {
+    if (this.#drawn > 0) printError("\n");
   }
 }
 
