@@ -11,6 +11,7 @@
  */
 import {
   type HTTPResponse,
+  isExchangeError,
   type RequestBody,
   ResponseNotReady,
   type TraceEvent,
@@ -27,6 +28,9 @@ import { WarcWriter } from "./http/warc.ts";
 import { Wire } from "./http/wire.ts";
 
 const MAX_REDIRECTS = 10;
+
+/** Methods whose requests may be sent again (RFC 9110, Section 9.2.2). */
+const IDEMPOTENT = ["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"];
 
 /** Seconds that a body waits for the server's `100 Continue`. */
 const CONTINUE_SECONDS = 1;
@@ -79,7 +83,7 @@ class Command implements Disposable {
       trusted: true,
     };
     for (let redirects = 0;; redirects++) {
-      const next = await this.#exchange(hop, download, (response) => {
+      const next = await this.#exchangeAgain(hop, download, (response) => {
         const next = location ? redirected(hop, response, this.#options) : null;
         if (next !== null && redirects === MAX_REDIRECTS) {
           throw new CommandError(47, `Cannot follow more than ${MAX_REDIRECTS} redirects`);
@@ -89,6 +93,27 @@ class Command implements Disposable {
       if (next === null) return;
       this.#note(`redirected to ${next.url.href}`);
       hop = next;
+    }
+  }
+
+  /**
+   * Makes one request; once more on a new connection where the server has closed the one that was kept
+   * from the request before, and where sending it again is safe.
+   */
+  async #exchangeAgain(
+    hop: Hop,
+    download: Download | null,
+    follow: (response: HTTPResponse) => Hop | null,
+  ): Promise<Hop | null> {
+    try {
+      return await this.#exchange(hop, download, follow);
+    } catch (error) {
+      const mayRepeat = isExchangeError(error) && error.connectionReused &&
+        (error.retrySafe === "yes" ||
+          (error.retrySafe === "idempotent-only" && IDEMPOTENT.includes(hop.method)));
+      if (!mayRepeat || hop.upload?.kind === "stdin") throw error;
+      this.#note("the server closed the connection: the request is sent again on a new one");
+      return await this.#exchange(hop, download, follow);
     }
   }
 
@@ -174,9 +199,13 @@ class Command implements Disposable {
     return { sent, answer };
   }
 
-  /** The connection for a request: that of the request before, if it is to the same origin. */
-  #connect({ url, trusted }: Hop): Route {
-    if (this.#route !== null && this.#origin === url.origin) return this.#route;
+  /**
+   * The connection for a request: that of the request before, if it is to the same origin. The server may
+   * close that at any time, so a request that cannot be sent again gets a new one.
+   */
+  #connect({ url, method, trusted }: Hop): Route {
+    const mayReuse = this.#origin === url.origin && IDEMPOTENT.includes(method);
+    if (this.#route !== null && mayReuse) return this.#route;
     this.#route?.conn[Symbol.dispose]();
     const trace = (event: TraceEvent) => this.#trace(event);
     this.#route = route(url, this.#options, this.#wire, trace, trusted, this.#signal);

@@ -468,6 +468,34 @@ Deno.test("http: -L sends a file again for 307", async () => {
   assertEquals([method, latin1(body)], ["PUT", "body"]);
 });
 
+Deno.test("http: -L sends a request again when the server has closed the kept connection", async () => {
+  await using server = await startRaw(async (peer) => {
+    if (peer.index === 0) {
+      await peer.readRequest();
+      await peer.send(empty("302 Found", "Location: /b\r\n"));
+      await peer.readRequest();
+    } else {
+      await peer.readRequest();
+      await peer.send(ok("end"));
+    }
+  });
+  const { out } = await ends(0, ["-L", `http://127.0.0.1:${server.port}/a`]);
+  assertEquals(out, "end");
+  assertEquals(server.requests.map((head) => head.split(" ")[1]), ["/a", "/b", "/b"]);
+});
+
+Deno.test("http: -L sends a POST on a new connection, as it may be sent once only", async () => {
+  await using server = await startRaw(async (peer) => {
+    await peer.readRequest();
+    await peer.send(
+      peer.index === 0 ? empty("307 Temporary Redirect", "Location: /b\r\n") : ok("end"),
+    );
+    await peer.eof();
+  });
+  const { out } = await ends(0, ["-L", "-d", "x", `http://127.0.0.1:${server.port}/a`]);
+  assertEquals([out, server.accepted], ["end", 2]);
+});
+
 Deno.test("http: -L ends with 65 where standard input would have to be sent again", async () => {
   await using server = await site(empty("307 Temporary Redirect", "Location: /b\r\n"));
   await ends(65, ["-L", "-T", "-", server.url], "body");
