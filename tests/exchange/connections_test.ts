@@ -588,6 +588,40 @@ Deno.test("lend() leaves the connection to the response of its exchange", async 
   assertEquals(transport.closes, 1);
 });
 
+Deno.test("dispose() has nothing to do with a response that has ended since it was lent its connection", async () => {
+  const [transport] = made();
+  const { connections, exchange } = client([transport]);
+  const one = exchange();
+  const connection = await soon(connections.openFor(one));
+  await answer(connection, one, LONG);
+  connections.lend(one);
+  one.fail(new Error("enough"));
+  let closes = 0;
+  one.close = () => void closes++;
+  connections.dispose();
+  assertEquals(closes, 0);
+});
+
+Deno.test("openFor() waits for the connection that is opened now, not for one that was given up before", async () => {
+  const [first, second] = [Promise.withResolvers<Transport>(), Promise.withResolvers<Transport>()];
+  const { connections, exchange } = client([first.promise, second.promise]);
+  const given = connections.openFor(exchange());
+  given.catch(() => {});
+  await microtasks(4);
+  connections.close();
+  const opening = connections.openFor(exchange());
+  await microtasks(4);
+  const [late, transport] = made(2);
+  first.resolve(late);
+  await microtasks(20);
+  let isOpen = false;
+  const joining = connections.connect(exchange({ method: "" })).then(() => isOpen = true);
+  await microtasks(20);
+  assertEquals(isOpen, false);
+  second.resolve(transport);
+  await soon(Promise.all([opening, joining]));
+});
+
 Deno.test("lend() changes nothing for an exchange that the connection does not carry", async () => {
   const [transport] = made();
   const { connections, exchange } = client([transport]);

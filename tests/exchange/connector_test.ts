@@ -18,7 +18,7 @@ import type { TraceEvent } from "../../_internal/exchange/trace.ts";
 import { tunnelTo } from "../../_internal/net/tunnel.ts";
 import { type HTTPMessage, ProtocolError, type Transport, TunnelError } from "../../mod.ts";
 import { newExchange } from "../helpers/carriers.ts";
-import { assertUntouched } from "../helpers/facts.ts";
+import { assertUntouched, factsOf } from "../helpers/facts.ts";
 import { FakeClock } from "../helpers/fake_clock.ts";
 import { ManualTransport } from "../helpers/manual_transport.ts";
 import { dialler, planOver } from "../helpers/plans.ts";
@@ -575,6 +575,32 @@ Deno.test("openConnection() ends by deadlines.connect when TLS in one step does 
     );
     await assertRejects(() => soon(opened), Deno.errors.TimedOut, "the connect deadline of 0.01 s");
   });
+});
+
+Deno.test("openConnection() tells apart what fails when TLS is made in one step", async () => {
+  const connect = () => Promise.reject(new Deno.errors.NotSupported());
+  class Refusing extends OneStep {
+    override handshake(): Promise<Deno.TlsHandshakeInfo> {
+      return Promise.reject(new Deno.errors.InvalidData("unknown issuer"));
+    }
+  }
+  const ways: [connectTls: () => Promise<unknown>, phase: string, message: string][] = [
+    [() => Promise.resolve(new Refusing()), "tls", "Cannot establish TLS with example.com:443"],
+    [
+      () => Promise.reject(new Deno.errors.ConnectionRefused("refused")),
+      "connect",
+      "Cannot connect to example.com:443",
+    ],
+  ];
+  for (const [connectTls, phase, message] of ways) {
+    await withDeno({ connect, connectTls }, async () => {
+      const { opened } = opening(planOver(null, SECURE));
+      const error = await thrown(opened);
+      assertInstanceOf(error, Error);
+      assertStringIncludes(error.message, message);
+      assertEquals(factsOf(error).phase, phase);
+    });
+  }
 });
 
 Deno.test("openConnection() takes no reason of an abort for what the platform says", async () => {

@@ -19,6 +19,12 @@ export interface Equivalent {
 /** All of them, by module. */
 export const EQUIVALENT: Equivalent[] = [
   {
+    module: "_internal/exchange/send_request.ts",
+    text: "await this.#flush(true);",
+    mutation: "boolean: true -> false",
+    reason: "The watch for an early answer begins right behind it at the latest.",
+  },
+  {
     module: "_internal/exchange/request_body.ts",
     text: "this.#ahead = this.#read(free ?? new ArrayBuffer(this.#size));",
     mutation: "logic: free ?? new ArrayBuffer(this.#size) -> (new ArrayBuffer(this.#size))",
