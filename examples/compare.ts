@@ -154,7 +154,7 @@ const SCENARIOS: Scenario[] = [
     run: async (client) => same((await client.ask({})).status, 200, "it is the answer"),
   },
   {
-    need: "An endless row of 1xx ends by itself",
+    need: "An endless series of 1xx responses is cut off",
     async script(peer) {
       await peer.readRequest();
       for (;;) {
@@ -225,7 +225,7 @@ const SCENARIOS: Scenario[] = [
     },
   },
   {
-    need: "A 413 is delivered while the body goes out: the server reads no more of it",
+    need: "A 413 during an upload is delivered when the server stops reading",
     async script(peer, { done }) {
       await peer.readHead();
       await peer.send(TOO_LARGE);
@@ -234,7 +234,7 @@ const SCENARIOS: Scenario[] = [
     run: early413,
   },
   {
-    need: "... it resets the connection, too, while the program is busy",
+    need: "... and when it resets the connection while the program is busy",
     async script(peer) {
       await peer.readHead();
       await peer.send(TOO_LARGE);
@@ -244,7 +244,7 @@ const SCENARIOS: Scenario[] = [
     run: early413,
   },
   {
-    need: "... it keeps the connection open: the next request is no part of that body",
+    need: "... and the next request is not read as part of that body",
     async script(peer, { done }) {
       if (peer.index > 0) return await serve(peer);
       await peer.readHead();
@@ -275,7 +275,7 @@ const SCENARIOS: Scenario[] = [
     },
   },
   {
-    need: "An unsolicited response on an idle connection is no answer",
+    need: "An unsolicited response on an idle connection is discarded",
     async script(peer) {
       if (peer.index > 0) return await serve(peer);
       await peer.readRequest();
@@ -288,11 +288,13 @@ const SCENARIOS: Scenario[] = [
       await client.ask({ target: "/1" });
       await delay(100);
       const { answer, error } = await outcome(client.ask({ target: "/2" }));
-      return answer === null ? `no: ${error}` : same(answer.body, "ok", "it is the next answer");
+      return answer === null
+        ? `no: ${error}`
+        : same(answer.body, "ok", "taken for the next answer");
     },
   },
   {
-    need: "... nor when it came while the program was busy",
+    need: "... even if it came while the program was busy",
     async script(peer, { cue }) {
       if (peer.index > 0) return await serve(peer);
       await peer.readRequest();
@@ -307,11 +309,13 @@ const SCENARIOS: Scenario[] = [
       await cue.promise;
       busy();
       const { answer, error } = await outcome(client.ask({ target: "/2" }));
-      return answer === null ? `no: ${error}` : same(answer.body, "ok", "it is the next answer");
+      return answer === null
+        ? `no: ${error}`
+        : same(answer.body, "ok", "taken for the next answer");
     },
   },
   {
-    need: "... nor when it comes right behind the one before",
+    need: "... even if it came right behind the previous response",
     async script(peer) {
       if (peer.index > 0) return await serve(peer);
       await peer.readRequest();
@@ -321,7 +325,9 @@ const SCENARIOS: Scenario[] = [
     async run(client) {
       await outcome(client.ask({ target: "/1" }));
       const { answer, error } = await outcome(client.ask({ target: "/2" }));
-      return answer === null ? `no: ${error}` : same(answer.body, "ok", "it is the next answer");
+      return answer === null
+        ? `no: ${error}`
+        : same(answer.body, "ok", "taken for the next answer");
     },
   },
   {
@@ -376,7 +382,7 @@ const SCENARIOS: Scenario[] = [
     run: async (client) => same((await client.ask({})).reason, "Quite Fine", "another one"),
   },
   {
-    need: "The body is the bytes as sent, coded or not",
+    need: "The body is the bytes as sent, even if compressed",
     async script(peer) {
       await peer.readRequest();
       const length = HELLO_GZIP.length;
@@ -392,7 +398,7 @@ const SCENARIOS: Scenario[] = [
     },
   },
   {
-    need: "`Host` is the caller's, apart from where to connect",
+    need: "`Host` can differ from the address to connect to",
     script: answers(OK),
     async run(client, server) {
       await client.ask({ fields: [["Host", "chosen.example"]] });
@@ -424,7 +430,7 @@ const SCENARIOS: Scenario[] = [
     run: async (client) => same((await client.ask({})).body, "ok", "another answer"),
   },
   {
-    need: "CONNECT hands over the connection, with what came behind the answer",
+    need: "CONNECT hands over the connection and the bytes behind the answer",
     async script(peer) {
       await peer.readHead();
       await peer.send("HTTP/1.1 200 OK\r\n\r\nhello ");
@@ -435,7 +441,7 @@ const SCENARIOS: Scenario[] = [
       talk(client, { method: "CONNECT", target: "a.example:25", fields: [["Host", "a.example"]] }),
   },
   {
-    need: "101 hands over the connection, with what came behind the answer",
+    need: "101 hands over the connection and the bytes behind the answer",
     async script(peer) {
       await peer.readHead();
       await peer.send("HTTP/1.1 101 OK\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\nhello ");
@@ -492,7 +498,7 @@ const SCENARIOS: Scenario[] = [
       "HTTP/1.1 200 OK\r\nTransfer-Encoding: xchunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
       () => Promise.resolve(),
     ),
-    run: (client) => refuses(client.ask({}), () => "the framing is the body"),
+    run: (client) => refuses(client.ask({}), () => "framing read as the body"),
   },
   {
     need: "A bare LF in chunk framing is refused",
@@ -505,7 +511,7 @@ const SCENARIOS: Scenario[] = [
     run: (client) => refuses(client.ask({}), () => "accepted"),
   },
   {
-    need: "A blank before a field's colon makes no framing",
+    need: "A framing field with a space before its colon is refused",
     script: answers(
       "HTTP/1.1 200 OK\r\nTransfer-Encoding : chunked\r\nContent-Length: 12\r\n\r\n" +
         "2\r\nok\r\n0\r\n\r\n",
@@ -568,7 +574,29 @@ function table(rows: string[][]): string {
   return [head, line(widths.map((width) => "-".repeat(width))), ...body].join("\n");
 }
 
-const PAGES = ["README.md", "../README.md"].map((path) => new URL(path, import.meta.url));
+const PAGE = new URL("COMPARISON.md", import.meta.url);
+const README = new URL("../README.md", import.meta.url);
+
+/** The rows that the README shows. */
+const IN_README = [
+  "A POST on a reused connection that dies under it is sent once",
+  "The response's fields keep their order, case and duplicates",
+  "The body is the bytes as sent, even if compressed",
+  "`Expect: 100-continue`: the body waits for the 100",
+  "An unknown `Transfer-Encoding` is refused",
+];
+
+/** The pages that show the table, and the rows that they show. */
+function pagesFor(rows: string[][]): [page: URL, shown: string[][]][] {
+  const [head, ...body] = rows;
+  const picked = IN_README.map((need) => {
+    const row = body.find(([first]) => first === need);
+    if (row === undefined) throw new Error(`Cannot show the table: no row says "${need}"`);
+    return row;
+  });
+  return [[PAGE, rows], [README, [head, ...picked]]];
+}
+
 const SHOWN = /(<!-- compare:begin -->\n)[^]*?(<!-- compare:end -->)/;
 
 /** What a row says of this library: the rivals' cells vary with their versions and the machine's load. */
@@ -577,13 +605,13 @@ function ours(row: string): string {
 }
 
 /** Whether the pages that show the table say the same of this library. */
-function checkPages(text: string): boolean {
+function checkPages(rows: string[][]): boolean {
   let same = true;
-  for (const page of PAGES) {
+  for (const [page, expected] of pagesFor(rows)) {
     const shown = SHOWN.exec(Deno.readTextFileSync(page))?.[0].split("\n").map(ours) ?? [];
-    for (const row of text.split("\n").slice(2).map(ours)) {
+    for (const row of table(expected).split("\n").slice(2).map(ours)) {
       if (shown.includes(row)) continue;
-      console.error("Not shown:", row);
+      console.error(`Not shown in ${page.pathname}:`, row);
       same = false;
     }
   }
@@ -591,10 +619,13 @@ function checkPages(text: string): boolean {
 }
 
 /** Puts the table into the pages that show it. */
-function writePages(text: string): void {
-  for (const page of PAGES) {
+function writePages(rows: string[][]): void {
+  for (const [page, shown] of pagesFor(rows)) {
     const before = Deno.readTextFileSync(page);
-    const after = before.replace(SHOWN, (_, begin, end) => `${begin}\n${text}\n\n${end}`);
+    const after = before.replace(
+      SHOWN,
+      (_, begin, end) => `${begin}\n${table(shown)}\n\n${end}`,
+    );
     Deno.writeTextFileSync(page, after);
   }
 }
@@ -613,10 +644,9 @@ if (import.meta.main) {
     for (const name of names) cells.push(await cell(scenario, CLIENTS[name]));
     rows.push([scenario.need, ...cells]);
   }
-  const text = table(rows);
-  console.log(text);
-  if (write) writePages(text);
-  const same = !check || checkPages(text);
+  console.log(table(rows));
+  if (write) writePages(rows);
+  const same = !check || checkPages(rows);
   // A client that hangs may keep the process alive.
   Deno.exit(same ? 0 : 1);
 }
