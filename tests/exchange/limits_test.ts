@@ -1,6 +1,6 @@
 /**
  * Limits: what is exactly at each of them is taken, what is one over is refused with the class that
- * the README names.
+ * `examples/LIMITS.md` names.
  *
  * @module
  */
@@ -394,6 +394,17 @@ Deno.test("max_response_headers holds for the answer to CONNECT", async () => {
     const thrown = await assertRejects(() => conn.connect(), error);
     assertEquals((thrown as Error).constructor, error);
   }
+});
+
+Deno.test("examples/LIMITS.md names every limit of a connection with its default", () => {
+  const text = Deno.readTextFileSync(new URL("../../examples/LIMITS.md", import.meta.url));
+  const rows = [...text.matchAll(/^\| `(\w+)` +\| (\S+|no limit) +\| `(\w+)` +\|$/gm)];
+  const shown = Object.fromEntries(rows.map(([, ...cells]) => [cells[0], cells.slice(1)]));
+  const known = DEFAULTS.map(([name, , size, error]) => [name, [String(size), error.name]]);
+  assertEquals(shown, {
+    ...Object.fromEntries(known),
+    maxBodyBytes: ["no limit", "HTTPException"],
+  });
 });
 
 const NAMES: (keyof Limits)[] = [

@@ -10,7 +10,8 @@ import { existsSync, readdirSync, statSync } from "node:fs";
 export const ROOT: URL = new URL("../../", import.meta.url);
 
 const PUBLISHED_MODULE = /^(_internal\/.+|[^/]+)\.ts$/;
-const PUBLISHED_TEXTS = ["CHANGELOG.md", "LICENSE", "README.md", "SECURITY.md", "deno.json"];
+const PUBLISHED_TEXT =
+  /^((CHANGELOG|README|SECURITY)\.md|LICENSE|deno\.json|examples\/[^/]+\.md|bench\/(README\.md|RESULTS\.md|chart\.svg))$/;
 const NOT_OURS = /(^|\/)(\.git|coverage|node_modules|tests\/tmp)(\/|$)/;
 
 /** What git tracks and would track, or `undefined` where there is no git. */
@@ -58,7 +59,7 @@ export function publishedModules(): string[] {
  * @returns Paths from the project's folder, sorted
  */
 export function publishedFiles(): string[] {
-  return [...publishedModules(), ...PUBLISHED_TEXTS].sort();
+  return projectFiles().filter((path) => PUBLISHED_MODULE.test(path) || PUBLISHED_TEXT.test(path));
 }
 
 /**

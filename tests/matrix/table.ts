@@ -359,7 +359,7 @@ export function staysOpen({ phase, fault, transport }: Cell): string | null {
   if (phase.kind !== "handshake" || transport.tls !== "deno") return null;
   const given = fault.startsWith("stall") || fault === "slow drip" || fault === "abort" ||
     fault === "close" || fault === "dispose";
-  return given ? "`Deno.TlsConn` keeps its socket: README, What Deno cannot do" : null;
+  return given ? "`Deno.TlsConn` keeps its socket: examples/LIMITS.md, What Deno cannot do" : null;
 }
 
 /** Spreads the cells of a row over its ways and transports: an order that has nothing to do with theirs. */

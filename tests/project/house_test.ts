@@ -6,7 +6,13 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { projectFiles, publishedModules, readText, ROOT } from "../helpers/project.ts";
+import {
+  projectFiles,
+  publishedFiles,
+  publishedModules,
+  readText,
+  ROOT,
+} from "../helpers/project.ts";
 
 /**
  * The layers, from the top: a module imports from the layers below its own, or from its own folder.
@@ -201,4 +207,66 @@ Deno.test("only the README pins the version of deno", () => {
   const pins = places(/\bdeno@v?\d/);
   assert(pins.length > 0);
   assertEquals(pins.filter((place) => !place.startsWith("README.md:")), []);
+});
+
+// The README, and the pages that it leads to
+
+const README_AND_PAGES = publishedFiles().filter((path) =>
+  /^(README|examples\/\w+)\.md$/.test(path)
+);
+
+/** The text of a page without what stands in blocks of code. */
+function prose(path: string): string {
+  return readText(path).replace(/^```[^]*?^```$/gm, "");
+}
+
+/** The name that a heading has in a link, as GitHub makes it. */
+function anchorOf(heading: string): string {
+  return heading.toLowerCase().replace(/[^\w\- ]/g, "").replaceAll(" ", "-");
+}
+
+interface Link {
+  from: string;
+  /** From the project's folder; a folder ends in a slash. */
+  to: string;
+  anchor: string;
+}
+
+/** The relative links of a page. */
+function linksOf(from: string): Link[] {
+  const found = prose(from).matchAll(/\]\(([^)\s]+)\)/g);
+  return [...found].map(([, target]) => target).filter((target) => !/^[a-z]+:/.test(target)).map(
+    (target) => {
+      const { href, hash } = new URL(target, new URL(from, ROOT));
+      const to = href.slice(ROOT.href.length).replace(/#.*$/, "");
+      return { from, to, anchor: hash.slice(1) };
+    },
+  );
+}
+
+Deno.test("the links of the published pages lead to files and headings that are there", () => {
+  const files = projectFiles();
+  const pages = publishedFiles().filter((path) => path.endsWith(".md"));
+  const wrong = pages.flatMap(linksOf).filter(({ to, anchor }) => {
+    if (!files.includes(to)) return true;
+    if (anchor === "") return false;
+    const headings = [...prose(to).matchAll(/^#+ (.+)$/gm)];
+    return !headings.some(([, heading]) => anchorOf(heading) === anchor);
+  });
+  assertEquals(wrong, []);
+});
+
+Deno.test("what is shown on the package's page links only to files that are published", () => {
+  const published = publishedFiles();
+  const shown = ["README.md", "SECURITY.md", "CHANGELOG.md"];
+  assertEquals(shown.flatMap(linksOf).filter(({ to }) => !published.includes(to)), []);
+});
+
+Deno.test("a cell of a table in the README and its pages has fewer than 15 words", () => {
+  const wrong = README_AND_PAGES.flatMap((path) =>
+    prose(path).split("\n").filter((line) => line.startsWith("|")).flatMap((line) =>
+      line.split(" | ").filter((cell) => cell.match(/[^\s|]+/g)?.length! > 14)
+    ).map((cell) => `${path}: ${cell}`)
+  );
+  assertEquals(wrong, []);
 });

@@ -672,7 +672,7 @@ export function readingGroups(): Group[] {
     if (!TCP_FRAMINGS.includes(framing.name) || !TCP_BUFFERED.includes(buffered.name)) continue;
     // Over TCP a reset may look like an end, which is what ends such a body.
     if (end.by === "reset" && (framing.untilClose || call.name.startsWith("readlines"))) continue;
-    // The standard leaves the read of a BYOB reader waiting behind one that let go: see the README.
+    // The standard leaves the read of a BYOB reader waiting behind one that let go: see examples/LIMITS.md.
     if (end.name === "reader.releaseLock" && call.name.startsWith("BYOB")) continue;
     if (end.by !== "deadline" && !call.gzip) tcp.push(tcpGroup(parts, name));
   }
