@@ -1,11 +1,13 @@
 /**
- * Python's `http.client` for Deno: the low-level HTTP/1.1 client that shows the whole exchange. Nothing
- * hidden, nothing resent, nothing guessed.
+ * Python's `http.client` for Deno, Node and Bun: a low-level HTTP/1.1 client that sends what you wrote,
+ * shows what came back, and never sends a request twice.
  *
- * What has a counterpart in Python is spelled as in Python; Python's keyword arguments are the keys of a
- * trailing options object, and every method that does I/O returns a promise.
+ * It is for people who need the wire: proxies and tunnels, Docker's socket, uploads with
+ * `Expect: 100-continue`, crawlers, protocol tests, and Python code that is being ported. To call an API,
+ * to follow redirects or to have connections pooled for you, `fetch` is enough.
  *
- * @example Make a request
+ * ## Requests and responses
+ *
  * ```ts
  * import { HTTPConnection } from "@denoports/http-client";
  * import { assertEquals } from "@std/assert";
@@ -13,11 +15,79 @@
  * await using server = Deno.serve({ port: 0, onListen() {} }, () => new Response("hello"));
  *
  * using conn = new HTTPConnection("127.0.0.1", server.addr.port, { timeout: 10 });
- * await conn.request("GET", "/", null, { Accept: "text/plain" });
+ * await conn.request("GET", "/", null, { "Accept": "text/plain" });
  * const response = await conn.getresponse();
- * assertEquals(response.status, 200);
+ * assertEquals([response.status, response.reason], [200, "OK"]);
+ * assertEquals(response.headers.get("content-length"), "5");
  * assertEquals(await response.text(), "hello");
  * ```
+ *
+ * Use {@linkcode HTTPSConnection} for TLS. The host may be a `URL`, and so may the target.
+ *
+ * ## Streams
+ *
+ * A response is a `ReadableStream`, and has Python's calls to read it besides. A body to send can be a
+ * string, bytes, a file, a stream, or anything that one can loop over.
+ *
+ * ```ts
+ * import { HTTPConnection } from "@denoports/http-client";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using server = Deno.serve({ port: 0, onListen() {} }, (request) => {
+ *   return new Response(request.body);
+ * });
+ *
+ * using conn = new HTTPConnection("127.0.0.1", server.addr.port);
+ * await conn.request("POST", "/", ["one\n", "two\n"]); // a chunk for each
+ * const lines: string[] = [];
+ * for await (const line of (await conn.getresponse()).lines()) {
+ *   lines.push(new TextDecoder().decode(line));
+ * }
+ * assertEquals(lines, ["one\n", "two\n"]);
+ * ```
+ *
+ * ## Errors
+ *
+ * The classes are Python's. {@linkcode isExchangeError} tells whether an error came out of an exchange,
+ * and then it says how far that had come and whether the request may be sent again.
+ *
+ * ```ts
+ * import { HTTPConnection, isExchangeError } from "@denoports/http-client";
+ * import { assert, assertEquals } from "@std/assert";
+ *
+ * const listener = Deno.listen({ port: 0, hostname: "127.0.0.1" });
+ * const { port } = listener.addr;
+ * listener.close(); // nobody listens there now
+ *
+ * using conn = new HTTPConnection("127.0.0.1", port);
+ * try {
+ *   await conn.request("POST", "/orders", "one");
+ * } catch (error) {
+ *   assert(isExchangeError(error));
+ *   assertEquals([error.phase, error.retrySafe], ["connect", "yes"]);
+ * }
+ * ```
+ *
+ * ## Differences from Python
+ *
+ * - Every method that does I/O returns a promise. Keyword arguments are the keys of an options object,
+ *   which comes last.
+ * - A loop over a response gives pieces of the body; `response.lines()` gives lines.
+ * - Header fields are read with `headers.get()` and `headers.has()`, not with `[]` and `in`.
+ * - Framing that RFC 9112 forbids is refused, and a body that was cut short never looks whole.
+ * - Bytes that arrive on an idle connection are never taken for the next answer.
+ *
+ * ## Limits
+ *
+ * A head may have 100 fields, lines of 64 KiB and 1 MiB in all; `decoded()` gives at most 100 MiB. All
+ * these are options, see {@linkcode Limits} and {@linkcode DecodedOptions}. There is no limit on a body
+ * (`maxBodyBytes`) and no timeout unless you set one (`timeout`, {@linkcode Deadlines}).
+ *
+ * ## Where to read on
+ *
+ * The README has a tour and leads to pages on requests, responses, connections, errors, limits, the
+ * differences from Python, and a comparison with `fetch`, undici and `node:http`. Below,
+ * {@linkcode HTTPConnection} and {@linkcode HTTPResponse} are the two classes to begin with.
  *
  * @module
  */
