@@ -127,7 +127,7 @@ function hostOf(
   return [url.hostname, url.port === "" ? null : Number(url.port)];
 }
 
-/** A user and a password of a URL would be dropped without a word. */
+/** A user and a password of a URL would be lost. */
 function refuseUser({ username, password }: URL, use: string): void {
   if (username === "" && password === "") return;
   throw new TypeError(

@@ -519,8 +519,8 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
 
   /**
    * Reads up to and including the next LF of the body, or up to its end. A short line may be a part of a
-   * block of up to 4 KiB that it shares with those around it: `slice()` makes one that stands alone, and
-   * may be transferred.
+   * block of up to 4 KiB that it shares with those around it: `slice()` copies it out of the block, so
+   * that it may be transferred.
    *
    * @param limit At most this many bytes; no limit if negative. Default: `-1`.
    * @returns The line with its line end; empty at the end of the body.

@@ -188,6 +188,6 @@ ${table(["", NAMES.ours, ...clients.map((client) => NAMES[client])], rows)}
 \`raw, as promised\` is a loop over a bare \`Deno.Conn\` that does no more than our call promises: the
 best that could be reached. Measured on ${Processor}, ${Cores} cores, with ${
     on.filter(Boolean).join(", ")
-  }. [All figures](bench/RESULTS.md), where other clients win more rows; \`deno task bench\` measures
-them on your machine.`;
+  }. [All figures](bench/RESULTS.md) have more rows, and more in which another client is faster;
+\`deno task bench\` measures them on your machine.`;
 }

@@ -64,7 +64,7 @@ export interface TLSContext {
 export const HTTP_1_1 = "http/1.1";
 
 /**
- * Refuses certificates that cannot be read: Deno's TLS leaves them out without a word.
+ * Refuses certificates that cannot be read: Deno's TLS ignores them.
  *
  * @throws {TypeError} When one is not made of certificates in PEM.
  */
