@@ -855,7 +855,8 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
 
   /**
    * Hands over what lies under the connection, after a 101, a successful CONNECT, or through a tunnel
-   * before its first request. The connection is then as new.
+   * before its first request. The connection is then as new. No timeout, deadline or signal of this
+   * library's applies to what was handed over.
    *
    * @returns The transport, and the bytes that were read ahead of it.
    * @throws {ImproperConnectionState} When the connection has not switched protocols.
