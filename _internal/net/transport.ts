@@ -4,7 +4,12 @@
  * @module
  */
 import type { Reader, Writer } from "@std/io/types";
-import type { DenoTcpConn, TransportKind } from "./platform.ts";
+import {
+  CLOSE_ENDS_READS,
+  type DenoTcpConn,
+  isDenoSocket,
+  type TransportKind,
+} from "./platform.ts";
 import { StreamReader } from "./stream_reader.ts";
 
 /**
@@ -78,8 +83,10 @@ export function isForeign(transport: Transport & Carried, error: unknown): boole
 }
 
 /** Closes what may be closed already. */
-export function closeQuietly(closer: { close(): void }): void {
+export function closeQuietly(closer: { close(): void; closeWrite?(): Promise<void> }): void {
   try {
+    // Deno: in 2.8.3 a read that is pending keeps the socket open, and the peer would not hear of the end.
+    if (!CLOSE_ENDS_READS && isDenoSocket(closer)) closer.closeWrite?.().catch(() => {});
     closer.close();
   } catch {
     // BadResource: the peer's end or a deadline was there first.

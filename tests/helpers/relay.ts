@@ -26,7 +26,9 @@ export async function relay(peer: Peer, port: number): Promise<void> {
     }
     await up.closeWrite();
   } catch {
-    up.close(); // Either side went away.
+    // Either side went away. Deno: in 2.8.3, close() alone is not told where a read is pending.
+    up.closeWrite().catch(() => {});
+    up.close();
   }
   await back;
 }

@@ -96,6 +96,8 @@ export class Peer {
   #pieces: Uint8Array[] = [];
   #unread: Uint8Array<ArrayBuffer> = new Uint8Array();
   #closed = false;
+  /** Rejected when the server closes the connection. */
+  readonly #ended = Promise.withResolvers<never>();
 
   /** The number of this connection, from 0. */
   readonly index: number;
@@ -111,6 +113,7 @@ export class Peer {
   /** Made by the server. */
   constructor(wire: Wire, index: number, remote?: Deno.NetAddr) {
     this.#wire = wire;
+    this.#ended.promise.catch(() => {});
     this.index = index;
     this.remote = remote;
   }
@@ -127,7 +130,8 @@ export class Peer {
 
   /** Reads once from the socket into the buffer; `false` at the end. */
   async #fill(): Promise<boolean> {
-    const count = await this.#wire.read(this.#buffer);
+    // Deno: in 2.8, a read that is pending outlives close().
+    const count = await Promise.race([this.#wire.read(this.#buffer), this.#ended.promise]);
     if (count === null) return false;
     const piece = this.#buffer.slice(0, count);
     this.reads.push(count);
@@ -261,6 +265,7 @@ export class Peer {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#ended.reject(new Deno.errors.Interrupted("The server closed the connection"));
     try {
       this.#wire.close();
     } catch (error) {
