@@ -77,3 +77,26 @@ for (const path of examples) {
 
 Deno.test("the comparison says of this library what the pages show, and needs no package of npm", () =>
   run("examples/compare.ts", ["--ours", "--check"], ["--no-npm"]));
+
+Deno.test("the lines of a recipe that the index shows stand in its file", () => {
+  const recipes = readText("examples/README.md").split(/^(?=\*\*\[)/m).slice(1);
+  const shown = recipes.flatMap((text) => {
+    const path = `examples/${/^\*\*\[(.+?)\]/.exec(text)![1]}`;
+    const block = /^[^`#]*(?:`[^`]+`[^`#]*)*```ts ignore\n([\s\S]*?)```/.exec(text)?.[1] ?? "";
+    return block.split("\n").filter((line) => line !== "").map((line) => [path, line]);
+  });
+  assert(shown.length > 40, `${shown.length} lines`);
+  const missing = shown.filter(([path, line]) =>
+    !readText(path).split("\n").some((own) => own.trim() === line)
+  );
+  assert(missing.length === 0, missing.map((one) => one.join(": ")).join("\n"));
+});
+
+Deno.test("the index of recipes names every example, and none that is not there", () => {
+  const named = [...readText("examples/README.md").matchAll(/^\*\*\[(.+?)\]\((.+?)\)/gm)];
+  assert(named.every(([, text, target]) => text === target));
+  const listed = new Set(named.map(([, name]) => `examples/${name}`));
+  const missing = examples.filter((path) => !listed.has(path) && path !== "examples/compare.ts");
+  assert(missing.length === 0, `${missing}`);
+  assert([...listed].every((path) => examples.includes(path)));
+});
