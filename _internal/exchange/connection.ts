@@ -699,9 +699,9 @@ export class Connection implements Transport, Carrier, BodySource {
     return p.length;
   }
 
-  /** The request is out: a head that nobody waits for yet does not keep the process alive. */
+  /** The request is out: a read for a head that nobody waits for yet does not keep the process alive. */
   endSending(): void {
-    if (this.#answer === null || this.#isAwaited) return;
+    if (this.#isAwaited || (this.#answer === null && !this.reader.reading)) return;
     this.#isUnreferenced = true;
     unref(this.transport);
   }

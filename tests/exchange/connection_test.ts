@@ -1206,6 +1206,19 @@ Deno.test("endSending() lets the process end while a head is read that nobody wa
   assertEquals(transport.refs, ["unref", "ref"]);
 });
 
+Deno.test("endSending() lets the process end while the read that was issued before the request is out", async () => {
+  const { connection, transport, exchange } = begun();
+  await connection.hasSpoken();
+  await connection.isIntact();
+  await sendWhole(connection, exchange);
+  connection.endSending();
+  assertEquals(transport.refs, ["unref"]);
+  const wait = connection.awaitAnswer(exchange, false);
+  assertEquals(transport.refs, ["unref", "ref"]);
+  transport.give(OK);
+  await soon(wait);
+});
+
 Deno.test("endSending() changes nothing when no head is read, or a call waits for it", async () => {
   const { connection, transport, exchange } = begun();
   await sendWhole(connection, exchange);

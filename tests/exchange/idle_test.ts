@@ -436,6 +436,22 @@ for (const [name, answer] of UNREAD) {
   });
 }
 
+Deno.test("HTTPConnection does not keep a process alive when nobody waits for an answer", async () => {
+  await using server = await startRaw(async (peer) => {
+    await peer.readHead();
+    await peer.eof();
+  });
+  await endsByItself(`
+    const all = [${TIMED}].map((options) => new HTTPConnection("127.0.0.1", ${server.port}, options));
+    for (const one of all) {
+      await one.request("GET", "/");
+      await one.request("POST", "/", "body").catch(() => {});
+    }
+    const stream = new HTTPConnection("127.0.0.1", ${server.port});
+    await stream.request("POST", "/", new Blob(["body"]).stream());
+    const conn = { all, stream };`);
+});
+
 for (const [name, program, start = (script: Script) => startRaw(script)] of PROCESSES) {
   Deno.test(`HTTPConnection does not keep a process alive when it is idle (${name})`, async () => {
     await using server = await start(async (peer) => {
