@@ -77,6 +77,12 @@
  * - Framing that RFC 9112 forbids is refused, and a body that was cut short never looks whole.
  * - Bytes that arrive on an idle connection are never taken for the next answer.
  *
+ * ## Where it runs
+ *
+ * Deno from 2.5.0, Node from 20, Bun, and workerd with `nodejs_compat`. On a Deno before 2.7.13, a client
+ * certificate, `CERT_NONE` and TLS over anything but TCP are refused with an error that says so; before
+ * 2.7.4 `source_address` is, and before 2.7 decoding br and zstd.
+ *
  * ## Limits
  *
  * A head may have 100 fields, lines of 64 KiB and 1 MiB in all; `decoded()` gives at most 100 MiB. All
