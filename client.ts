@@ -1049,13 +1049,24 @@ function ignore(): void {}
  *
  * @category Connections
  * @example Trust a CA of your own
- * ```ts ignore
+ * ```ts
  * import { HTTPSConnection } from "@denoports/http-client";
+ * import { assertEquals } from "@std/assert";
  *
- * const caCerts = [await Deno.readTextFile("ca.pem")];
- * using conn = new HTTPSConnection("internal.example", { context: { caCerts }, timeout: 10 });
+ * const [ca, cert, key] = await Promise.all(
+ *   ["ca.pem", "localhost.pem", "localhost.key"].map((name) =>
+ *     Deno.readTextFile(`tests/tls/${name}`)
+ *   ),
+ * );
+ * const options = { port: 0, cert, key, onListen() {} };
+ * await using server = Deno.serve(options, () => new Response("hello"));
+ *
+ * using conn = new HTTPSConnection("localhost", server.addr.port, {
+ *   context: { caCerts: [ca] },
+ *   timeout: 10,
+ * });
  * await conn.request("GET", "/");
- * console.log(await (await conn.getresponse()).text());
+ * assertEquals(await (await conn.getresponse()).text(), "hello");
  * ```
  */
 export class HTTPSConnection extends HTTPConnection {

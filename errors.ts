@@ -251,6 +251,15 @@ export class HTTPException extends Error implements ExchangeDetails {
  * There is no connection, and `auto_open` does not allow to make one.
  *
  * @category Errors
+ * @example Forbid that a request connects by itself
+ * ```ts
+ * import { HTTPConnection, NotConnected } from "@denoports/http-client";
+ * import { assertRejects } from "@std/assert";
+ *
+ * const conn = new HTTPConnection("example.com");
+ * conn.auto_open = false;
+ * await assertRejects(() => conn.request("GET", "/"), NotConnected);
+ * ```
  */
 export class NotConnected extends HTTPException {
   static {
@@ -262,6 +271,13 @@ export class NotConnected extends HTTPException {
  * The host, the port or the request target is not usable in a request.
  *
  * @category Errors
+ * @example Give a port that is no number
+ * ```ts
+ * import { HTTPConnection, InvalidURL } from "@denoports/http-client";
+ * import { assertThrows } from "@std/assert";
+ *
+ * assertThrows(() => new HTTPConnection("example.com:http"), InvalidURL);
+ * ```
  */
 export class InvalidURL extends HTTPException {
   static {
@@ -273,6 +289,14 @@ export class InvalidURL extends HTTPException {
  * The server answered with a version of HTTP other than 1.x.
  *
  * @category Errors
+ * @example Read an answer in another version of HTTP
+ * ```ts
+ * import { HTTPResponse, UnknownProtocol } from "@denoports/http-client";
+ * import { assertRejects } from "@std/assert";
+ *
+ * const source = new Blob(["HTTP/2.0 200 OK\r\n\r\n"]).stream();
+ * await assertRejects(() => new HTTPResponse(source).begin(), UnknownProtocol);
+ * ```
  */
 export class UnknownProtocol extends HTTPException {
   static {
@@ -296,6 +320,14 @@ export class UnknownProtocol extends HTTPException {
  * The response has a `Transfer-Encoding` other than exactly `chunked` (RFC 9112, Section 6.1).
  *
  * @category Errors
+ * @example Read an answer in a coding that is not known
+ * ```ts
+ * import { HTTPResponse, UnknownTransferEncoding } from "@denoports/http-client";
+ * import { assertRejects } from "@std/assert";
+ *
+ * const source = new Blob(["HTTP/1.1 200 OK\r\nTransfer-Encoding: br\r\n\r\n"]).stream();
+ * await assertRejects(() => new HTTPResponse(source).begin(), UnknownTransferEncoding);
+ * ```
  */
 export class UnknownTransferEncoding extends HTTPException {
   static {
@@ -307,6 +339,13 @@ export class UnknownTransferEncoding extends HTTPException {
  * Kept for ports of Python code; neither Python nor this library throws it.
  *
  * @category Errors
+ * @example Catch it with all others of this library
+ * ```ts
+ * import { HTTPException, UnimplementedFileMode } from "@denoports/http-client";
+ * import { assert } from "@std/assert";
+ *
+ * assert(new UnimplementedFileMode("x") instanceof HTTPException);
+ * ```
  */
 export class UnimplementedFileMode extends HTTPException {
   static {
@@ -319,6 +358,17 @@ export class UnimplementedFileMode extends HTTPException {
  * Where the framing broke, `cause` is the {@linkcode ProtocolError}.
  *
  * @category Errors
+ * @example Keep what came of a body that was cut off
+ * ```ts
+ * import { HTTPResponse, IncompleteRead } from "@denoports/http-client";
+ * import { assertEquals, assertRejects } from "@std/assert";
+ *
+ * const source = new Blob(["HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello"]).stream();
+ * const response = new HTTPResponse(source);
+ * await response.begin();
+ * const error = await assertRejects(() => response.read(), IncompleteRead);
+ * assertEquals([new TextDecoder().decode(error.partial), error.expected], ["hello", 4]);
+ * ```
  */
 export class IncompleteRead extends HTTPException {
   static {
@@ -348,6 +398,14 @@ export class IncompleteRead extends HTTPException {
  * The base class of the exceptions for a call that the connection's state does not allow.
  *
  * @category Errors
+ * @example Take over a connection that has not switched protocols
+ * ```ts
+ * import { HTTPConnection, ImproperConnectionState } from "@denoports/http-client";
+ * import { assertThrows } from "@std/assert";
+ *
+ * const conn = new HTTPConnection("example.com");
+ * assertThrows(() => conn.detach(), ImproperConnectionState);
+ * ```
  */
 export class ImproperConnectionState extends HTTPException {
   static {
@@ -359,6 +417,15 @@ export class ImproperConnectionState extends HTTPException {
  * A request cannot be started: the one before is not sent, or its response not received.
  *
  * @category Errors
+ * @example Begin a request while another one is begun
+ * ```ts
+ * import { CannotSendRequest, HTTPConnection } from "@denoports/http-client";
+ * import { assertThrows } from "@std/assert";
+ *
+ * const conn = new HTTPConnection("example.com");
+ * conn.putrequest("GET", "/first");
+ * assertThrows(() => conn.putrequest("GET", "/second"), CannotSendRequest);
+ * ```
  */
 export class CannotSendRequest extends ImproperConnectionState {
   static {
@@ -370,6 +437,14 @@ export class CannotSendRequest extends ImproperConnectionState {
  * A header can only be put after `putrequest()` and before `endheaders()`.
  *
  * @category Errors
+ * @example Put a field before the request is begun
+ * ```ts
+ * import { CannotSendHeader, HTTPConnection } from "@denoports/http-client";
+ * import { assertThrows } from "@std/assert";
+ *
+ * const conn = new HTTPConnection("example.com");
+ * assertThrows(() => conn.putheader("Accept", "text/plain"), CannotSendHeader);
+ * ```
  */
 export class CannotSendHeader extends ImproperConnectionState {
   static {
@@ -381,6 +456,14 @@ export class CannotSendHeader extends ImproperConnectionState {
  * There is no response to get: no request was sent, or the response before is not read.
  *
  * @category Errors
+ * @example Ask for a response without a request
+ * ```ts
+ * import { HTTPConnection, ResponseNotReady } from "@denoports/http-client";
+ * import { assertRejects } from "@std/assert";
+ *
+ * const conn = new HTTPConnection("example.com");
+ * await assertRejects(() => conn.getresponse(), ResponseNotReady);
+ * ```
  */
 export class ResponseNotReady extends ImproperConnectionState {
   static {
@@ -392,6 +475,14 @@ export class ResponseNotReady extends ImproperConnectionState {
  * The server's first line is not a status line that can be understood (RFC 9112, Section 4).
  *
  * @category Errors
+ * @example Talk to a server that speaks another protocol
+ * ```ts
+ * import { BadStatusLine, HTTPResponse } from "@denoports/http-client";
+ * import { assertRejects } from "@std/assert";
+ *
+ * const source = new Blob(["SSH-2.0-OpenSSH_9.9\r\n"]).stream();
+ * await assertRejects(() => new HTTPResponse(source).begin(), BadStatusLine);
+ * ```
  */
 export class BadStatusLine extends HTTPException {
   static {
@@ -416,6 +507,15 @@ export class BadStatusLine extends HTTPException {
  * The server sent a line that is longer than the limit.
  *
  * @category Errors
+ * @example Read a field that is too long
+ * ```ts
+ * import { HTTPResponse, LineTooLong } from "@denoports/http-client";
+ * import { assertRejects } from "@std/assert";
+ *
+ * const field = `X-Long: ${"x".repeat(70_000)}\r\n`;
+ * const source = new Blob([`HTTP/1.1 200 OK\r\n${field}\r\n`]).stream();
+ * await assertRejects(() => new HTTPResponse(source).begin(), LineTooLong);
+ * ```
  */
 export class LineTooLong extends HTTPException {
   static {
@@ -484,6 +584,26 @@ export interface ProxyHeaders extends Iterable<[string, string]> {
  * What a proxy answered to a `CONNECT` that it refused. Python throws an `OSError` here.
  *
  * @category Errors
+ * @example See why a proxy refuses
+ * ```ts
+ * import { HTTPSConnection, TunnelError } from "@denoports/http-client";
+ * import { assertEquals, assertRejects } from "@std/assert";
+ *
+ * const proxy = Deno.listen({ port: 0, hostname: "127.0.0.1" });
+ * const refusing = (async () => {
+ *   using peer = await proxy.accept();
+ *   await peer.read(new Uint8Array(1024));
+ *   const answer = "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n";
+ *   await peer.write(new TextEncoder().encode(answer));
+ * })();
+ *
+ * using conn = new HTTPSConnection("127.0.0.1", proxy.addr.port);
+ * conn.set_tunnel("example.com");
+ * const error = await assertRejects(() => conn.connect(), TunnelError);
+ * assertEquals(error.status, 407);
+ * await refusing;
+ * proxy.close();
+ * ```
  */
 export class TunnelError extends HTTPException {
   static {
@@ -515,6 +635,15 @@ export class TunnelError extends HTTPException {
  * The peer's framing is one that RFC 9112 forbids, so where the message ends is not known.
  *
  * @category Errors
+ * @example Refuse framing that could be read in two ways
+ * ```ts
+ * import { HTTPResponse, ProtocolError } from "@denoports/http-client";
+ * import { assertRejects } from "@std/assert";
+ *
+ * const head = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n";
+ * const source = new Blob([head]).stream();
+ * await assertRejects(() => new HTTPResponse(source).begin(), ProtocolError);
+ * ```
  */
 export class ProtocolError extends HTTPException {
   static {

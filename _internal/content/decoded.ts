@@ -88,6 +88,20 @@ export interface PieceIterator
  * The content of a response, with its codings undone.
  *
  * @category Responses
+ * @example Read the content of a response that was compressed
+ * ```ts
+ * import { HTTPConnection } from "@denoports/http-client";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const gzip = () => new Blob(["hello"]).stream().pipeThrough(new CompressionStream("gzip"));
+ * await using server = Deno.serve({ port: 0, onListen() {} }, () => {
+ *   return new Response(gzip(), { headers: { "Content-Encoding": "gzip" } });
+ * });
+ * using conn = new HTTPConnection("127.0.0.1", server.addr.port);
+ * await conn.request("GET", "/");
+ * const content = (await conn.getresponse()).decoded();
+ * assertEquals(new TextDecoder().decode(await content.bytes()), "hello");
+ * ```
  */
 export class DecodedContent extends ReadableStream<Uint8Array<ArrayBuffer>> {
   readonly #delivered: <T>(error: T) => T;

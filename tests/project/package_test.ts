@@ -135,3 +135,46 @@ for (const [name, [minified, gzip, count]] of Object.entries(SIZES)) {
     },
   });
 }
+
+/** What `deno doc` tells of a symbol, as far as it is looked at. */
+interface Declaration {
+  kind: string;
+  jsDoc?: { tags?: { kind: string; doc?: string }[] };
+}
+
+/** The public symbols with their doc comments. */
+async function documented(): Promise<{ name: string; declarations: Declaration[] }[]> {
+  const map = new URL("tests/std_offline/import_map.json", ROOT);
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      "doc",
+      "--json",
+      ...(await stdFrom() === "stand_ins" ? [`--import-map=${map}`] : []),
+      new URL("mod.ts", ROOT).href,
+    ],
+  }).output();
+  assert(success, new TextDecoder().decode(stderr));
+  const { nodes } = JSON.parse(new TextDecoder().decode(stdout));
+  return (Object.values(nodes) as { symbols: { name: string; declarations: Declaration[] }[] }[])
+    .flatMap(({ symbols }) => symbols);
+}
+
+Deno.test("every public class and function has an example with a title, and every symbol a category", async () => {
+  const symbols = await documented();
+  assert(symbols.length > 100);
+  const wrong = symbols.flatMap(({ name, declarations }) =>
+    declarations.flatMap(({ kind, jsDoc }) => {
+      const tags = jsDoc?.tags ?? [];
+      const isShown = tags.some(({ kind, doc }) =>
+        kind === "example" && /^\w[^\n]*\n\s*```ts\n/.test(doc ?? "")
+      );
+      // `@std/io` has its own.
+      if (kind === "reference" || ["Reader", "Writer"].includes(name)) return [];
+      return [
+        ...(/class|function/.test(kind) && !isShown ? [`${name}: no example`] : []),
+        ...(tags.some(({ kind }) => kind === "category") ? [] : [`${name}: no category`]),
+      ];
+    })
+  );
+  assertEquals(wrong, []);
+});
