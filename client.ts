@@ -113,7 +113,7 @@ function hostOf(
   url: URL,
   port: number | null | undefined,
   overTls: boolean,
-): [host: string, port: number | null] {
+): [host: string, port: number] {
   const scheme = schemeOf(overTls);
   if (url.protocol !== scheme) {
     throw new TypeError(
@@ -124,7 +124,9 @@ function hostOf(
     throw new TypeError("Cannot use port beside a URL, which has its own: got both");
   }
   refuseUser(url, "host");
-  return [url.hostname, url.port === "" ? null : Number(url.port)];
+  // Without a port it means that of its scheme, whatever the default of the class is.
+  const standard = overTls ? HTTPS_PORT : HTTP_PORT;
+  return [url.hostname, url.port === "" ? standard : Number(url.port)];
 }
 
 /** A user and a password of a URL would be lost. */
@@ -314,7 +316,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
    * Makes a connection object; nothing is connected yet.
    *
    * @param host The host, or `"host:port"`; an IPv6 address with a port in brackets. A `URL` gives its host
-   * and port, and nothing else of it is used.
+   * and port (that of its scheme where it has none), and nothing else of it is used.
    * @param port The port; the default one where it is `null` and the host has none.
    * @param options The other arguments of Python's, and what this library adds.
    * @throws {InvalidURL} When the port is no number, or the host has a control character or a space.

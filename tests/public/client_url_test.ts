@@ -36,10 +36,14 @@ Deno.test("a URL as host leaves the options in their places", () => {
   assertEquals(new HTTPConnection(new URL("http://a.example"), null, { timeout: 5 }).timeout, 5);
 });
 
-Deno.test("a subclass has its own default port when its host is a URL without one", () => {
+Deno.test("a URL without a port means that of its scheme, whatever the default of a subclass is", async () => {
   class Other extends HTTPConnection {}
   Other.prototype.default_port = 8000;
-  assertEquals(new Other(new URL("http://a.example")).port, 8000);
+  const url = new URL("http://a.example");
+  using conn = new Other(url, over(answering(ok())));
+  assertEquals(conn.port, 80);
+  await conn.request("GET", url);
+  assertEquals(await (await conn.getresponse()).text(), "ok");
 });
 
 Deno.test("a connection throws a TypeError when its URL is of the other scheme", () => {
