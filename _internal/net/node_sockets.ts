@@ -282,8 +282,11 @@ class NodeTransport implements Transport, Carried {
   #ended = false;
   #failure: { readonly reason: unknown } | null = null;
   #wake: (() => void) | null = null;
-  /** How many operations are pending; one more once it was handed over. */
+  /** How many operations are pending. */
   #pending = 0;
+  /** How many more `ref()` there were than `unref()`. */
+  #references = 0;
+  #isHolding = false;
   /**
    * What was taken from the socket and not yet read: Node's sockets forget what they hold when a write
    * fails, and that may be the answer which says why.
@@ -296,7 +299,7 @@ class NodeTransport implements Transport, Carried {
     this.#below = below;
     const wake = () => this.#wake?.();
     socket.on("readable", () => {
-      this.#hold();
+      this.#takeHeld();
       wake();
     });
     const end = () => {
@@ -326,7 +329,7 @@ class NodeTransport implements Transport, Carried {
 
   async read(p: Uint8Array): Promise<number | null> {
     for (;;) {
-      this.#hold();
+      this.#takeHeld();
       const first = this.#held[0];
       if (first !== undefined) {
         const piece = first.subarray(0, p.length);
@@ -351,30 +354,42 @@ class NodeTransport implements Transport, Carried {
 
   /** Keeps the process alive while something is pending. */
   async during<T>(operation: Promise<T>): Promise<T> {
-    this.ref();
+    this.#pending++;
+    this.#hold();
     try {
       return await operation;
     } finally {
-      this.unref();
+      this.#pending--;
+      this.#hold();
     }
   }
 
-  /** An operation begins, or the transport is handed over. */
+  /** It holds the process whatever is pending, or the `unref()` before is taken back. */
   ref(): void {
-    if (this.#pending++ > 0) return;
-    this.socket.ref();
-    this.#below?.ref();
+    this.#references++;
+    this.#hold();
   }
 
-  /** The contrary. */
+  /** The `ref()` before is taken back, or it does not hold the process whatever is pending. */
   unref(): void {
-    if (--this.#pending > 0) return;
-    this.socket.unref();
-    this.#below?.unref();
+    this.#references--;
+    this.#hold();
+  }
+
+  /** Holds the process or lets it end, where that has changed. */
+  #hold(): void {
+    const references = this.#references;
+    const isHolding = references >= 0 && this.#pending + references > 0;
+    if (isHolding === this.#isHolding) return;
+    this.#isHolding = isHolding;
+    for (const each of [this.socket, this.#below]) {
+      if (isHolding) each?.ref();
+      else each?.unref();
+    }
   }
 
   /** Takes what the socket has, up to a buffer's size. */
-  #hold(): void {
+  #takeHeld(): void {
     while (this.#heldBytes < HOLD && this.socket.readableLength > 0) {
       const chunk: Uint8Array | null = this.socket.read();
       if (chunk === null) return;

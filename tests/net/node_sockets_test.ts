@@ -834,6 +834,33 @@ Deno.test("ref() holds the process beyond the operations, until unref()", async 
   assertEquals(socket.takeRefs(), ["unref"]);
 });
 
+Deno.test("unref() lets the process end while a read is pending, and ref() takes that back", async () => {
+  const { socket, transport } = await inMemory();
+  const holder = transport as Transport & { ref(): void; unref(): void };
+  const read = readOnce(transport);
+  await ticks();
+  assertEquals(socket.takeRefs(), ["ref"]);
+  holder.unref();
+  assertEquals(socket.takeRefs(), ["unref"]);
+  holder.ref();
+  assertEquals(socket.takeRefs(), ["ref"]);
+  socket.push(bytes("a"));
+  await read;
+  assertEquals(socket.takeRefs(), ["unref"]);
+});
+
+Deno.test("ref() holds nothing when it takes back an unref() whose read is over", async () => {
+  const { socket, transport } = await inMemory();
+  const holder = transport as Transport & { ref(): void; unref(): void };
+  const read = readOnce(transport);
+  await ticks();
+  holder.unref();
+  socket.push(bytes("a"));
+  await read;
+  holder.ref();
+  assertEquals(socket.takeRefs(), ["ref", "unref"]);
+});
+
 // TLS
 
 Deno.test("secure() asks for the name, HTTP/1.1, and verification by default", async () => {
