@@ -28,7 +28,12 @@ async function start(name: Tree["name"], folder: string, told: string): Promise<
   // The map of this tree would give the name of the library to this one in all three.
   const map = `--import-map=${folder}/tests/std_offline/import_map.json`;
   const flags = (await runArgs()).map((flag) => flag.startsWith("--import-map=") ? map : flag);
-  const args = [...flags, `${folder}/bench/clients/worker.mjs`, "http_client.ts", told];
+  const args = [
+    ...flags,
+    new URL("./clients/worker.mjs", import.meta.url).pathname,
+    "http_client.ts",
+    told,
+  ];
   const child = new LineChild(name, ...await placed("apart", Deno.execPath(), args));
   await child.line();
   return { name, child };
