@@ -83,10 +83,10 @@ export function needDeno(needed: string, feature: string): void {
 /**
  * Refuses a content coding that this version of Deno cannot undo.
  *
- * Deno: before 2.7, the process ends where a decoder of brotli is closed while it works.
+ * Deno: before 2.7 there is no zstd, and the process ends where a decoder of brotli is closed while it works.
  */
 export function needCoding(coding: string): void {
-  if (coding === "br") needDeno("2.7.0", "Cannot decode body as br");
+  if (coding === "br" || coding === "zstd") needDeno("2.7.0", `Cannot decode body as ${coding}`);
 }
 
 /** Whether one version comes before another. */

@@ -706,15 +706,18 @@ Deno.test("decoded() leaves maxBodyBytes to count the body as sent", async () =>
   assertSame(await contentOf(await conn.getresponse()), CONTENT);
 });
 
-Deno.test("decoded() refuses br when Deno's decoder of it can end the process", async () => {
-  await onDeno("2.6.8", async () => {
-    const error = await assertRejects(() => decode("br", br(NOISE)), Deno.errors.NotSupported);
-    assertEquals(
-      error.message,
-      "Cannot decode body as br needs Deno 2.7.0 or later, and this is 2.6.8",
-    );
+for (const coding of ["br", "zstd"]) {
+  Deno.test(`decoded() refuses ${coding} when Deno cannot decode it`, async () => {
+    await onDeno("2.6.8", async () => {
+      // What the body is does not matter: it is not looked at.
+      const error = await assertRejects(() => decode(coding, NOISE), Deno.errors.NotSupported);
+      assertEquals(
+        error.message,
+        `Cannot decode body as ${coding} needs Deno 2.7.0 or later, and this is 2.6.8`,
+      );
+    });
   });
-});
+}
 
 Deno.test("decoded() decodes gzip when Deno cannot decode br", async () => {
   await onDeno("2.6.8", async () => assertSame(await decode("gzip", gzip(NOISE)), NOISE));

@@ -74,7 +74,7 @@ const FEATURES: Features = {
 };
 
 /** How far a feature works: it does, it is refused with `NotSupported`, or it fails in another way. */
-export type Answer = "yes" | "refused" | `fails: ${string}`;
+export type Answer = "yes" | "refused" | "no" | `no: ${string}`;
 
 /** Tries all features. */
 export async function probe(servers: Servers): Promise<Record<string, Answer>> {
@@ -84,7 +84,7 @@ export async function probe(servers: Servers): Promise<Record<string, Answer>> {
       await use(servers);
       answers[name] = "yes";
     } catch (error) {
-      answers[name] = error instanceof errors.NotSupported ? "refused" : `fails: ${error}`;
+      answers[name] = error instanceof errors.NotSupported ? "refused" : `no: ${error}`;
     }
   }
   return answers;

@@ -12,7 +12,7 @@ const ONE: Seen = {
   passed: 1234,
   failed: 0,
   ignored: 5,
-  features: { one: "yes", two: "refused", three: "fails: it cannot" },
+  features: { one: "yes", two: "refused", three: "no: it cannot" },
 };
 
 Deno.test("table() has a row for each runtime, and says how far each feature goes", () => {

@@ -30,13 +30,13 @@ function filesIn(folder: string, under = ""): string[] {
 
 /** The modules that a program needs: code as it is, all else as text, which `/bundle` has as files. */
 function modulesOf(folder: string): string {
-  const kinds = (path: string) => path.endsWith(".js") ? "esModule" : "text";
-  return ["entry.mjs", ...filesIn(folder).filter((path) => /\.(js|jsonl|md)$/.test(path))]
-    .map((path) =>
-      `(name = ${JSON.stringify(path)}, ${
-        path === "entry.mjs" ? "esModule" : kinds(path)
-      } = embed ${JSON.stringify(path)})`
-    ).join(",\n    ");
+  return filesIn(folder).filter((path) => /\.(m?js|jsonl|md)$/.test(path)).map((path) => {
+    const [name, kind] = [JSON.stringify(path), /\.m?js$/.test(path) ? "esModule" : "text"];
+    return `(name = ${name}, ${kind} = embed ${name})`;
+  })
+    // The first one is the one that is asked.
+    .sort((a, b) => Number(b.includes('"entry.mjs"')) - Number(a.includes('"entry.mjs"')))
+    .join(",\n    ");
 }
 
 /** Runs a worker and asks it once; what it answers, or what workerd printed where that ended. */
