@@ -68,6 +68,8 @@ export async function secure(
   if (opened.tcp === null || needsNodeTls(context)) {
     try {
       needDeno("2.7.13", NODE_TLS);
+      // Before, its node:tls trusts the default certificates all the same.
+      if (context.load_default_certs === false) needDeno("2.8.0", "load_default_certs");
     } catch (error) {
       closeQuietly(opened.transport);
       throw error;

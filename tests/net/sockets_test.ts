@@ -288,6 +288,21 @@ for (
   });
 }
 
+Deno.test("secure() refuses load_default_certs and closes when Deno would trust them all the same", async () => {
+  const transport = new FakeTransport();
+  const opened: Opened = { transport, tcp: null, kind: "deno" };
+  await onDeno("2.7.14", async () => {
+    const context = { ...TRUST, load_default_certs: false };
+    const error = await thrown(secure(opened, context, "localhost", () => {}));
+    assertInstanceOf(error, Deno.errors.NotSupported);
+    assertEquals(
+      error.message,
+      "load_default_certs needs Deno 2.8.0 or later, and this is 2.7.14",
+    );
+  });
+  assertEquals(transport.closes, 1);
+});
+
 Deno.test("secure() offers HTTP/1.1, trusts no more than Deno does and checks the name by default", async () => {
   const { asked, startTls, opened } = fakeTls();
   await withDeno({ startTls }, async () => {
