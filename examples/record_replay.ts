@@ -28,9 +28,10 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 export type Connect = () => Promise<Transport>;
 
 /** One line of a recording. Bytes are written as ISO-8859-1 text, one character for each byte. */
-type Line =
+export type Line =
   & { connection: number }
   & (
+    | { opened: true }
     | { sent: string }
     | { received: string | null } // null: the peer has closed its side
     | { failed: "connect" | "read" | "write"; name: string; message: string }
@@ -57,6 +58,7 @@ export function record(connect: Connect, path: string): Connect {
       }
     };
     const inner = await attempt("connect", connect);
+    log({ connection, opened: true });
     return {
       closeWrite: () => inner.closeWrite?.() ?? Promise.resolve(),
       async read(p) {
@@ -121,7 +123,7 @@ class Player implements Transport {
       } else if ("received" in line) {
         const bytes = line.received === null ? null : Buffer.from(line.received, "latin1");
         this.#incoming.push({ after, bytes });
-      } else {
+      } else if ("failed" in line) {
         const failure = new (errors[line.name as SocketErrorName] ?? Error)(line.message);
         if (line.failed === "read") this.#incoming.push({ after, bytes: null, failure });
         else this.#failures[line.failed] = failure;
