@@ -163,13 +163,17 @@ async function opened(
 
 /** Deno: node:net of 2.7 and before binds to no address, denoland/deno#24153. */
 function checkBound({ localAddress, localPort }: net.Socket, address: string, port: number): void {
+  if (localAddress === undefined) {
+    // workerd: it ignores the address, and tells none.
+    throw new errors.NotSupported("source_address does not work on this runtime");
+  }
   const isAny = ANY.some((any) => any.address === address);
-  const isBound = (isAny || localAddress === undefined || sameAddress(localAddress, address)) &&
+  const isBound = (isAny || sameAddress(localAddress, address)) &&
     (port === 0 || localPort === port);
   if (isBound) return;
   throw new errors.AddrNotAvailable(
     `the platform did not use the source address ${shownPeer(address, port)}: it is ${
-      shownPeer(localAddress ?? "", localPort ?? 0)
+      shownPeer(localAddress, localPort ?? 0)
     }`,
   );
 }

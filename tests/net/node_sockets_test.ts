@@ -527,6 +527,22 @@ for (
   });
 }
 
+Deno.test("connect() throws NotSupported when the platform does not say which source address it uses", async () => {
+  const socket = new MemorySocket();
+  await connectingTo(net, socket, async () => {
+    const failed = assertRejects(
+      () => connect({ ...ROUTE, source: ["127.0.0.1", 0] }, SIGNAL),
+      Deno.errors.NotSupported,
+      "source_address does not work on this runtime",
+    );
+    await until("the socket is opened", () => socket.calls.length > 0);
+    Object.assign(socket, { localAddress: undefined });
+    socket.emit("connect");
+    await failed;
+  });
+  assertEquals(socket.destroyed, true);
+});
+
 const SPELLINGS = [
   ["::1", "0:0:0:0:0:0:0:1"],
   ["0:0::1", "::1"],

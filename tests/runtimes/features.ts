@@ -57,7 +57,8 @@ async function wrapped({ tls, ca: _ }: Servers): Promise<Transport> {
 const FEATURES: Features = {
   "HTTPS, own CA": (servers) => get(secure(servers)),
   "unix socket": (servers) => get(plain(servers, { socketPath: servers.unix.path })),
-  "`source_address`": (servers) => get(plain(servers, { source_address: ["127.0.0.1", 0] })),
+  "`source_address`": (servers) =>
+    get(plain(servers, { source_address: ["127.0.0.5", 0] }), "/remote", "127.0.0.5"),
   "client certificate": (servers) => get(secure(servers, { context: servers.client })),
   "`CERT_NONE`": async (servers) => {
     const conn = new HTTPSConnection("localhost", servers.tls.port, {

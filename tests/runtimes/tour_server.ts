@@ -47,6 +47,9 @@ const TARGETS: Record<string, (peer: Peer, isHead: boolean) => Promise<boolean |
   async "/zstd"(peer) {
     await sendCoded(peer, "zstd", zlib.zstdCompressSync(HELLO));
   },
+  async "/remote"(peer) {
+    await peer.send(answer(peer.remote!.hostname));
+  },
   async "/silent"(peer) {
     await peer.eof();
     return false;
