@@ -1541,6 +1541,8 @@ for (const [title, body] of EMPTY_SOURCES) {
     const options = { ...over(new FakeTransport()), deadlines: { total: 0.02 } };
     using conn = new HTTPConnection("example.com", options);
     await assertRejects(() => conn.request("POST", "/", body()), Deno.errors.TimedOut);
+    // The turn of the event loop that it was taking.
+    await turns(1);
   });
 }
 
