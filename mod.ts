@@ -81,7 +81,9 @@
  *
  * Deno from 2.5.0, Node from 20, Bun, and workerd with `nodejs_compat`. On a Deno before 2.7.13, a client
  * certificate, `CERT_NONE` and TLS over anything but TCP are refused with an error that says so; before 2.8
- * `load_default_certs: false` is, before 2.7.4 `source_address`, and before 2.7 decoding br and zstd.
+ * `load_default_certs: false` is, before 2.7.4 `source_address`, and before 2.7 decoding br and zstd. On
+ * workerd, so are unix sockets, `source_address`, TLS over a transport, and all that `context` can ask for but
+ * `server_hostname`.
  *
  * ## Limits
  *

@@ -13,7 +13,15 @@ import { Duplex } from "node:stream";
 import tls from "node:tls";
 import { asDenoError, asTlsError, shownPeer, writeError } from "./connect_errors.ts";
 import { checkReadable, identityOf } from "./identity.ts";
-import { mayConnect, ref, type SocketAddress, socketError, unref } from "./platform.ts";
+import {
+  isWorkerd,
+  mayConnect,
+  ref,
+  refuseOnWorkerd,
+  type SocketAddress,
+  socketError,
+  unref,
+} from "./platform.ts";
 import { HTTP_1_1, type TLSContext } from "./tls.ts";
 import {
   type Carried,
@@ -31,10 +39,14 @@ import {
  */
 export async function connect(route: Route, signal: AbortSignal): Promise<Transport> {
   const hostname = bare(route.hostname);
-  if (route.path !== null) return await opened(net.connect({ path: route.path }), signal);
+  if (route.path !== null) {
+    refuseOnWorkerd("unix sockets");
+    return await opened(net.connect({ path: route.path }), signal);
+  }
   if (route.source === null || (route.source[0] === "" && route.source[1] === 0)) {
     return await opened(net.connect({ host: hostname, port: route.port }), signal);
   }
+  refuseOnWorkerd("source_address");
   return await connectFrom(route, route.source, hostname, signal);
 }
 
@@ -163,17 +175,13 @@ async function opened(
 
 /** Deno: node:net of 2.7 and before binds to no address, denoland/deno#24153. */
 function checkBound({ localAddress, localPort }: net.Socket, address: string, port: number): void {
-  if (localAddress === undefined) {
-    // workerd: it ignores the address, and tells none.
-    throw new errors.NotSupported("source_address does not work on this runtime");
-  }
   const isAny = ANY.some((any) => any.address === address);
-  const isBound = (isAny || sameAddress(localAddress, address)) &&
+  const isBound = (isAny || (localAddress !== undefined && sameAddress(localAddress, address))) &&
     (port === 0 || localPort === port);
   if (isBound) return;
   throw new errors.AddrNotAvailable(
     `the platform did not use the source address ${shownPeer(address, port)}: it is ${
-      shownPeer(localAddress, localPort ?? 0)
+      shownPeer(localAddress ?? "", localPort ?? 0)
     }`,
   );
 }
@@ -209,7 +217,7 @@ export async function secure(
   const below = new Below(opened.transport, opened.kind === "other");
   let socket: tls.TLSSocket;
   try {
-    socket = tls.connect({
+    socket = isWorkerd() ? overSocket(opened.transport, context, name) : tls.connect({
       socket: duplexOver(below),
       host: name,
       ...(net.isIP(name) === 0 ? { servername: name } : {}),
@@ -232,6 +240,38 @@ export async function secure(
     secured.close();
     throw below.failure === null ? asDenoError(error, true) : below.failure.reason;
   }
+}
+
+/** What a context may ask for and workerd does not do: it trusts what its configuration says. */
+const NOT_ON_WORKERD = [
+  "caCerts",
+  "cert",
+  "load_default_certs",
+  "alpnProtocols",
+  "check_hostname",
+  "verify_mode",
+] as const satisfies readonly (keyof TLSContext)[];
+
+/** The values that ask for nothing. */
+const BY_DEFAULT: Partial<TLSContext> = {
+  load_default_certs: true,
+  check_hostname: true,
+  verify_mode: "CERT_REQUIRED",
+};
+
+/** TLS on workerd: over a socket of its own, and as its configuration says. */
+function overSocket(transport: Transport, context: TLSContext, name: string): tls.TLSSocket {
+  for (const option of NOT_ON_WORKERD) {
+    const value = context[option];
+    if (value !== undefined && value !== BY_DEFAULT[option]) refuseOnWorkerd(option);
+  }
+  if (!(transport instanceof NodeTransport)) refuseOnWorkerd("TLS over a transport");
+  return tls.connect({
+    socket: (transport as NodeTransport).socket,
+    host: name,
+    // Even an address: it is what the certificate must be for.
+    servername: name,
+  });
 }
 
 /** A context of Node's that certificates can be added to. */
@@ -283,6 +323,7 @@ const HOLD = 65536;
 class NodeTransport implements Transport, Carried {
   readonly socket: net.Socket;
   #below: Below | null;
+  #listens = false;
   #ended = false;
   #failure: { readonly reason: unknown } | null = null;
   #wake: (() => void) | null = null;
@@ -301,11 +342,10 @@ class NodeTransport implements Transport, Carried {
   constructor(socket: net.Socket, below: Below | null = null) {
     this.socket = socket;
     this.#below = below;
+    // workerd: TLS cannot be done over a socket that is being read.
+    if (isWorkerd()) socket.pause();
+    else this.#listen();
     const wake = () => this.#wake?.();
-    socket.on("readable", () => {
-      this.#takeHeld();
-      wake();
-    });
     const end = () => {
       this.#ended = true;
       wake();
@@ -314,6 +354,16 @@ class NodeTransport implements Transport, Carried {
     socket.on("error", (error) => {
       this.#fail(error);
       wake();
+    });
+  }
+
+  /** Begins to take what comes. */
+  #listen(): void {
+    if (this.#listens) return;
+    this.#listens = true;
+    this.socket.on("readable", () => {
+      this.#takeHeld();
+      this.#wake?.();
     });
   }
 
@@ -332,6 +382,7 @@ class NodeTransport implements Transport, Carried {
   }
 
   async read(p: Uint8Array): Promise<number | null> {
+    this.#listen();
     for (;;) {
       this.#takeHeld();
       const first = this.#held[0];

@@ -89,6 +89,18 @@ export function needCoding(coding: string): void {
   if (coding === "br" || coding === "zstd") needDeno("2.7.0", `Cannot decode body as ${coding}`);
 }
 
+/** Whether this is workerd, which ignores much of what its `node:net` and `node:tls` are asked for. */
+export function isWorkerd(): boolean {
+  // Not every runtime has this.
+  const { navigator } = globalThis as { navigator?: { userAgent?: string } };
+  return navigator?.userAgent === "Cloudflare-Workers";
+}
+
+/** Refuses what workerd would ignore, or fail at in words that do not tell what is missing. */
+export function refuseOnWorkerd(feature: string): void {
+  if (isWorkerd()) throw new errors.NotSupported(`workerd does not support ${feature}`);
+}
+
 /** Whether one version comes before another. */
 function isOlder(version: string, other: string): boolean {
   const parts = (text: string) => text.split(/[.+-]/, 3).map(Number);

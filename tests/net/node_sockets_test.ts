@@ -527,20 +527,96 @@ for (
   });
 }
 
-Deno.test("connect() throws NotSupported when the platform does not say which source address it uses", async () => {
-  const socket = new MemorySocket();
-  await connectingTo(net, socket, async () => {
-    const failed = assertRejects(
-      () => connect({ ...ROUTE, source: ["127.0.0.1", 0] }, SIGNAL),
-      Deno.errors.NotSupported,
-      "source_address does not work on this runtime",
-    );
-    await until("the socket is opened", () => socket.calls.length > 0);
-    Object.assign(socket, { localAddress: undefined });
-    socket.emit("connect");
-    await failed;
+/** Runs `use` as if this were workerd. */
+async function onWorkerd<T>(use: () => Promise<T>): Promise<T> {
+  // Node 20 has no navigator.
+  const before = Object.getOwnPropertyDescriptor(globalThis, "navigator");
+  Object.defineProperty(globalThis, "navigator", {
+    value: { userAgent: "Cloudflare-Workers" },
+    configurable: true,
   });
-  assertEquals(socket.destroyed, true);
+  try {
+    return await use();
+  } finally {
+    if (before === undefined) Reflect.deleteProperty(globalThis, "navigator");
+    else Object.defineProperty(globalThis, "navigator", before);
+  }
+}
+
+for (
+  const [what, route] of [
+    ["unix sockets", { path: "/run/a.sock" }],
+    ["source_address", { source: ["127.0.0.1", 0] }],
+  ] as const
+) {
+  Deno.test(`connect() throws NotSupported on workerd when it is asked for ${what}`, async () => {
+    await onWorkerd(() =>
+      assertRejects(
+        () => connect({ ...ROUTE, ...route } as Route, SIGNAL),
+        Deno.errors.NotSupported,
+        `workerd does not support ${what}`,
+      )
+    );
+  });
+}
+
+for (
+  const context of [
+    { caCerts: [CA] },
+    CLIENT,
+    { load_default_certs: false },
+    { alpnProtocols: ["http/1.1"] },
+    { check_hostname: false },
+    { verify_mode: "CERT_NONE" },
+  ] as TLSContext[]
+) {
+  const [option] = Object.keys(context);
+  Deno.test(`secure() throws NotSupported on workerd when the context has ${option}`, async () => {
+    const below = new FakeTransport();
+    await onWorkerd(() =>
+      assertRejects(
+        () => secure(below, context, "a.example", () => {}),
+        Deno.errors.NotSupported,
+        `workerd does not support ${option}`,
+      )
+    );
+    assertEquals(below.closed, true);
+  });
+}
+
+Deno.test("secure() throws NotSupported on workerd over a transport of the user's", async () => {
+  await onWorkerd(() =>
+    assertRejects(
+      () => secure(new FakeTransport(), {}, "a.example", () => {}),
+      Deno.errors.NotSupported,
+      "workerd does not support TLS over a transport",
+    )
+  );
+});
+
+Deno.test("secure() hands the socket itself to TLS on workerd, not read from before", async () => {
+  await onWorkerd(async () => {
+    const { socket, transport } = await inMemory({ ...ROUTE, source: null });
+    assertEquals([socket.isPaused(), socket.listenerCount("readable")], [true, 0]);
+    const context: TLSContext = {
+      load_default_certs: true,
+      check_hostname: true,
+      verify_mode: "CERT_REQUIRED",
+    };
+    const { asked, transport: secured } = await securedInMemory(transport, context, "[::1]");
+    assertEquals(asked, { socket, host: "::1", servername: "::1" });
+    secured.close();
+  });
+});
+
+Deno.test("a transport on workerd takes what comes once it is read from", async () => {
+  await onWorkerd(async () => {
+    const { socket, transport } = await inMemory({ ...ROUTE, source: null });
+    const reading = readOnce(transport);
+    socket.push("hello");
+    assertEquals(await reading, "hello");
+    transport.close();
+  });
 });
 
 const SPELLINGS = [

@@ -55,6 +55,8 @@ async function wrapped({ tls, ca: _ }: Servers): Promise<Transport> {
 }
 
 const FEATURES: Features = {
+  // The authority is one that the runtime was told to trust.
+  "HTTPS": ({ tls }) => get(new HTTPSConnection("localhost", tls.port, { timeout: 10 })),
   "HTTPS, own CA": (servers) => get(secure(servers)),
   "unix socket": (servers) => get(plain(servers, { socketPath: servers.unix.path })),
   "`source_address`": (servers) =>

@@ -2,8 +2,9 @@
  * Runs the tests of the library on other runtimes and on other versions of Deno, such as
  * `deno task runtimes 2.5.0 node@22 bun`, where a number alone is a version of Deno. `--files PATTERN` runs
  * those whose path matches, `--jobs N` that many runtimes at once, `--verbose` prints the counts of each
- * file, `--write` keeps the counts and the features in `results.json` and in the README. Where there is no Deno, modules are transpiled as JSR does for npm; `shim.ts` stands for `Deno` in
- * the tests, and the library does not see it.
+ * file, `--write` keeps the counts and the features in `results.json` and in the README. Where there is no
+ * Deno, modules are transpiled as JSR does for npm; `shim.ts` stands for `Deno` in the tests, and the
+ * library does not see it.
  *
  * @module
  */
@@ -40,7 +41,9 @@ const files = projectFiles().filter((path) =>
 const TOUR = "tests/runtimes/tour_test.ts";
 
 /** Seconds that the tests of one file may take. */
-const FILE_LIMIT = 60;
+const FILE_LIMIT = 300;
+
+const CA_FILE = new URL("tests/tls/ca.pem", ROOT).pathname;
 
 const IMPORT_MAP = "tests/std_offline/import_map.json";
 
@@ -72,7 +75,8 @@ async function printed(name: string, args: string[], cwd: string): Promise<strin
   const command = new Deno.Command(name, {
     args,
     cwd,
-    env: { NO_COLOR: "1" },
+    // The last two are for `features.ts`.
+    env: { NO_COLOR: "1", DENO_CERT: CA_FILE, NODE_EXTRA_CA_CERTS: CA_FILE },
     stdout: "piped",
     stderr: "piped",
     detached: true,

@@ -5,6 +5,7 @@
  * @module
  */
 import { join } from "node:path";
+import { CA } from "../tls/mod.ts";
 
 /** The parts of a worker's configuration that a run needs. */
 export interface Worker {
@@ -49,7 +50,10 @@ export async function askWorkerd({ folder, entry, node }: Worker): Promise<strin
 const config :Workerd.Config = (
   services = [
     (name = "main", worker = .worker),
-    (name = "network", network = (allow = ["private"])),
+    (name = "network", network = (
+      allow = ["private"],
+      tlsOptions = (trustBrowserCas = true, trustedCertificates = [${JSON.stringify(CA)}]),
+    )),
   ],
   sockets = [(name = "http", address = "127.0.0.1:${port}", http = (), service = "main")],
 );
