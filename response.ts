@@ -46,6 +46,22 @@ const DRAIN_PIECE = 65536;
  * Options of {@linkcode HTTPResponse}.
  *
  * @category Responses
+ *
+ * @example Read a recorded response
+ * ```ts
+ * import { HTTPResponse } from "@denoports/http-client";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const recorded = new Blob(["HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"]).stream();
+ * const response = new HTTPResponse(recorded, {
+ *   debuglevel: 0,
+ *   method: "HEAD",
+ *   url: "http://example.com/",
+ * });
+ * await response.begin();
+ * assertEquals(response.geturl(), "http://example.com/");
+ * assertEquals(await response.read(), new Uint8Array());
+ * ```
  */
 export interface HTTPResponseOptions {
   /**
@@ -68,6 +84,27 @@ export interface HTTPResponseOptions {
  * Options of {@linkcode HTTPResponse.copyTo}.
  *
  * @category Responses
+ *
+ * @example Show how far a download is
+ * ```ts
+ * import { HTTPConnection } from "@denoports/http-client";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using server = Deno.serve({ port: 0, onListen() {} }, () => new Response("hello"));
+ *
+ * using conn = new HTTPConnection("127.0.0.1", server.addr.port);
+ * await conn.request("GET", "/");
+ * const response = await conn.getresponse();
+ * const path = await Deno.makeTempFile();
+ * using file = await Deno.open(path, { write: true });
+ * const seen: number[] = [];
+ * await response.copyTo(file, {
+ *   onProgress: (bytes) => seen.push(bytes),
+ *   signal: AbortSignal.timeout(60_000),
+ * });
+ * assertEquals(seen.at(-1), 5);
+ * await Deno.remove(path);
+ * ```
  */
 export interface CopyOptions {
   /** Called after each write with how many bytes have been written so far. */

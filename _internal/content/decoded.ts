@@ -14,6 +14,25 @@ import type { Decoding, undo } from "./undo.ts";
  * Options of `HTTPResponse.decoded()`.
  *
  * @category Responses
+ *
+ * @example Hold what a body may decode to
+ * ```ts
+ * import { HTTPConnection, HTTPException } from "@denoports/http-client";
+ * import { assertRejects } from "@std/assert";
+ *
+ * // 1 MB of zeros, compressed to about 1 KB.
+ * const zeros = new Blob([new Uint8Array(1_000_000)]).stream();
+ * const body = await new Response(zeros.pipeThrough(new CompressionStream("gzip"))).bytes();
+ * await using server = Deno.serve(
+ *   { port: 0, onListen() {} },
+ *   () => new Response(body, { headers: { "Content-Encoding": "gzip" } }),
+ * );
+ * using conn = new HTTPConnection("127.0.0.1", server.addr.port);
+ * await conn.request("GET", "/", null, { "Accept-Encoding": "gzip" });
+ * const response = await conn.getresponse();
+ * const decoded = response.decoded({ maxDecodedBytes: 65536, maxZstdWindowBytes: 1048576 });
+ * await assertRejects(() => decoded.bytes(), HTTPException);
+ * ```
  */
 export interface DecodedOptions {
   /**

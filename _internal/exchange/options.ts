@@ -36,6 +36,20 @@ import type { Transport } from "../net/transport.ts";
  * Deadlines in seconds: bytes that a server sends one at a time do not extend them.
  *
  * @category Connections
+ *
+ * @example Wait no longer than that for a server
+ * ```ts
+ * import { HTTPConnection } from "@denoports/http-client";
+ * import { assertRejects } from "@std/assert";
+ *
+ * // It accepts connections, and never answers.
+ * using server = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+ * using conn = new HTTPConnection("127.0.0.1", server.addr.port, {
+ *   deadlines: { connect: 5, tls: 5, head: 0.05, bodyIdle: 30, total: 300 },
+ * });
+ * await conn.request("GET", "/");
+ * await assertRejects(() => conn.getresponse(), Deno.errors.TimedOut, "head");
+ * ```
  */
 export interface Deadlines {
   /** To connect, name resolution included. */
@@ -57,6 +71,29 @@ export interface Deadlines {
  * Limits of what is taken from a server.
  *
  * @category Connections
+ *
+ * @example Take less from a server than by default
+ * ```ts
+ * import { HTTPConnection, HTTPException } from "@denoports/http-client";
+ * import { assertRejects } from "@std/assert";
+ *
+ * await using server = Deno.serve({ port: 0, onListen() {} }, () => new Response("hello"));
+ *
+ * using conn = new HTTPConnection("127.0.0.1", server.addr.port, {
+ *   maxLineBytes: 8192,
+ *   maxHeaderBytes: 32768,
+ *   max_response_headers: 50,
+ *   maxInterimResponses: 5,
+ *   maxTrailers: 10,
+ *   maxChunkExtensionBytes: 1024,
+ *   maxBodyBytes: 4,
+ * });
+ * await conn.request("GET", "/");
+ * await assertRejects(async () => {
+ *   const response = await conn.getresponse();
+ *   await response.read();
+ * }, HTTPException);
+ * ```
  */
 export interface Limits {
   /**
@@ -108,6 +145,131 @@ export interface Limits {
  * Options of `HTTPConnection`.
  *
  * @category Connections
+ *
+ * @example Set a timeout for each step, and deadlines for the whole
+ * ```ts
+ * import { HTTPConnection } from "@denoports/http-client";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using server = Deno.serve({ port: 0, onListen() {} }, () => new Response("hello"));
+ *
+ * using conn = new HTTPConnection("127.0.0.1", server.addr.port, {
+ *   timeout: 10,
+ *   deadlines: { total: 60 },
+ * });
+ * await conn.request("GET", "/");
+ * assertEquals(await (await conn.getresponse()).text(), "hello");
+ * ```
+ *
+ * @example Choose the address to connect from, and the one to connect to
+ * ```ts
+ * import { HTTPConnection } from "@denoports/http-client";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const options = { hostname: "127.0.0.1", port: 0, onListen() {} };
+ * await using server = Deno.serve(options, (request, { remoteAddr }) =>
+ *   new Response(`${request.headers.get("host")} from ${remoteAddr.hostname}`)
+ * );
+ * using conn = new HTTPConnection("example.com", server.addr.port, {
+ *   address: "127.0.0.1",
+ *   source_address: ["127.0.0.1", 0],
+ * });
+ * await conn.request("GET", "/");
+ * const text = await (await conn.getresponse()).text();
+ * assertEquals(text, `example.com:${server.addr.port} from 127.0.0.1`);
+ * ```
+ *
+ * @example Talk to a unix socket
+ * ```ts
+ * import { HTTPConnection } from "@denoports/http-client";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const socketPath = `${await Deno.makeTempDir()}/server.sock`;
+ * await using _server = Deno.serve({ path: socketPath, onListen() {} }, () => new Response("hello"));
+ *
+ * using conn = new HTTPConnection("localhost", { socketPath });
+ * await conn.request("GET", "/");
+ * assertEquals(await (await conn.getresponse()).text(), "hello");
+ * ```
+ *
+ * @example Talk over a transport of your own
+ * ```ts
+ * import { HTTPConnection } from "@denoports/http-client";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const answer = new TextEncoder().encode("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
+ * let sent = "";
+ * using conn = new HTTPConnection("example.com", {
+ *   transport: () =>
+ *     Promise.resolve({
+ *       read(p: Uint8Array) {
+ *         p.set(answer);
+ *         return Promise.resolve(answer.length);
+ *       },
+ *       write(p: Uint8Array) {
+ *         sent += new TextDecoder().decode(p);
+ *         return Promise.resolve(p.length);
+ *       },
+ *       close() {},
+ *     }),
+ * });
+ * await conn.request("GET", "/");
+ * assertEquals(await (await conn.getresponse()).text(), "hello");
+ * assertEquals(sent, "GET / HTTP/1.1\r\nHost: example.com\r\nAccept-Encoding: identity\r\n\r\n");
+ * ```
+ *
+ * @example Print or keep what happens
+ * ```ts
+ * import { HTTPConnection } from "@denoports/http-client";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using server = Deno.serve({ port: 0, onListen() {} }, () => new Response("hello"));
+ *
+ * const events: string[] = [];
+ * const lines: string[] = [];
+ * using conn = new HTTPConnection("127.0.0.1", server.addr.port, {
+ *   trace: ({ type }) => events.push(type),
+ *   debug: (line) => lines.push(line),
+ * });
+ * conn.set_debuglevel(1);
+ * await conn.request("GET", "/");
+ * await (await conn.getresponse()).read();
+ * assertEquals(events.slice(0, 3), ["connectStart", "connected", "requestStart"]);
+ * assertEquals(lines[0], `send: b'GET / HTTP/1.1\\r\\nHost: 127.0.0.1:${server.addr.port}\\r\\n` +
+ *   "Accept-Encoding: identity\\r\\n\\r\\n'");
+ * ```
+ *
+ * @example See interim responses
+ * ```ts
+ * import { HTTPConnection } from "@denoports/http-client";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+ * const served = listener.accept().then(async (peer) => {
+ *   await peer.read(new Uint8Array(1000));
+ *   await peer.write(new TextEncoder().encode(
+ *     "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n",
+ *   ));
+ *   peer.close();
+ * });
+ * const hints: (string | null)[] = [];
+ * using conn = new HTTPConnection("127.0.0.1", listener.addr.port, {
+ *   onInformational: (_status, _reason, headers) => hints.push(headers.get("link")),
+ * });
+ * await conn.request("GET", "/");
+ * assertEquals((await conn.getresponse()).status, 204);
+ * assertEquals(hints, ["</a.css>"]);
+ * await served;
+ * ```
+ *
+ * @example Speak HTTP/1.0, and read bodies in larger pieces
+ * ```ts
+ * import { HTTPConnection } from "@denoports/http-client";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using conn = new HTTPConnection("example.com", { httpVersion: 10, blocksize: 65536 });
+ * assertEquals([conn.httpVersion, conn.blocksize], [10, 65536]);
+ * ```
  */
 export interface HTTPConnectionOptions extends Limits {
   /**
@@ -159,6 +321,16 @@ export interface HTTPConnectionOptions extends Limits {
  * Options of `HTTPSConnection`.
  *
  * @category Connections
+ *
+ * @example Trust a CA of your own
+ * ```ts
+ * import { HTTPSConnection } from "@denoports/http-client";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const context = { caCerts: [await Deno.readTextFile("tests/tls/ca.pem")] };
+ * using conn = new HTTPSConnection("service.internal", { context });
+ * assertEquals(conn.port, 443);
+ * ```
  */
 export interface HTTPSConnectionOptions extends HTTPConnectionOptions {
   /** How TLS is done. */
@@ -169,6 +341,57 @@ export interface HTTPSConnectionOptions extends HTTPConnectionOptions {
  * Options of a request.
  *
  * @category Connections
+ *
+ * @example Limit one request, and end it by a signal
+ * ```ts
+ * import { HTTPConnection } from "@denoports/http-client";
+ * import { assertRejects } from "@std/assert";
+ *
+ * // It accepts connections, and never answers.
+ * using server = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+ * using conn = new HTTPConnection("127.0.0.1", server.addr.port);
+ * await conn.request("GET", "/", null, {}, { timeout: 0.05 });
+ * await assertRejects(() => conn.getresponse(), Deno.errors.TimedOut);
+ *
+ * const controller = new AbortController();
+ * await conn.request("GET", "/", null, {}, { signal: controller.signal });
+ * controller.abort(new Error("enough"));
+ * await assertRejects(() => conn.getresponse(), Error, "enough");
+ * ```
+ *
+ * @example Send trailers behind a chunked body
+ * ```ts
+ * import { HTTPConnection } from "@denoports/http-client";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+ * const received = listener.accept().then(async (peer) => {
+ *   const text = await new Response(peer.readable).text();
+ *   return text.slice(text.indexOf("\r\n\r\n") + 4);
+ * });
+ * {
+ *   using conn = new HTTPConnection("127.0.0.1", listener.addr.port);
+ *   const headers = { "Transfer-Encoding": "chunked" };
+ *   const options = { encode_chunked: true, trailers: { "X-Sum": "13" } };
+ *   await conn.request("POST", "/", ["hello"], headers, options);
+ * }
+ * assertEquals(await received, "5\r\nhello\r\n0\r\nX-Sum: 13\r\n\r\n");
+ * ```
+ *
+ * @example Ask before a large body is sent
+ * ```ts
+ * import { HTTPConnection } from "@denoports/http-client";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using server = Deno.serve(
+ *   { port: 0, onListen() {} },
+ *   async (request) => new Response(`${(await request.bytes()).length} bytes`),
+ * );
+ * using conn = new HTTPConnection("127.0.0.1", server.addr.port);
+ * // A server that says nothing is sent the body after 5 seconds.
+ * await conn.request("PUT", "/", new Uint8Array(100_000), {}, { expect_continue: 5 });
+ * assertEquals(await (await conn.getresponse()).text(), "100000 bytes");
+ * ```
  */
 export interface RequestOptions {
   /**
@@ -202,6 +425,21 @@ export interface RequestOptions {
  * Options of `getresponse()`.
  *
  * @category Connections
+ *
+ * @example Wait for a response no longer than a signal allows
+ * ```ts
+ * import { HTTPConnection } from "@denoports/http-client";
+ * import { assertRejects } from "@std/assert";
+ *
+ * // It accepts connections, and never answers.
+ * using server = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+ * using conn = new HTTPConnection("127.0.0.1", server.addr.port);
+ * await conn.request("GET", "/");
+ * const controller = new AbortController();
+ * const responding = conn.getresponse({ signal: controller.signal });
+ * controller.abort(new Error("enough"));
+ * await assertRejects(() => responding, Error, "enough");
+ * ```
  */
 export interface ResponseOptions {
   /** Aborts the exchange: the connection is closed, and what waits throws the signal's reason. */
@@ -212,6 +450,22 @@ export interface ResponseOptions {
  * What `putrequest()` leaves out, as an object instead of two positions.
  *
  * @category Connections
+ *
+ * @example Send exactly the fields that you put
+ * ```ts
+ * import { HTTPConnection } from "@denoports/http-client";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+ * const received = listener.accept().then((peer) => new Response(peer.readable).text());
+ * {
+ *   using conn = new HTTPConnection("127.0.0.1", listener.addr.port);
+ *   conn.putrequest("GET", "/", { skip_host: true, skip_accept_encoding: true });
+ *   conn.putheader("host", "example.com");
+ *   await conn.endheaders();
+ * }
+ * assertEquals(await received, "GET / HTTP/1.1\r\nhost: example.com\r\n\r\n");
+ * ```
  */
 export interface PutRequestOptions {
   /**

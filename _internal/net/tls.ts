@@ -8,6 +8,99 @@
  * How TLS is done. Verification is on unless it is switched off here.
  *
  * @category Connections
+ *
+ * @example Trust one CA and no other, and show a client certificate
+ * ```ts
+ * import { HTTPSConnection } from "@denoports/http-client";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const [ca, cert, key, clientCert, clientKey] = await Promise.all(
+ *   ["ca.pem", "localhost.pem", "localhost.key", "client.pem", "client.key"].map((name) =>
+ *     Deno.readTextFile(`tests/tls/${name}`)
+ *   ),
+ * );
+ * const options = { port: 0, cert, key, onListen() {} };
+ * await using server = Deno.serve(options, () => new Response("hello"));
+ *
+ * using conn = new HTTPSConnection("localhost", server.addr.port, {
+ *   context: { caCerts: [ca], load_default_certs: false, cert: clientCert, key: clientKey },
+ *   timeout: 10,
+ * });
+ * await conn.request("GET", "/");
+ * assertEquals(await (await conn.getresponse()).text(), "hello");
+ * ```
+ *
+ * @example Use a key that is encrypted
+ * ```ts
+ * import { HTTPSConnection } from "@denoports/http-client";
+ * import { createPrivateKey } from "node:crypto";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const [ca, cert, key, clientCert, clientKey] = await Promise.all(
+ *   ["ca.pem", "localhost.pem", "localhost.key", "client.pem", "client.key"].map((name) =>
+ *     Deno.readTextFile(`tests/tls/${name}`)
+ *   ),
+ * );
+ * const encrypted = createPrivateKey(clientKey).export({
+ *   type: "pkcs8",
+ *   format: "pem",
+ *   cipher: "aes-256-cbc",
+ *   passphrase: "secret",
+ * }) as string;
+ * const options = { port: 0, cert, key, onListen() {} };
+ * await using server = Deno.serve(options, () => new Response("hello"));
+ *
+ * // Python has `password`, Node has `passphrase`.
+ * for (const password of [{ password: "secret" }, { passphrase: "secret" }]) {
+ *   using conn = new HTTPSConnection("localhost", server.addr.port, {
+ *     context: { caCerts: [ca], cert: clientCert, key: encrypted, ...password },
+ *     timeout: 10,
+ *   });
+ *   await conn.request("GET", "/");
+ *   assertEquals(await (await conn.getresponse()).text(), "hello");
+ * }
+ * ```
+ *
+ * @example Verify another name than the host, or none
+ * ```ts
+ * import { HTTPSConnection } from "@denoports/http-client";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const [ca, cert, key] = await Promise.all(
+ *   ["ca.pem", "localhost.pem", "localhost.key"].map((name) =>
+ *     Deno.readTextFile(`tests/tls/${name}`)
+ *   ),
+ * );
+ * const options = { port: 0, cert, key, onListen() {} };
+ * await using server = Deno.serve(options, () => new Response("hello"));
+ *
+ * for (
+ *   const context of [
+ *     { caCerts: [ca], server_hostname: "localhost" },
+ *     { caCerts: [ca], check_hostname: false },
+ *     { verify_mode: "CERT_NONE" } as const,
+ *   ]
+ * ) {
+ *   using conn = new HTTPSConnection("service.internal", server.addr.port, {
+ *     address: "127.0.0.1",
+ *     context,
+ *     timeout: 10,
+ *   });
+ *   await conn.request("GET", "/");
+ *   assertEquals(await (await conn.getresponse()).text(), "hello");
+ * }
+ * ```
+ *
+ * @example Talk to a server that ends TLS without saying so
+ * ```ts
+ * import { HTTPSConnection } from "@denoports/http-client";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using conn = new HTTPSConnection("old.example", {
+ *   context: { suppress_ragged_eofs: true, alpnProtocols: ["http/1.1"] },
+ * });
+ * assertEquals(conn.port, 443);
+ * ```
  */
 export interface TLSContext {
   /**

@@ -140,6 +140,7 @@ for (const [name, [minified, gzip, count]] of Object.entries(SIZES)) {
 interface Declaration {
   kind: string;
   jsDoc?: { tags?: { kind: string; doc?: string }[] };
+  def?: { properties?: { name: string }[] };
 }
 
 /** The public symbols with their doc comments. */
@@ -177,4 +178,21 @@ Deno.test("every public class and function has an example with a title, and ever
     })
   );
   assertEquals(wrong, []);
+});
+
+Deno.test("every option stands in an example with a title", async () => {
+  const options = (await documented()).flatMap(({ name, declarations }) =>
+    declarations.filter(({ kind }) =>
+      kind === "interface" && /(Options|^Deadlines|^Limits|Context)$/.test(name)
+    ).flatMap(({ jsDoc, def }) => {
+      const examples = (jsDoc?.tags ?? []).filter(({ kind }) => kind === "example")
+        .map(({ doc }) => doc ?? "").join("\n");
+      return (def?.properties ?? []).map((property) => ({
+        name: `${name}.${property.name}`,
+        isShown: new RegExp(`\\b${property.name}\\b`).test(examples),
+      }));
+    })
+  );
+  assert(options.length > 45, `${options.length} options`);
+  assertEquals(options.filter(({ isShown }) => !isShown).map(({ name }) => name), []);
 });
