@@ -71,12 +71,16 @@ async function programOf(runtime: string): Promise<string> {
 }
 
 /** Runs a command until it ends or takes too long; all that it has printed. */
-async function printed(name: string, args: string[], cwd: string): Promise<string> {
+async function printed(
+  name: string,
+  args: string[],
+  cwd: string,
+  env: Record<string, string> = {},
+): Promise<string> {
   const command = new Deno.Command(name, {
     args,
     cwd,
-    // The last two are for `features.ts`.
-    env: { NO_COLOR: "1", DENO_CERT: CA_FILE, NODE_EXTRA_CA_CERTS: CA_FILE },
+    env: { NO_COLOR: "1", ...env },
     stdout: "piped",
     stderr: "piped",
     detached: true,
@@ -223,6 +227,7 @@ console.log("@@" + JSON.stringify(await probe(${where})));
     await programOf(runtime),
     args,
     isDeno ? new URL(ROOT).pathname : folder,
+    { DENO_CERT: CA_FILE, NODE_EXTRA_CA_CERTS: CA_FILE },
   );
   const answers = /^@@(.*)$/m.exec(text)?.[1];
   if (answers === undefined) throw new Error(`${runtime} has not tried the features: ${text}`);
