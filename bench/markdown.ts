@@ -180,14 +180,14 @@ export function readmePart(figures: Figures): string {
   const on = [`Deno ${Deno}`, Node && `Node ${Node}`, CPython && `CPython ${CPython}`];
   return `![How fast this library and others are](bench/chart.svg)
 
-The first column is our median on loopback. The others say how many times as fast as that client we
-are; below 1, that client is faster.
+The first column is our median on loopback. The others show our speed
+relative to that client: 2 is twice as fast, and below 1 that client is faster.
 
 ${table(["", NAMES.ours, ...clients.map((client) => NAMES[client])], rows)}
 
 \`raw, as promised\` is a loop over a bare \`Deno.Conn\` that does no more than our call promises: the
 best that could be reached. Measured on ${Processor}, ${Cores} cores, with ${
     on.filter(Boolean).join(", ")
-  }. [All figures](bench/RESULTS.md) have more rows, and more in which another client is faster;
+  }. [All figures](bench/RESULTS.md) list further cases, including more that we lose;
 \`deno task bench\` measures them on your machine.`;
 }

@@ -356,10 +356,18 @@ async function main(args: string[]): Promise<number> {
   } catch (error) {
     const code = exitCodeOf(error, options?.unix != null);
     const hint = code === 2 ? "; --help shows the usage" : "";
-    printError(`http: (${code}) ${harmless(messageOf(error))}${hint}\n`);
+    const isLate = error instanceof DOMException && error.name === "TimeoutError";
+    const message = isLate
+      ? `${options?.url.host} took longer than --timeout ${options?.timeout}`
+      : messageOf(error);
+    printError(`http: (${code}) ${harmless(message)}${hint}\n`);
     return code;
   }
 }
 
-// Standard input may still be open: nothing of it is wanted any more.
-if (import.meta.main) Deno.exit(await main(Deno.args));
+if (import.meta.main) {
+  // A task runs in the project's folder; paths are meant from where it was called.
+  Deno.chdir(Deno.env.get("INIT_CWD") ?? ".");
+  // Standard input may still be open: nothing of it is wanted any more.
+  Deno.exit(await main(Deno.args));
+}

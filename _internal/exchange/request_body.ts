@@ -179,7 +179,7 @@ const ADVICE: Record<string, string> = {
   Number: "send String() of it",
   BigInt: "send String() of it",
   Boolean: "send String() of it",
-  Object: "send JSON.stringify() of it",
+  Object: "send JSON.stringify() of it; headers and options are the arguments behind the body",
 };
 
 /** What a value is: the name of its class. */

@@ -8,8 +8,9 @@ import type { HTTPMessage } from "../../headers.ts";
 import { showWithoutUserInfo } from "../wire/inspect.ts";
 
 /**
- * An event of an exchange; `time` is in milliseconds, as `performance.now()` gives them. Byte counts of a request are of what the transport has accepted, framing
- * included; those of a response body are of its content.
+ * An event of an exchange; `time` is in milliseconds, as `performance.now()` gives them. Byte counts of a
+ * request are of what the transport has accepted, framing included; those of a response body are of its
+ * content.
  *
  * @category Connections
  */

@@ -37,7 +37,10 @@ export function splitHostPort(
           "Cannot use host as it must have no user and password: send an Authorization field",
         );
       }
-      throw new InvalidURL(`Cannot use port as it must be a number: got ${JSON.stringify(digits)}`);
+      const hint = host.includes("//") ? "; a URL as the host must be a URL object" : "";
+      throw new InvalidURL(
+        `Cannot use port as it must be a number: got ${JSON.stringify(digits)}${hint}`,
+      );
     }
     if (digits !== "") number = Number(digits);
     host = host.slice(0, colon);

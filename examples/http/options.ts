@@ -136,7 +136,8 @@ Examples
   deno task http -L -C -o image.iso https://example.com/image.iso
   deno task http --unix /var/run/docker.sock http://localhost/info
 
-The variable NO_COLOR turns colors off; no other variables are read.
+Files are relative to the folder in which the task is called. The variable
+NO_COLOR turns colors off.
 
 Exit codes
 ${Object.entries(EXIT_CODES).map(([code, text]) => `  ${code.padStart(2)}  ${text}`).join("\n")}

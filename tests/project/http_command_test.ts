@@ -7,7 +7,7 @@
 import { createHash, X509Certificate } from "node:crypto";
 import type { AddressInfo } from "node:net";
 import tls from "node:tls";
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { exitCodeOf } from "../../examples/http/failure.ts";
 import { parseOptions } from "../../examples/http/options.ts";
 import {
@@ -37,7 +37,11 @@ interface Outcome {
 }
 
 /** Runs the command. */
-async function http(args: string[], stdin: string | null = null): Promise<Outcome> {
+async function http(
+  args: string[],
+  stdin: string | null = null,
+  env: Record<string, string> = { INIT_CWD: "." },
+): Promise<Outcome> {
   const source = await stdFrom();
   const map = new URL("tests/std_offline/import_map.json", ROOT);
   await using child = new Deno.Command(Deno.execPath(), {
@@ -50,6 +54,7 @@ async function http(args: string[], stdin: string | null = null): Promise<Outcom
       new URL("examples/http.ts", ROOT).href,
       ...args,
     ],
+    env,
     stdin: stdin === null ? "null" : "piped",
     stdout: "piped",
     stderr: "piped",
@@ -633,7 +638,15 @@ Deno.test("http: --timeout ends with 28, however slowly the server drips", async
     await peer.readRequest();
     await peer.sendSlow(ok("x".repeat(100_000)), { ms: 20 });
   });
-  await ends(28, ["--timeout", "0.7", `http://127.0.0.1:${server.port}`]);
+  const { err } = await ends(28, ["--timeout", "0.7", `http://127.0.0.1:${server.port}`]);
+  assertStringIncludes(err, `127.0.0.1:${server.port} took longer than --timeout 0.7`);
+});
+
+Deno.test("http: files are relative to the folder in which the task was called", async () => {
+  await using web = await site(ok("hello"));
+  await using dir = folder();
+  const { code } = await http(["-o", "here", web.url], null, { INIT_CWD: dir.path });
+  assertEquals([code, Deno.readTextFileSync(`${dir.path}/here`)], [0, "hello"]);
 });
 
 // Diagnostics.

@@ -196,3 +196,16 @@ Deno.test("every option stands in an example with a title", async () => {
   assert(options.length > 45, `${options.length} options`);
   assertEquals(options.filter(({ isShown }) => !isShown).map(({ name }) => name), []);
 });
+
+Deno.test("the page about connections has every event of a trace, with all that it has", () => {
+  const source = readText("_internal/exchange/trace.ts");
+  const events = [...source.matchAll(/\| \{ type: "(\w+)"(.*) \}$/gm)].map(([, type, fields]) => [
+    type,
+    [...fields.matchAll(/; (\w+):/g)].map(([, name]) => name),
+  ]);
+  assert(events.length > 10);
+  const rows = [...readText("examples/CONNECTIONS.md").matchAll(/^\| `(\w+)` +\| (.+?) +\|$/gm)]
+    .map(([, type, text]) => [type, [...text.matchAll(/`(\w+)`/g)].map(([, name]) => name)]);
+  const types = events.map(([type]) => type);
+  assertEquals(rows.filter(([type]) => types.includes(type)), events);
+});

@@ -82,6 +82,11 @@ Deno.test("splitHostPort() throws a TypeError when the host is not a string", ()
 
 Deno.test("splitHostPort() quotes the port that it refuses", () => {
   assertThrows(() => splitHostPort("example.com:http", null, 80), InvalidURL, '"http"');
+  assertThrows(
+    () => splitHostPort("http://example.com:80/", null, 80),
+    InvalidURL,
+    "a URL as the host must be a URL object",
+  );
 });
 
 Deno.test("splitHostPort() escapes line breaks of the host in its message", () => {
