@@ -6,9 +6,12 @@
  * @module
  */
 import { errors } from "../../errors.ts";
-import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
+import type { KeyObject, X509Certificate as Certificate } from "node:crypto";
 import { socketError } from "./platform.ts";
 import type { TLSContext } from "./tls.ts";
+
+// A bundle that is not split has this module in it, and loads at once what it imports in any other way.
+const { createPrivateKey, X509Certificate } = await import("node:crypto");
 
 /** What the client shows. */
 export interface Identity {
@@ -26,7 +29,7 @@ export interface Identity {
 export function identityOf(context: TLSContext): Identity {
   const cert = context.cert!;
   const key = readKey(context.key!, context.password ?? context.passphrase);
-  let certificate: X509Certificate;
+  let certificate: Certificate;
   try {
     certificate = new X509Certificate(cert);
   } catch (cause) {

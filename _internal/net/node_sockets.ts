@@ -7,10 +7,10 @@
  * @module
  */
 import { errors } from "../../errors.ts";
-import dns from "node:dns";
-import net from "node:net";
-import { Duplex } from "node:stream";
-import tls from "node:tls";
+import type { LookupAllOptions } from "node:dns";
+import type { Socket } from "node:net";
+import type { Duplex as DuplexStream } from "node:stream";
+import type { SecureContext, TLSSocket } from "node:tls";
 import { asDenoError, asTlsError, shownPeer, writeError } from "./connect_errors.ts";
 import { checkReadable, identityOf } from "./identity.ts";
 import {
@@ -31,6 +31,12 @@ import {
   type Secured,
   type Transport,
 } from "./transport.ts";
+
+// A bundle that is not split has this module in it, and loads at once what it imports in any other way.
+const { default: dns } = await import("node:dns");
+const { default: net } = await import("node:net");
+const { Duplex } = await import("node:stream");
+const { default: tls } = await import("node:tls");
 
 /**
  * Opens a socket: from a source address to each address of the server's name, until one answers.
@@ -93,7 +99,7 @@ function lookUp(host: string, port: number): Promise<Address[]> {
   const family = net.isIP(host);
   if (family !== 0) return Promise.resolve([{ address: host, family }]);
   // Deno: the port is part of what permission is asked for.
-  const options = { all: true, port } as dns.LookupAllOptions;
+  const options = { all: true, port } as LookupAllOptions;
   return new Promise((resolve, reject) => {
     dns.lookup(host, options, (error, addresses) => {
       if (error === null) resolve(addresses);
@@ -153,7 +159,7 @@ async function dial(
 
 /** Waits until a socket is connected; `check` throws where it is not what was asked for. */
 async function opened(
-  socket: net.Socket,
+  socket: Socket,
   signal: AbortSignal,
   check?: () => void,
 ): Promise<Transport> {
@@ -174,7 +180,7 @@ async function opened(
 }
 
 /** Deno: node:net of 2.7 and before binds to no address, denoland/deno#24153. */
-function checkBound({ localAddress, localPort }: net.Socket, address: string, port: number): void {
+function checkBound({ localAddress, localPort }: Socket, address: string, port: number): void {
   const isAny = ANY.some((any) => any.address === address);
   const isBound = (isAny || (localAddress !== undefined && sameAddress(localAddress, address))) &&
     (port === 0 || localPort === port);
@@ -215,7 +221,7 @@ export async function secure(
 ): Promise<Secured> {
   const name = bare(hostname);
   const below = new Below(opened.transport, opened.kind === "other");
-  let socket: tls.TLSSocket;
+  let socket: TLSSocket;
   try {
     socket = isWorkerd() ? overSocket(opened.transport, context, name) : tls.connect({
       socket: duplexOver(below),
@@ -260,7 +266,7 @@ const BY_DEFAULT: Partial<TLSContext> = {
 };
 
 /** TLS on workerd: over a socket of its own, and as its configuration says. */
-function overSocket(transport: Transport, context: TLSContext, name: string): tls.TLSSocket {
+function overSocket(transport: Transport, context: TLSContext, name: string): TLSSocket {
   for (const option of NOT_ON_WORKERD) {
     const value = context[option];
     if (value !== undefined && value !== BY_DEFAULT[option]) refuseOnWorkerd(option);
@@ -280,7 +286,7 @@ interface NativeContext {
 }
 
 /** What is trusted, and what the client shows. */
-function secureContextOf(context: TLSContext): tls.SecureContext {
+function secureContextOf(context: TLSContext): SecureContext {
   const caCerts = context.caCerts ?? [];
   // Deno: one that cannot be read ends the process when node:tls looks at those of the peer.
   checkReadable(caCerts);
@@ -299,7 +305,7 @@ function secureContextOf(context: TLSContext): tls.SecureContext {
 }
 
 /** Waits for an event; an `error` or a `close` before it is thrown. */
-function once(socket: net.Socket, event: string): Promise<void> {
+function once(socket: Socket, event: string): Promise<void> {
   return new Promise<void>((resolve, reject) => {
     const settle = (action: () => void) => () => {
       socket.off(event, onEvent).off("error", onError).off("close", onClose);
@@ -321,7 +327,7 @@ const HOLD = 65536;
  * beginning to the end, as an `error` that nobody listens to ends the process.
  */
 class NodeTransport implements Transport, Carried {
-  readonly socket: net.Socket;
+  readonly socket: Socket;
   #below: Below | null;
   #listens = false;
   #ended = false;
@@ -339,7 +345,7 @@ class NodeTransport implements Transport, Carried {
   #held: Uint8Array[] = [];
   #heldBytes = 0;
 
-  constructor(socket: net.Socket, below: Below | null = null) {
+  constructor(socket: Socket, below: Below | null = null) {
     this.socket = socket;
     this.#below = below;
     // workerd: TLS cannot be done over a socket that is being read.
@@ -554,7 +560,7 @@ class Below implements Transport {
 }
 
 /** A transport as a stream of Node's, for TLS over it. */
-function duplexOver(transport: Transport): Duplex {
+function duplexOver(transport: Transport): DuplexStream {
   const buffer = new Uint8Array(65536);
   const stream = new Duplex({
     async read() {

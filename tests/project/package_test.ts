@@ -136,6 +136,17 @@ for (const [name, [minified, gzip, count]] of Object.entries(SIZES)) {
   });
 }
 
+Deno.test({
+  name:
+    "a bundle in one file loads no module of Node's before it is needed (with a package of npm)",
+  ignore: !Deno.env.get("CI"),
+  fn: async () => {
+    const text = new TextDecoder().decode(await bundled("mod.ts"));
+    assert(/\bimport\("node:net"\)/.test(text));
+    assertEquals(text.match(/\b(?:from|import) ?"node:[^"]*"/g), null);
+  },
+});
+
 /** What `deno doc` tells of a symbol, as far as it is looked at. */
 interface Declaration {
   kind: string;
