@@ -12,7 +12,6 @@
 import { HTTPConnection, type HTTPResponse, LineReader } from "@denoports/http-client";
 import { assertEquals } from "@std/assert";
 import { writeAll } from "@std/io/write-all";
-import { startRaw } from "../tests/servers/raw.ts";
 
 /** Each stream has a connection of its own: nothing else can be sent on it until the stream has ended. */
 function connect(socketPath: string): HTTPConnection {
@@ -117,6 +116,7 @@ async function attach(socketPath: string, id: string): Promise<Attached> {
 }
 
 async function selfCheck(): Promise<void> {
+  const { startRaw } = await import("../tests/servers/raw.ts");
   const encode = (text: string) => new TextEncoder().encode(text);
   const frame = (stream: number, text: string) =>
     new Uint8Array([stream, 0, 0, 0, 0, 0, 0, text.length, ...encode(text)]);
@@ -184,11 +184,13 @@ async function selfCheck(): Promise<void> {
   assertEquals(refused, "The engine answered 404 Not Found: no such");
 }
 
-const [socketPath, id] = Deno.args;
-if (socketPath === undefined) await selfCheck();
-else if (id === undefined) { for await (const event of events(socketPath)) console.log(event); }
-else {
-  for await (const { stream, data } of logs(socketPath, id)) {
-    await writeAll(stream === "stderr" ? Deno.stderr : Deno.stdout, data);
+if (import.meta.main) {
+  const [socketPath, id] = Deno.args;
+  if (socketPath === undefined) await selfCheck();
+  else if (id === undefined) { for await (const event of events(socketPath)) console.log(event); }
+  else {
+    for await (const { stream, data } of logs(socketPath, id)) {
+      await writeAll(stream === "stderr" ? Deno.stderr : Deno.stdout, data);
+    }
   }
 }

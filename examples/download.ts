@@ -12,7 +12,6 @@ import { createHash } from "node:crypto";
 import { parseArgs } from "node:util";
 import { errors, type HTTPResponse, IncompleteRead } from "@denoports/http-client";
 import { assertEquals, assertRejects } from "@std/assert";
-import { startRaw } from "../tests/servers/raw.ts";
 import { follow } from "./redirects.ts";
 
 /** Options of {@linkcode download}. */
@@ -136,6 +135,7 @@ function progressBar(): (bytes: number, total: number | null) => void {
 }
 
 async function selfCheck(): Promise<void> {
+  const { startRaw } = await import("../tests/servers/raw.ts");
   const content = crypto.getRandomValues(new Uint8Array(50_000));
   const sha256 = createHash("sha256").update(content).digest("hex");
   const ranges: unknown[] = [];

@@ -7,24 +7,28 @@
  */
 import { HTTPConnection } from "@denoports/http-client";
 import { assertEquals } from "@std/assert";
-import { startRaw } from "../tests/servers/raw.ts";
 
-await using server = await startRaw(async (peer) => {
-  await peer.readRequest();
-  await peer.send("HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n");
-  await peer.send("HTTP/1.1 103 Early Hints\r\nLink: </font.woff2>; rel=preload\r\n\r\n");
-  await peer.send("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>");
-});
+async function selfCheck(): Promise<void> {
+  const { startRaw } = await import("../tests/servers/raw.ts");
+  await using server = await startRaw(async (peer) => {
+    await peer.readRequest();
+    await peer.send("HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n");
+    await peer.send("HTTP/1.1 103 Early Hints\r\nLink: </font.woff2>; rel=preload\r\n\r\n");
+    await peer.send("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>");
+  });
 
-const links: (string | null)[] = [];
-using conn = new HTTPConnection("127.0.0.1", server.port, {
-  onInformational(status, reason, headers) {
-    console.log(status, reason, headers.get("link"));
-    if (status === 103) links.push(headers.get("link"));
-  },
-});
-await conn.request("GET", "/");
-const response = await conn.getresponse();
-console.log(response.status, await response.text());
+  const links: (string | null)[] = [];
+  using conn = new HTTPConnection("127.0.0.1", server.port, {
+    onInformational(status, reason, headers) {
+      console.log(status, reason, headers.get("link"));
+      if (status === 103) links.push(headers.get("link"));
+    },
+  });
+  await conn.request("GET", "/");
+  const response = await conn.getresponse();
+  console.log(response.status, await response.text());
 
-assertEquals(links, ["</style.css>; rel=preload", "</font.woff2>; rel=preload"]);
+  assertEquals(links, ["</style.css>; rel=preload", "</font.woff2>; rel=preload"]);
+}
+
+if (import.meta.main) await selfCheck();

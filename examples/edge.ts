@@ -18,7 +18,6 @@
  */
 import { errors, HTTPConnection, HTTPSConnection } from "@denoports/http-client";
 import { assert, assertEquals } from "@std/assert";
-import { startRaw } from "../tests/servers/raw.ts";
 
 /** Fields of one connection alone (RFC 9110, Section 7.6.1); `Connection` may name more of them. */
 const HOP_BY_HOP = ["connection", "keep-alive", "proxy-authenticate", "proxy-authorization"]
@@ -144,6 +143,7 @@ function reverseProxy(origin: URL, options: ReverseProxyOptions): Deno.ServeHand
 }
 
 async function selfCheck(): Promise<void> {
+  const { startRaw } = await import("../tests/servers/raw.ts");
   const left = Promise.withResolvers<Uint8Array>();
   await using origin = await startRaw(async (peer) => {
     const head = await peer.readHead();
@@ -208,8 +208,10 @@ async function selfCheck(): Promise<void> {
   await left.promise; // The connection to the origin has ended with that of the client.
 }
 
-if (Deno.args.length === 0) await selfCheck();
-else {
-  const [origin, ...hosts] = Deno.args;
-  Deno.serve({ port: 8000, hostname: "127.0.0.1" }, reverseProxy(new URL(origin), { hosts }));
+if (import.meta.main) {
+  if (Deno.args.length === 0) await selfCheck();
+  else {
+    const [origin, ...hosts] = Deno.args;
+    Deno.serve({ port: 8000, hostname: "127.0.0.1" }, reverseProxy(new URL(origin), { hosts }));
+  }
 }

@@ -17,7 +17,6 @@ import {
   isExchangeError,
 } from "@denoports/http-client";
 import { assertEquals } from "@std/assert";
-import { startRaw } from "../tests/servers/raw.ts";
 
 interface KubernetesObject {
   metadata: { name: string; resourceVersion: string };
@@ -127,6 +126,7 @@ async function* watch(url: URL, options: WatchOptions = {}): AsyncGenerator<Chan
 }
 
 async function selfCheck(): Promise<void> {
+  const { startRaw } = await import("../tests/servers/raw.ts");
   const named = (name: string, resourceVersion: string) => ({
     metadata: { name, resourceVersion },
   });
@@ -175,11 +175,13 @@ async function selfCheck(): Promise<void> {
   assertEquals(answers, []);
 }
 
-if (Deno.args.length === 0) await selfCheck();
-else {
-  const token = Deno.env.get("KUBERNETES_TOKEN");
-  for await (const change of watch(new URL(Deno.args[0]), { token })) {
-    if (change.type === "LISTED") console.log("LISTED", change.objects.length);
-    else console.log(change.type, change.object.metadata.name);
+if (import.meta.main) {
+  if (Deno.args.length === 0) await selfCheck();
+  else {
+    const token = Deno.env.get("KUBERNETES_TOKEN");
+    for await (const change of watch(new URL(Deno.args[0]), { token })) {
+      if (change.type === "LISTED") console.log("LISTED", change.objects.length);
+      else console.log(change.type, change.object.metadata.name);
+    }
   }
 }

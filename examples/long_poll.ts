@@ -13,7 +13,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { HTTPConnection, HTTPSConnection, isExchangeError } from "@denoports/http-client";
 import { assertEquals } from "@std/assert";
-import { startRaw } from "../tests/servers/raw.ts";
 
 interface Updates {
   cursor: string;
@@ -69,6 +68,7 @@ async function* poll(url: URL, options: PollOptions = {}): AsyncGenerator<unknow
 }
 
 async function selfCheck(): Promise<void> {
+  const { startRaw } = await import("../tests/servers/raw.ts");
   const held = Promise.withResolvers<void>();
   const json = (updates: Updates) => {
     const text = JSON.stringify(updates);
@@ -107,5 +107,7 @@ async function selfCheck(): Promise<void> {
   assertEquals(server.accepted, 2);
 }
 
-if (Deno.args.length === 0) await selfCheck();
-else for await (const item of poll(new URL(Deno.args[0]))) console.log(item);
+if (import.meta.main) {
+  if (Deno.args.length === 0) await selfCheck();
+  else for await (const item of poll(new URL(Deno.args[0]))) console.log(item);
+}

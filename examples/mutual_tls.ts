@@ -14,7 +14,6 @@ import type { AddressInfo } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { HTTPSConnection, isExchangeError, type TLSContext } from "@denoports/http-client";
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { CA, CLIENT, LOCALHOST, UNKNOWN_CLIENT } from "../tests/tls/mod.ts";
 
 /** The status and the text of a URL. */
 async function get(url: URL, context: TLSContext): Promise<string> {
@@ -29,6 +28,7 @@ async function get(url: URL, context: TLSContext): Promise<string> {
 }
 
 async function selfCheck(): Promise<void> {
+  const { CA, CLIENT, LOCALHOST, UNKNOWN_CLIENT } = await import("../tests/tls/mod.ts");
   const options = { ...LOCALHOST, ca: CA, requestCert: true, rejectUnauthorized: true };
   const server = createServer(options, (request, response) => {
     const socket = request.socket as TLSSocket;
@@ -54,13 +54,15 @@ async function selfCheck(): Promise<void> {
   server.close();
 }
 
-const [url, cert, key, ca] = Deno.args;
-if (url === undefined) await selfCheck();
-else {
-  const text = await get(new URL(url), {
-    cert: await Deno.readTextFile(cert),
-    key: await Deno.readTextFile(key),
-    ...(ca === undefined ? {} : { caCerts: [await Deno.readTextFile(ca)] }),
-  });
-  console.log(text);
+if (import.meta.main) {
+  const [url, cert, key, ca] = Deno.args;
+  if (url === undefined) await selfCheck();
+  else {
+    const text = await get(new URL(url), {
+      cert: await Deno.readTextFile(cert),
+      key: await Deno.readTextFile(key),
+      ...(ca === undefined ? {} : { caCerts: [await Deno.readTextFile(ca)] }),
+    });
+    console.log(text);
+  }
 }

@@ -38,7 +38,6 @@ import {
   type SpanExporter,
 } from "npm:@opentelemetry/sdk-trace-base@2";
 import * as semconv from "npm:@opentelemetry/semantic-conventions@1";
-import { startRaw } from "../tests/servers/raw.ts";
 
 /** The methods that the conventions know; others are recorded as `_OTHER`. */
 const METHODS = "CONNECT DELETE GET HEAD OPTIONS PATCH POST PUT TRACE".split(" ");
@@ -151,6 +150,7 @@ async function fetchOnce(url: URL): Promise<void> {
 }
 
 async function selfCheck(): Promise<void> {
+  const { startRaw } = await import("../tests/servers/raw.ts");
   const exporter = new InMemorySpanExporter();
   install(exporter);
   const answers: Record<string, string> = {

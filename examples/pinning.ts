@@ -24,7 +24,6 @@ import {
   type Transport,
 } from "@denoports/http-client";
 import { assertEquals, assertRejects } from "@std/assert";
-import { CA, LOCALHOST, UNKNOWN_CA, UNKNOWN_ISSUER } from "../tests/tls/mod.ts";
 import { transportOf } from "./node_transport.ts";
 
 /** The SHA-256 of a certificate's public key, in the form of RFC 7469, Section 2.4. */
@@ -103,6 +102,7 @@ class PinnedConnection extends HTTPSConnection {
 }
 
 async function selfCheck(): Promise<void> {
+  const { CA, LOCALHOST, UNKNOWN_CA, UNKNOWN_ISSUER } = await import("../tests/tls/mod.ts");
   const local = { port: 0, hostname: "127.0.0.1", onListen() {} };
   const handler = (request: Request) => new Response(request.url);
   await using good = Deno.serve({ ...local, ...LOCALHOST }, handler);
@@ -139,19 +139,21 @@ async function selfCheck(): Promise<void> {
   await assertRejects(() => untrusted.request("GET", "/"));
 }
 
-const [arg, ...pins] = Deno.args;
-if (arg === undefined) await selfCheck();
-else {
-  const url = new URL(arg);
-  using conn = new PinnedConnection(new URL(url.origin), { pins });
-  try {
-    await conn.request("GET", url);
-    const response = await conn.getresponse();
-    console.log(response.status, response.reason);
-    await response.pipeTo(Deno.stdout.writable, { preventClose: true });
-  } catch (error) {
-    if (!(error instanceof PinError)) throw error;
-    console.error(error.message);
-    Deno.exitCode = 1;
+if (import.meta.main) {
+  const [arg, ...pins] = Deno.args;
+  if (arg === undefined) await selfCheck();
+  else {
+    const url = new URL(arg);
+    using conn = new PinnedConnection(new URL(url.origin), { pins });
+    try {
+      await conn.request("GET", url);
+      const response = await conn.getresponse();
+      console.log(response.status, response.reason);
+      await response.pipeTo(Deno.stdout.writable, { preventClose: true });
+    } catch (error) {
+      if (!(error instanceof PinError)) throw error;
+      console.error(error.message);
+      Deno.exitCode = 1;
+    }
   }
 }

@@ -16,7 +16,6 @@ import {
   type RequestBody,
 } from "@denoports/http-client";
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { startRaw } from "../tests/servers/raw.ts";
 
 /** Options of {@linkcode Pool}. */
 export interface PoolOptions {
@@ -146,6 +145,7 @@ function connectTo(origin: URL): HTTPConnection {
 }
 
 async function selfCheck(): Promise<void> {
+  const { startRaw } = await import("../tests/servers/raw.ts");
   const gate = Promise.withResolvers<void>();
   await using server = await startRaw(async (peer) => {
     for (;;) {

@@ -20,7 +20,6 @@ import {
 } from "@denoports/http-client";
 import { assert, assertEquals } from "@std/assert";
 import { writeAll } from "@std/io/write-all";
-import { startRaw } from "../tests/servers/raw.ts";
 
 /** Milliseconds that one test may take. */
 const TIMEOUT = 5000;
@@ -187,6 +186,7 @@ async function testServer(url: URL): Promise<string[]> {
 }
 
 async function selfCheck(): Promise<void> {
+  const { startRaw } = await import("../tests/servers/raw.ts");
   await using server = Deno.serve(
     { hostname: "127.0.0.1", port: 0, onListen() {} },
     async (req) => {

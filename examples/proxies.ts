@@ -17,10 +17,7 @@ import {
   TunnelError,
 } from "@denoports/http-client";
 import { assertEquals, assertRejects } from "@std/assert";
-import { type Peer, startRaw } from "../tests/servers/raw.ts";
-import { startRawTls } from "../tests/servers/raw_tls.ts";
-import { CA, LOCALHOST } from "../tests/tls/mod.ts";
-import { relay } from "./relay.ts";
+import type { Peer } from "../tests/servers/raw.ts";
 
 type Environment = Record<string, string | undefined>;
 
@@ -137,6 +134,10 @@ async function get(conn: HTTPConnection, target: string, headers: Record<string,
 }
 
 async function selfCheck(): Promise<void> {
+  const { startRaw } = await import("../tests/servers/raw.ts");
+  const { startRawTls } = await import("../tests/servers/raw_tls.ts");
+  const { CA, LOCALHOST } = await import("../tests/tls/mod.ts");
+  const { relay } = await import("./relay.ts");
   const noProxy = "internal.example, .corp.example:8080, 10.0.0.0/8 [::1]:80";
   for (
     const [url, expected] of [
@@ -204,11 +205,13 @@ async function selfCheck(): Promise<void> {
   console.log("checked: absolute form, tunnels, proxies over TLS, NO_PROXY, 407");
 }
 
-if (Deno.args.length === 0) await selfCheck();
-else {
-  const { conn, target, headers } = connectionFor(new URL(Deno.args[0]), Deno.env.toObject());
-  using _conn = conn;
-  const response = await get(conn, target, headers);
-  console.log(response.status, response.reason, response.getheaders());
-  await response.pipeTo(Deno.stdout.writable, { preventClose: true });
+if (import.meta.main) {
+  if (Deno.args.length === 0) await selfCheck();
+  else {
+    const { conn, target, headers } = connectionFor(new URL(Deno.args[0]), Deno.env.toObject());
+    using _conn = conn;
+    const response = await get(conn, target, headers);
+    console.log(response.status, response.reason, response.getheaders());
+    await response.pipeTo(Deno.stdout.writable, { preventClose: true });
+  }
 }

@@ -16,7 +16,6 @@ import {
   type RequestBody,
 } from "@denoports/http-client";
 import { assertEquals, assertRejects } from "@std/assert";
-import { startRaw } from "../tests/servers/raw.ts";
 
 const REDIRECTS = [301, 302, 303, 307, 308];
 const CREDENTIALS = ["authorization", "cookie", "proxy-authorization"];
@@ -102,6 +101,7 @@ export async function follow(
 }
 
 async function selfCheck(): Promise<void> {
+  const { startRaw } = await import("../tests/servers/raw.ts");
   const redirect = (status: number, location: string) =>
     `HTTP/1.1 ${status} Elsewhere\r\nLocation: ${location}\r\nContent-Length: 4\r\n\r\nmove`;
   await using other = await startRaw(async (peer) => {

@@ -19,7 +19,6 @@ import {
   type RequestBody,
 } from "@denoports/http-client";
 import { assertEquals, assertRejects } from "@std/assert";
-import { startRaw } from "../tests/servers/raw.ts";
 
 /** RFC 9110, Section 9.2.2. */
 const IDEMPOTENT = ["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"];
@@ -82,6 +81,7 @@ function retryAfter(value: string | null): number {
 }
 
 async function selfCheck(): Promise<void> {
+  const { startRaw } = await import("../tests/servers/raw.ts");
   const OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
   const busy = (after: unknown) =>
     `HTTP/1.1 503 Busy\r\nRetry-After: ${after}\r\nContent-Length: 0\r\n\r\n`;

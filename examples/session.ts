@@ -17,7 +17,7 @@ import {
   type Transport,
 } from "@denoports/http-client";
 import { assertEquals } from "@std/assert";
-import { FRONT_PAGE, type Site, startSite } from "./server.ts";
+import type { Site } from "./server.ts";
 
 /** How many lines of a body are shown each time that something of it is sent or received. */
 const BODY_LINES = 9;
@@ -51,6 +51,7 @@ async function getWithAHost(site: Site): Promise<void> {
 }
 
 async function getWholeThenInPieces(site: Site): Promise<void> {
+  const { FRONT_PAGE } = await import("./server.ts");
   using conn = await watch(new HTTPSConnection(site.host, site.https, trust(site)));
   await conn.request("GET", "/");
   let r1 = await conn.getresponse();
@@ -267,6 +268,7 @@ function visible(text: string): string {
 
 /** Runs all sessions; says whether all of them did what the reference page says. */
 async function runSessions(): Promise<boolean> {
+  const { startSite } = await import("./server.ts");
   const start = performance.now();
   await using site = startSite();
   const failed: string[] = [];

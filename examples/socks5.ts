@@ -10,10 +10,8 @@
 import { HTTPConnection, HTTPSConnection, type Transport } from "@denoports/http-client";
 import { assertEquals, assertRejects } from "@std/assert";
 import { SocksClient, SocksClientError } from "npm:socks@2";
-import { type Peer, startRaw } from "../tests/servers/raw.ts";
-import { CA, LOCALHOST } from "../tests/tls/mod.ts";
+import type { Peer } from "../tests/servers/raw.ts";
 import { transportOf } from "./node_transport.ts";
-import { copyBothWays } from "./relay.ts";
 
 const bare = (host: string) => host.replace(/^\[|\]$/g, "");
 
@@ -73,10 +71,13 @@ async function socksServer(peer: Peer): Promise<void> {
   const allowed = hostname === "localhost";
   await peer.send(new Uint8Array([5, allowed ? 0 : 2, 0, 1, 0, 0, 0, 0, 0, 0]));
   if (!allowed) return;
+  const { copyBothWays } = await import("./relay.ts");
   await copyBothWays(peer, await Deno.connect({ hostname: "127.0.0.1", port: high << 8 | low }));
 }
 
 async function selfCheck(): Promise<void> {
+  const { startRaw } = await import("../tests/servers/raw.ts");
+  const { CA, LOCALHOST } = await import("../tests/tls/mod.ts");
   const handler = (request: Request) => new Response(request.body ?? `hello from ${request.url}`);
   const local = { port: 0, hostname: "127.0.0.1", onListen() {} };
   await using plain = Deno.serve(local, handler);
@@ -109,12 +110,14 @@ async function selfCheck(): Promise<void> {
   assertEquals(wrong.lastFailure?.retrySafe, "yes"); // Nothing has reached the origin.
 }
 
-if (Deno.args.length === 0) await selfCheck();
-else {
-  const [proxy, url] = Deno.args.map((arg) => new URL(arg));
-  using conn = connectionThrough(proxy, url);
-  await conn.request("GET", url);
-  const response = await conn.getresponse();
-  console.log(response.status, response.reason);
-  await response.pipeTo(Deno.stdout.writable, { preventClose: true });
+if (import.meta.main) {
+  if (Deno.args.length === 0) await selfCheck();
+  else {
+    const [proxy, url] = Deno.args.map((arg) => new URL(arg));
+    using conn = connectionThrough(proxy, url);
+    await conn.request("GET", url);
+    const response = await conn.getresponse();
+    console.log(response.status, response.reason);
+    await response.pipeTo(Deno.stdout.writable, { preventClose: true });
+  }
 }

@@ -12,7 +12,6 @@ import { HTTPConnection, HTTPSConnection, isExchangeError } from "@denoports/htt
 import { assertEquals, assertRejects } from "@std/assert";
 import type { EventSourceMessage } from "npm:eventsource-parser@3";
 import { EventSourceParserStream } from "npm:eventsource-parser@3/stream";
-import { startRaw } from "../tests/servers/raw.ts";
 
 /** What a server may ask for as the time before a reconnection, in milliseconds. */
 const MIN_RETRY = 100;
@@ -75,6 +74,7 @@ async function* eventsOf(
 }
 
 async function selfCheck(): Promise<void> {
+  const { startRaw } = await import("../tests/servers/raw.ts");
   await using server = await startRaw(async (peer) => {
     await peer.readRequest();
     const head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n";
@@ -114,5 +114,7 @@ async function selfCheck(): Promise<void> {
   assertEquals(await aborted.catch((error) => error), reason);
 }
 
-if (Deno.args.length === 0) await selfCheck();
-else for await (const event of eventsOf(new URL(Deno.args[0]))) console.log(event);
+if (import.meta.main) {
+  if (Deno.args.length === 0) await selfCheck();
+  else for await (const event of eventsOf(new URL(Deno.args[0]))) console.log(event);
+}

@@ -8,25 +8,29 @@
  */
 import { HTTPSConnection } from "@denoports/http-client";
 import { assert, assertEquals } from "@std/assert";
-import { startRawTls } from "../tests/servers/raw_tls.ts";
-import { CA, LOCALHOST } from "../tests/tls/mod.ts";
-import { relay } from "./relay.ts";
 
-await using proxy = await startRawTls(relay);
-await using origin = Deno.serve({ port: 0, onListen() {}, ...LOCALHOST }, (request) => {
-  return new Response(`a secret from ${new URL(request.url).host}`);
-});
+async function selfCheck(): Promise<void> {
+  const { startRawTls } = await import("../tests/servers/raw_tls.ts");
+  const { CA, LOCALHOST } = await import("../tests/tls/mod.ts");
+  const { relay } = await import("./relay.ts");
+  await using proxy = await startRawTls(relay);
+  await using origin = Deno.serve({ port: 0, onListen() {}, ...LOCALHOST }, (request) => {
+    return new Response(`a secret from ${new URL(request.url).host}`);
+  });
 
-const caCerts = [CA];
-using conn = new HTTPSConnection("localhost", proxy.port, {
-  transport: () => Deno.connectTls({ hostname: "localhost", port: proxy.port, caCerts }),
-  context: { caCerts },
-});
-conn.set_tunnel("localhost", origin.addr.port);
-await conn.request("GET", "/");
-const text = await (await conn.getresponse()).text();
-console.log(text);
+  const caCerts = [CA];
+  using conn = new HTTPSConnection("localhost", proxy.port, {
+    transport: () => Deno.connectTls({ hostname: "localhost", port: proxy.port, caCerts }),
+    context: { caCerts },
+  });
+  conn.set_tunnel("localhost", origin.addr.port);
+  await conn.request("GET", "/");
+  const text = await (await conn.getresponse()).text();
+  console.log(text);
 
-assertEquals(text, `a secret from localhost:${origin.addr.port}`);
-assert(proxy.peers[0].text.startsWith("CONNECT localhost:"));
-assert(!proxy.peers[0].text.includes("GET /"));
+  assertEquals(text, `a secret from localhost:${origin.addr.port}`);
+  assert(proxy.peers[0].text.startsWith("CONNECT localhost:"));
+  assert(!proxy.peers[0].text.includes("GET /"));
+}
+
+if (import.meta.main) await selfCheck();

@@ -8,24 +8,28 @@
 import { createHash } from "node:crypto";
 import { HTTPConnection } from "@denoports/http-client";
 import { assertEquals } from "@std/assert";
-import { startRaw } from "../tests/servers/raw.ts";
 
-await using server = await startRaw(async (peer) => {
-  await peer.readHead();
-  const body = await peer.readUntil("\r\n\r\n"); // the chunks and the trailers
-  await peer.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + body);
-});
+async function selfCheck(): Promise<void> {
+  const { startRaw } = await import("../tests/servers/raw.ts");
+  await using server = await startRaw(async (peer) => {
+    await peer.readHead();
+    const body = await peer.readUntil("\r\n\r\n"); // the chunks and the trailers
+    await peer.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + body);
+  });
 
-const pieces = ["in one piece, ", "and in another"];
-const digest = createHash("md5").update(pieces.join("")).digest("base64");
+  const pieces = ["in one piece, ", "and in another"];
+  const digest = createHash("md5").update(pieces.join("")).digest("base64");
 
-using conn = new HTTPConnection("127.0.0.1", server.port);
-await conn.request("PUT", "/", pieces, {}, { trailers: { "Content-MD5": digest } });
-const response = await conn.getresponse();
-assertEquals(response.trailers, null); // They come after the body.
+  using conn = new HTTPConnection("127.0.0.1", server.port);
+  await conn.request("PUT", "/", pieces, {}, { trailers: { "Content-MD5": digest } });
+  const response = await conn.getresponse();
+  assertEquals(response.trailers, null); // They come after the body.
 
-const hash = createHash("md5");
-for await (const piece of response) hash.update(piece);
-console.log(response.trailers?.items());
-assertEquals(response.trailers?.get("content-md5"), hash.digest("base64"));
-assertEquals(/^Trailer: .*$/m.exec(server.requests[0])?.[0].trim(), "Trailer: Content-MD5");
+  const hash = createHash("md5");
+  for await (const piece of response) hash.update(piece);
+  console.log(response.trailers?.items());
+  assertEquals(response.trailers?.get("content-md5"), hash.digest("base64"));
+  assertEquals(/^Trailer: .*$/m.exec(server.requests[0])?.[0].trim(), "Trailer: Content-MD5");
+}
+
+if (import.meta.main) await selfCheck();

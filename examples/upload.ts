@@ -15,7 +15,6 @@ import {
   type TraceEvent,
 } from "@denoports/http-client";
 import { assertEquals, assertRejects } from "@std/assert";
-import { startRaw } from "../tests/servers/raw.ts";
 
 /** Options of {@linkcode upload}. */
 export interface UploadOptions {
@@ -68,6 +67,7 @@ export async function upload(path: string, url: URL, options: UploadOptions = {}
 }
 
 async function selfCheck(): Promise<void> {
+  const { startRaw } = await import("../tests/servers/raw.ts");
   const path = await Deno.makeTempFile();
   const content = crypto.getRandomValues(new Uint8Array(60_000));
   const response = (status: string) => `HTTP/1.1 ${status}\r\nContent-Length: 4\r\n\r\ntext`;

@@ -23,7 +23,6 @@ import {
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { writeAll } from "@std/io/write-all";
 import { WARCParser, type WARCRecord } from "npm:warcio@2";
-import { startRaw } from "../tests/servers/raw.ts";
 
 /** How much of one response is kept, in bytes; what is longer is marked as truncated. */
 const MAX_RESPONSE = 64 << 20;
@@ -234,6 +233,7 @@ export async function crawl(path: string, urls: string[]): Promise<void> {
 }
 
 async function selfCheck(): Promise<void> {
+  const { startRaw } = await import("../tests/servers/raw.ts");
   const early = "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n";
   const answers = [
     "HTTP/1.1 200 OK\r\nX-B: 1\r\nx-a:  2\r\nContent-Length: 6\r\n\r\n<html>",

@@ -10,7 +10,6 @@
  */
 import { HTTPConnection, HTTPSConnection, type TraceEvent } from "@denoports/http-client";
 import { assert, assertEquals } from "@std/assert";
-import { CA, LOCALHOST } from "../tests/tls/mod.ts";
 
 /** One exchange: when its events happened. */
 interface Row {
@@ -198,6 +197,7 @@ async function fetchAll(waterfall: Waterfall, urls: URL[], caCerts: string[] = [
 }
 
 async function selfCheck(): Promise<string> {
+  const { CA, LOCALHOST } = await import("../tests/tls/mod.ts");
   const options = { hostname: "127.0.0.1", port: 0, onListen() {} };
   await using pages = Deno.serve(options, answer);
   await using images = Deno.serve(options, answer);

@@ -19,7 +19,6 @@ import {
 import { assertEquals, assertRejects } from "@std/assert";
 // @ts-types="npm:@types/ws@8"
 import { type RawData, WebSocketServer } from "npm:ws@8";
-import { startRaw } from "../tests/servers/raw.ts";
 
 const [CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG] = [0, 1, 2, 8, 9, 10];
 const [NORMAL, PROTOCOL_ERROR, NO_STATUS, INVALID_DATA, TOO_BIG] = [1000, 1002, 1005, 1007, 1009];
@@ -197,6 +196,7 @@ function utf8(bytes: Uint8Array): string {
 }
 
 async function selfCheck(): Promise<void> {
+  const { startRaw } = await import("../tests/servers/raw.ts");
   const server = new WebSocketServer({ port: 0, host: "127.0.0.1" });
   await once(server, "listening");
   const ended = Promise.withResolvers<number>();
@@ -249,13 +249,15 @@ async function selfCheck(): Promise<void> {
   assertEquals(codes, [1002, 1002, 1002, 1002, 1007, 1009, 1002, 1002]);
 }
 
-if (Deno.args.length === 0) await selfCheck();
-else {
-  const [url, message = "hello"] = Deno.args;
-  using socket = await open(new URL(url));
-  await socket.send(message);
-  for await (const answer of socket.messages()) {
-    console.log(answer);
-    await socket.close();
+if (import.meta.main) {
+  if (Deno.args.length === 0) await selfCheck();
+  else {
+    const [url, message = "hello"] = Deno.args;
+    using socket = await open(new URL(url));
+    await socket.send(message);
+    for await (const answer of socket.messages()) {
+      console.log(answer);
+      await socket.close();
+    }
   }
 }
