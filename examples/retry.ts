@@ -1,6 +1,8 @@
 /**
- * Retries that are safe: each error says whether the request may be sent again (`retrySafe`). The waits
- * grow exponentially, with jitter, unless the server sends `Retry-After`. One signal covers all attempts.
+ * Retries that are safe: each error says what the server can have done with the request (`retrySafe`). An
+ * idempotent one, such as a GET, is also sent again where its response was cut; a POST only where nothing
+ * of it reached the server. The waits grow exponentially, with jitter, unless the server sends
+ * `Retry-After`. One signal covers all attempts.
  *
  *     deno run -A examples/retry.ts
  *     deno run -A examples/retry.ts URL       makes a GET request, for at most a minute
@@ -12,8 +14,10 @@ import {
   errors,
   type HeaderFields,
   HTTPConnection,
+  HTTPException,
   type HTTPResponse,
   HTTPSConnection,
+  IncompleteRead,
   isExchangeError,
   RemoteDisconnected,
   type RequestBody,
@@ -22,6 +26,9 @@ import { assertEquals, assertRejects } from "@std/assert";
 
 /** RFC 9110, Section 9.2.2. */
 const IDEMPOTENT = ["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"];
+
+/** Failures that another attempt does not change. */
+const PERMANENT = [errors.NotCapable, errors.InvalidData, errors.Interrupted];
 
 /** Options of {@linkcode send}. */
 export interface RetryOptions {
@@ -40,13 +47,17 @@ export interface RetryOptions {
   signal?: AbortSignal;
 }
 
-/** Sends a request, and again where that is safe and may help. */
-export async function send(
+/**
+ * Sends a request and passes its response to `use`, again and again where that is safe and may help. If a
+ * response is cut while `use` reads it, `use` is called with that of the next attempt, from its beginning.
+ */
+export async function send<T>(
   conn: HTTPConnection,
   method: string,
   target: string | URL,
+  use: (response: HTTPResponse) => T | Promise<T>,
   options: RetryOptions = {},
-): Promise<HTTPResponse> {
+): Promise<T> {
   const { headers, body, attempts = 5, base = 200, cap = 20_000, signal } = options;
   const idempotent = options.idempotent ?? IDEMPOTENT.includes(method);
   for (let attempt = 1;; attempt++) {
@@ -56,21 +67,30 @@ export async function send(
       await conn.request(method, target, await body?.(), headers, { signal });
       const response = await conn.getresponse();
       if (![429, 503].includes(response.status) || !idempotent || attempt === attempts) {
-        return response;
+        return await use(response);
       }
       const demanded = retryAfter(response.getheader("retry-after"));
-      if (demanded > cap) return response;
+      if (demanded > cap) return await use(response);
       wait = Math.max(wait, demanded);
       await response.drain().catch(() => response.close()); // The status is all that matters here.
     } catch (error) {
       if (attempt === attempts || !isExchangeError(error)) throw error;
-      // A missing permission and a certificate that was refused are permanent.
-      if (error instanceof errors.NotCapable || error instanceof errors.InvalidData) throw error;
-      const { retrySafe } = error;
-      if (retrySafe === "no" || (retrySafe === "idempotent-only" && !idempotent)) throw error;
+      // A missing permission, a refused certificate and a `close()` by the caller are permanent.
+      if (PERMANENT.some((kind) => error instanceof kind)) throw error;
+      // The server may have acted on the request, so only an idempotent one may be sent again.
+      if (error.retrySafe !== "yes" && !idempotent) throw error;
+      // "no": a response had begun. Another attempt helps if that was cut; a response that is malformed or
+      // over a limit would be so again.
+      if (error.retrySafe === "no" && !wasCut(error)) throw error;
     }
     await delay(wait, undefined, { signal }).catch(() => signal?.throwIfAborted());
   }
+}
+
+/** Whether the connection failed, or ended before the response did. */
+function wasCut(error: unknown): boolean {
+  return !(error instanceof HTTPException) || error instanceof IncompleteRead ||
+    error instanceof RemoteDisconnected;
 }
 
 /** The wait in milliseconds of a `Retry-After`: seconds or a date (RFC 9110, Section 10.2.3). */
@@ -90,6 +110,10 @@ async function selfCheck(): Promise<void> {
       const { target } = await peer.readRequest();
       const count = server.requests.filter((head) => head.split(" ")[1] === target).length;
       if (target === "/order" || (target === "/drop" && count === 1)) return;
+      if (target === "/cut" && count === 1) return await peer.send(OK.slice(0, -1));
+      if (target === "/cut" && count === 2) return await peer.send(OK.slice(0, 20));
+      if (target === "/charge") return await peer.send(OK.slice(0, -1));
+      if (target === "/malformed") return await peer.send("HTTP/9 what?\r\n\r\n");
       if (target === "/maintenance") await peer.send(busy(3600));
       else if (target === "/busy" && count === 1) await peer.send(busy(0));
       else if (target === "/busy" && count === 2) await peer.send(busy(new Date().toUTCString()));
@@ -100,23 +124,33 @@ async function selfCheck(): Promise<void> {
     server.requests.filter((head) => head.split(" ")[1] === path).length;
   using conn = new HTTPConnection("127.0.0.1", server.port, { timeout: 10 });
   const options = { base: 10 };
+  const text = (response: HTTPResponse) => response.text();
 
   // The connection is closed after the request was read: a GET and a PUT are sent again.
   let bodies = 0;
   const body = () => new Blob([`attempt ${++bodies}`]).stream();
-  const response = await send(conn, "PUT", "/drop", { ...options, body });
-  assertEquals([await response.text(), received("/drop"), bodies], ["ok", 2, 2]);
+  assertEquals(await send(conn, "PUT", "/drop", text, { ...options, body }), "ok");
+  assertEquals([received("/drop"), bodies], [2, 2]);
 
-  // A POST may have taken effect: the caller has to decide.
-  await assertRejects(() => send(conn, "POST", "/order", options), RemoteDisconnected);
-  assertEquals(received("/order"), 1);
+  // The response is cut in its body, then in its head: a GET is sent again.
+  assertEquals(await send(conn, "GET", "/cut", text, options), "ok");
+  assertEquals(received("/cut"), 3);
+
+  // A POST may have taken effect, whether an answer had begun or not: the caller has to decide.
+  await assertRejects(() => send(conn, "POST", "/order", text, options), RemoteDisconnected);
+  await assertRejects(() => send(conn, "POST", "/charge", text, options), IncompleteRead);
+  assertEquals([received("/order"), received("/charge")], [1, 1]);
+
+  // An answer that is not HTTP is not asked for again.
+  await assertRejects(() => send(conn, "GET", "/malformed", text, options), HTTPException);
+  assertEquals(received("/malformed"), 1);
 
   // Two waits as demanded; one that is too long.
-  assertEquals((await (await send(conn, "GET", "/busy", options)).text()).length, 2);
+  assertEquals(await send(conn, "GET", "/busy", text, options), "ok");
   assertEquals(received("/busy"), 3);
-  using unavailable = await send(conn, "GET", "/maintenance", options);
-  assertEquals([unavailable.status, received("/maintenance")], [503, 1]);
-  unavailable.close();
+  const status = (response: HTTPResponse) => response.drain().then(() => response.status);
+  assertEquals(await send(conn, "GET", "/maintenance", status, options), 503);
+  assertEquals(received("/maintenance"), 1);
 
   // The signal ends a wait, too.
   const reason = new Error("shutting down");
@@ -125,7 +159,8 @@ async function selfCheck(): Promise<void> {
     trace: ({ type }) =>
       void (type === "responseEnd" && setTimeout(() => controller.abort(reason))),
   });
-  const waiting = send(other, "GET", "/maintenance", { cap: 4e6, signal: controller.signal });
+  const patient = { cap: 4e6, signal: controller.signal };
+  const waiting = send(other, "GET", "/maintenance", text, patient);
   assertEquals(await waiting.catch((error) => error), reason);
 }
 
@@ -134,7 +169,10 @@ if (import.meta.main) {
   for (const url of Deno.args.map((arg) => new URL(arg))) {
     const Connection = url.protocol === "https:" ? HTTPSConnection : HTTPConnection;
     using conn = new Connection(url, { timeout: 15 });
-    const response = await send(conn, "GET", url, { signal: AbortSignal.timeout(60_000) });
-    console.log(response.status, response.reason, (await response.read()).length, "bytes");
+    const signal = AbortSignal.timeout(60_000);
+    await send(conn, "GET", url, async (response) => {
+      const { length } = await response.read();
+      console.log(response.status, response.reason, length, "bytes");
+    }, { signal });
   }
 }
