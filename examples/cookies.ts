@@ -75,6 +75,7 @@ async function selfCheck(): Promise<void> {
   const copy = await CookieJar.deserialize(JSON.stringify(jar.toJSON()));
   const url = "https://www.example.com/shop/";
   assertEquals(await copy.getCookieString(url), await jar.getCookieString(url));
+  console.log("checked: cookies by host, path and age, cookies refused, a stored jar");
 }
 
 if (import.meta.main) {

@@ -156,7 +156,6 @@ async function selfCheck(): Promise<void> {
     url.slice(start.href.length - 1),
     "error" in visit ? `${visit.error}`.split(":")[0] : visit.status,
   ]);
-  console.log(Object.fromEntries(results));
   assertEquals(Object.fromEntries(results), {
     "/": 200,
     "/1": 200,
@@ -169,6 +168,9 @@ async function selfCheck(): Promise<void> {
     "/moved": 302,
   });
   assertEquals((await crawl(start, { pages: 5 })).size, 5);
+  console.log(
+    "checked: links, robots.txt, a redirect, a 404, limits on pages and on decoded bytes",
+  );
 }
 
 if (import.meta.main) {

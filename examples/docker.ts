@@ -182,6 +182,9 @@ async function selfCheck(): Promise<void> {
   }
   const refused = await attach(engine.path, "none").catch((error: Error) => error.message);
   assertEquals(refused, "The engine answered 404 Not Found: no such");
+  console.log(
+    "checked: events, logs, attaching after a 101 and after a 200, an error of the engine",
+  );
 }
 
 if (import.meta.main) {

@@ -188,6 +188,7 @@ async function selfCheck(): Promise<void> {
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
+  console.log("checked: resuming, a file that has changed, the checksum, the limit on the size");
 }
 
 if (import.meta.main) {

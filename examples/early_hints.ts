@@ -29,6 +29,7 @@ async function selfCheck(): Promise<void> {
   console.log(response.status, await response.text());
 
   assertEquals(links, ["</style.css>; rel=preload", "</font.woff2>; rel=preload"]);
+  console.log("checked: two interim responses, then the final one");
 }
 
 if (import.meta.main) await selfCheck();

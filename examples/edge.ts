@@ -70,11 +70,13 @@ interface ReverseProxyOptions {
   maxExchanges?: number;
   /** How many bytes the body of a request may have; a larger one is answered with 413. */
   maxRequestBytes?: number;
+  /** Takes a line about each failure, which may name internal hosts; by default `console.error`. */
+  log?: (line: string) => void;
 }
 
 /** Makes a handler that passes requests on to an origin. */
 function reverseProxy(origin: URL, options: ReverseProxyOptions): Deno.ServeHandler {
-  const { hosts, maxExchanges = 1000, maxRequestBytes = 100 << 20 } = options;
+  const { hosts, maxExchanges = 1000, maxRequestBytes = 100 << 20, log = console.error } = options;
   const Connection = origin.protocol === "https:" ? HTTPSConnection : HTTPConnection;
   const answer = (status: number, text: string) =>
     new Response(`${text}\n`, { status, headers: { "Cache-Control": "no-store" } });
@@ -133,8 +135,7 @@ function reverseProxy(origin: URL, options: ReverseProxyOptions): Deno.ServeHand
     } catch (error) {
       end();
       if (error instanceof BodyTooLarge) return answer(413, "Content Too Large");
-      // For the log only: the message may name internal hosts and addresses.
-      if (!signal.aborted) console.error(`${method} ${url.pathname}: ${error}`);
+      if (!signal.aborted) log(`${method} ${url.pathname}: ${error}`);
       return error instanceof errors.TimedOut
         ? answer(504, "Gateway Timeout")
         : answer(502, "Bad Gateway");
@@ -167,6 +168,7 @@ async function selfCheck(): Promise<void> {
     hosts,
     maxExchanges: 1,
     maxRequestBytes: 1000,
+    log: (line) => console.log(`refused, as it should be: ${line}`),
   });
   await using edge = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, handler);
   const host = `127.0.0.1:${edge.addr.port}`;
@@ -206,6 +208,7 @@ async function selfCheck(): Promise<void> {
   assertEquals((await ask("GET", "/")).response.status, 503);
   client.close();
   await left.promise; // The connection to the origin has ended with that of the client.
+  console.log("checked: forwarding fields, limits, an error of the origin, a client that leaves");
 }
 
 if (import.meta.main) {

@@ -47,6 +47,7 @@ async function selfCheck(): Promise<void> {
     port = Number(new URL(response.getheader("location")!).port);
   }
   assertEquals(moved.peers[0].text.includes("\0"), false);
+  console.log("checked: a redirect before the body was sent, then the upload");
 }
 
 if (import.meta.main) await selfCheck();

@@ -130,6 +130,7 @@ async function selfCheck(): Promise<void> {
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
+  console.log("checked: JSON, a form, multipart with small files, multipart with a streamed file");
 }
 
 if (import.meta.main) {

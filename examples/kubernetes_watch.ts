@@ -170,9 +170,9 @@ async function selfCheck(): Promise<void> {
     seen.push(`${change.type} ${[...known]}`);
     if (change.type === "DELETED") break;
   }
-  console.log(seen);
   assertEquals(seen, ["LISTED a,b", "ADDED a,b,c", "MODIFIED a,b,c", "LISTED c", "DELETED "]);
   assertEquals(answers, []);
+  console.log("checked: a list in pages, changes, a broken connection, a version that is gone");
 }
 
 if (import.meta.main) {

@@ -134,9 +134,12 @@ async function selfCheck(): Promise<void> {
   // Another key, though its authority is trusted; the right key, though its authority is not.
   using conn = new PinnedConnection(urlOf(other), { pins: [pin], caCerts: [UNKNOWN_CA] });
   const error = await assertRejects(() => conn.request("GET", "/"), PinError);
-  console.log(error.message);
+  console.log(`refused, as it should be: ${error.message}`);
   using untrusted = new PinnedConnection(url, { pins: [pin], caCerts: [UNKNOWN_CA] });
   await assertRejects(() => untrusted.request("GET", "/"));
+  console.log(
+    "checked: one authority alone, a pinned key, another key, an authority that is not trusted",
+  );
 }
 
 if (import.meta.main) {

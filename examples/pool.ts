@@ -184,6 +184,7 @@ async function selfCheck(): Promise<void> {
   assertEquals(await get("/again"), "/again");
   assertEquals(server.accepted, 4);
   assert(!server.requests.some((head) => head.startsWith("GET /aborted")));
+  console.log("checked: the limit, the queue, an abort in it, connections replaced and used again");
 }
 
 if (import.meta.main) {

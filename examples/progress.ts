@@ -52,6 +52,7 @@ async function selfCheck(): Promise<void> {
   for (const sign of ["up  ", "down"]) {
     assertEquals(printed.split(`${sign} [${"#".repeat(30)}] 100 %`).length, 2);
   }
+  console.log("checked: both bars reached 100 %");
 }
 
 if (import.meta.main) await selfCheck();

@@ -270,7 +270,7 @@ async function selfCheck(): Promise<void> {
 
     // A client that sends something else is told where.
     const error = await assertRejects(() => session(replay(path), "a=2"), Error);
-    console.log(error.message);
+    console.log(`refused, as it should be: ${error.message}`);
     assert(error.message.includes('recorded: "a=1'), error.message);
     assert(error.message.includes('sent now: "a=2'), error.message);
     const { size } = await Deno.stat(path);
@@ -278,6 +278,7 @@ async function selfCheck(): Promise<void> {
   } finally {
     await Deno.remove(path);
   }
+  console.log("checked: a session recorded, replayed, and refused where it differs");
 }
 
 /** The server of the self-check. */

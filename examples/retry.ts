@@ -162,6 +162,7 @@ async function selfCheck(): Promise<void> {
   const patient = { cap: 4e6, signal: controller.signal };
   const waiting = send(other, "GET", "/maintenance", text, patient);
   assertEquals(await waiting.catch((error) => error), reason);
+  console.log("checked: attempts made again, attempts not made again, Retry-After, an abort");
 }
 
 if (import.meta.main) {

@@ -282,10 +282,11 @@ async function runSessions(): Promise<boolean> {
     }
   }
   const seconds = ((performance.now() - start) / 1000).toFixed(2);
-  const verdict = failed.length === 0
-    ? "each did what the reference page says"
-    : `${failed.length} did not do what the reference page says: ${failed.join("; ")}`;
-  console.log(`\n${SESSIONS.length} sessions in ${seconds} s: ${verdict}`);
+  console.log(
+    failed.length === 0
+      ? `\nchecked: ${SESSIONS.length} sessions in ${seconds} s, each as the reference page says`
+      : `\nFAILED: ${failed.length} of ${SESSIONS.length} sessions: ${failed.join("; ")}`,
+  );
   return failed.length === 0;
 }
 

@@ -106,8 +106,11 @@ async function selfCheck(): Promise<void> {
   proxy.password = "wrong";
   using wrong = connectionThrough(proxy, url);
   const denied = await assertRejects(() => wrong.request("GET", url), SocksClientError);
-  console.log(`${refused.message}; ${denied.message}`);
+  for (const { message } of [refused, denied]) {
+    console.log(`refused, as it should be: ${message}`);
+  }
   assertEquals(wrong.lastFailure?.retrySafe, "yes"); // Nothing has reached the origin.
+  console.log("checked: HTTP and HTTPS through the proxy, what the proxy refuses");
 }
 
 if (import.meta.main) {

@@ -96,7 +96,6 @@ async function selfCheck(): Promise<void> {
   });
   const url = new URL(`http://127.0.0.1:${server.port}/events`);
   const events = await Array.fromAsync(eventsOf(url));
-  console.log(events);
   assertEquals(events.map(({ event, data, id }) => [event, data, id]), [
     [undefined, "one\ntwo", "1"],
     ["weather", "☃", "☃1"],
@@ -112,6 +111,7 @@ async function selfCheck(): Promise<void> {
     for await (const _event of eventsOf(url, controller)) controller.abort(reason);
   })();
   assertEquals(await aborted.catch((error) => error), reason);
+  console.log("checked: events, reconnections with Last-Event-ID, the limit, an abort");
 }
 
 if (import.meta.main) {

@@ -31,6 +31,7 @@ async function selfCheck(): Promise<void> {
   assertEquals(text, `a secret from localhost:${origin.addr.port}`);
   assert(proxy.peers[0].text.startsWith("CONNECT localhost:"));
   assert(!proxy.peers[0].text.includes("GET /"));
+  console.log("checked: the proxy saw the CONNECT, and nothing of the request");
 }
 
 if (import.meta.main) await selfCheck();

@@ -30,6 +30,7 @@ async function selfCheck(): Promise<void> {
   console.log(response.trailers?.items());
   assertEquals(response.trailers?.get("content-md5"), hash.digest("base64"));
   assertEquals(/^Trailer: .*$/m.exec(server.requests[0])?.[0].trim(), "Trailer: Content-MD5");
+  console.log("checked: trailers sent, announced, received");
 }
 
 if (import.meta.main) await selfCheck();

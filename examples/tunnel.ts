@@ -56,6 +56,7 @@ async function selfCheck(): Promise<void> {
     const error = await assertRejects(() => conn.request("GET", "/"), TunnelError);
     assertEquals([error.status, error.reason], [403, "Forbidden"]);
   }
+  console.log("checked: a request and another protocol through the proxy, a refusal");
 }
 
 if (import.meta.main) await selfCheck();

@@ -110,6 +110,9 @@ async function selfCheck(): Promise<void> {
   } finally {
     await Deno.remove(path);
   }
+  console.log(
+    "checked: an upload with progress, a server without Expect, refusals before the body",
+  );
 }
 
 if (import.meta.main) {

@@ -1,9 +1,10 @@
 /**
  * Draws a waterfall of exchanges as one SVG, from the events of `trace`: when each exchange connected,
  * sent, waited and received, on several connections at once. `Waterfall` may be imported. The picture
- * goes to a file if one is named, else to the standard output.
+ * goes to a file if one is named, else to the standard output; without URLs it is that of the self-check,
+ * and goes to a file or nowhere.
  *
- *     deno run -A examples/waterfall.ts
+ *     deno run -A examples/waterfall.ts [FILE]
  *     deno run -A examples/waterfall.ts waterfall.svg https://example.com/ https://example.org/
  *
  * @module
@@ -173,7 +174,12 @@ function escape(text: string): string {
 }
 
 /** Fetches URLs: those of one origin in turn on one connection, those of different origins at once. */
-async function fetchAll(waterfall: Waterfall, urls: URL[], caCerts: string[] = []): Promise<void> {
+async function fetchAll(
+  waterfall: Waterfall,
+  urls: URL[],
+  caCerts: string[] = [],
+  report: (line: string) => void = console.error,
+): Promise<void> {
   const origins = [...Map.groupBy(urls, ({ origin }) => origin)];
   await Promise.all(origins.map(async ([origin, urls], i) => {
     const options = {
@@ -190,7 +196,7 @@ async function fetchAll(waterfall: Waterfall, urls: URL[], caCerts: string[] = [
         const response = await conn.getresponse();
         for await (const _piece of response); // read to its end, whatever it is
       } catch (error) {
-        console.error(`${url}: ${error}`);
+        report(`${url}: ${error}`);
       }
     }
   }));
@@ -219,6 +225,7 @@ async function selfCheck(): Promise<string> {
       `http://127.0.0.1:${refusing}/refused`,
     ].map((url) => new URL(url)),
     [CA],
+    (line) => console.log(`refused, as it should be: ${line}`),
   );
 
   const { exchanges } = waterfall;
@@ -234,7 +241,11 @@ async function selfCheck(): Promise<string> {
   for (const { phases } of exchanges) {
     phases.forEach(({ from, to }, i) => assert(from <= to && from >= (phases[i - 1]?.to ?? 0)));
   }
-  return waterfall.svg();
+  const svg = waterfall.svg();
+  console.log(
+    `checked: ${exchanges.length} exchanges drawn with their phases, a refused one included`,
+  );
+  return svg;
 }
 
 /** The server of the self-check, which takes a while for what it does. */
@@ -256,6 +267,6 @@ if (import.meta.main) {
   const waterfall = new Waterfall();
   if (urls.length > 0) await fetchAll(waterfall, urls.map((url) => new URL(url)));
   const svg = urls.length > 0 ? waterfall.svg() : await selfCheck();
-  if (path === undefined) console.log(svg);
-  else await Deno.writeTextFile(path, svg);
+  if (path !== undefined) await Deno.writeTextFile(path, svg);
+  else if (urls.length > 0) console.log(svg);
 }

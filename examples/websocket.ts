@@ -247,6 +247,7 @@ async function selfCheck(): Promise<void> {
   await assertRejects(() => open(new URL(`ws://127.0.0.1:${bad.port}/`)), Error, "handshake");
   await bad.idle();
   assertEquals(codes, [1002, 1002, 1002, 1002, 1007, 1009, 1002, 1002]);
+  console.log("checked: messages both ways, the closing handshake, what a server must not do");
 }
 
 if (import.meta.main) {

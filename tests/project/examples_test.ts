@@ -4,21 +4,32 @@
  *
  * @module
  */
-import { assert } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { readText } from "../helpers/project.ts";
 import { EXAMPLES, needsNpm, runExample } from "./run_example.ts";
 
+/** Those that do not check themselves. */
+const UNCHECKED = ["examples/compare.ts", "examples/http.ts"];
+
 for (const path of EXAMPLES) {
   const npm = needsNpm(path);
+  const checks = !UNCHECKED.includes(path);
   Deno.test({
-    name: `${path} runs${npm ? " (with packages of npm)" : ""}`,
+    name: `${path} runs${checks ? " and says what it has checked" : ""}${
+      npm ? " (with packages of npm)" : ""
+    }`,
     ignore: npm && !Deno.env.get("CI"),
-    fn: () => runExample(path),
+    async fn() {
+      const lines = (await runExample(path)).trimEnd().split("\n");
+      const checked = lines.filter((line) => line.startsWith("checked: "));
+      assertEquals(checked, checks ? [lines.at(-1)!] : []);
+    },
   });
 }
 
-Deno.test("the comparison says of this library what the pages show, and needs no package of npm", () =>
-  runExample("examples/compare.ts", ["--ours", "--check"], ["--no-npm"]));
+Deno.test("the comparison says of this library what the pages show, and needs no package of npm", async () => {
+  await runExample("examples/compare.ts", ["--ours", "--check"], ["--no-npm"]);
+});
 
 Deno.test("the lines of a recipe that the index shows stand in its file", () => {
   const recipes = readText("examples/README.md").split(/^(?=\*\*\[)/m).slice(1);

@@ -37,13 +37,13 @@ export function needsNpm(path: string): boolean {
   return /( from |import\()"npm:/.test(text) || local.some(needsNpm);
 }
 
-/** Runs a program; its output is told only if it fails. */
+/** Runs a program, and returns what it prints. */
 export async function runExample(
   path: string,
   args: string[] = ARGUMENTS[path] ?? [],
   flags: string[] = [],
   env: Record<string, string> = {},
-): Promise<void> {
+): Promise<string> {
   const source = await stdFrom();
   const map = new URL("tests/std_offline/import_map.json", ROOT);
   const end = new AbortController();
@@ -65,4 +65,5 @@ export async function runExample(
   clearTimeout(timer);
   const [out, err] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
   assert(code === 0, `${path} ended with code ${code}\n${out.slice(-4000)}\n${err.slice(-4000)}`);
+  return out;
 }
