@@ -3,8 +3,12 @@
  *
  * @module
  */
+import { cpSync } from "node:fs";
+import { pathToFileURL } from "node:url";
 import { assert } from "@std/assert";
+import config from "../../deno.json" with { type: "json" };
 import { projectFiles, readText, ROOT } from "../helpers/project.ts";
+import { TempDir } from "../servers/child.ts";
 import { stdFrom } from "../std_offline/run.ts";
 
 /** How long an example may take, in milliseconds. */
@@ -44,26 +48,118 @@ export async function runExample(
   flags: string[] = [],
   env: Record<string, string> = {},
 ): Promise<string> {
+  return await run([...flags, new URL(path, ROOT).href, ...args], { env });
+}
+
+/** Runs `deno run` with these arguments, and returns what it prints. */
+async function run(args: string[], options: Deno.CommandOptions): Promise<string> {
   const source = await stdFrom();
   const map = new URL("tests/std_offline/import_map.json", ROOT);
   const end = new AbortController();
   const timer = setTimeout(() => end.abort(), LIMIT);
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    ...options,
     args: [
       "run",
       "--quiet",
       "--allow-all",
       ...(source === "stand_ins" ? [`--import-map=${map}`] : []),
-      ...flags,
-      new URL(path, ROOT).href,
       ...args,
     ],
-    env: { STD_FROM: source, NO_COLOR: "1", ...env },
+    env: { STD_FROM: source, NO_COLOR: "1", ...options.env },
     stdin: "null",
     signal: end.signal,
   }).output();
   clearTimeout(timer);
   const [out, err] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
-  assert(code === 0, `${path} ended with code ${code}\n${out.slice(-4000)}\n${err.slice(-4000)}`);
+  const command = args.join(" ");
+  assert(
+    code === 0,
+    `${command} ended with code ${code}\n${out.slice(-4000)}\n${err.slice(-4000)}`,
+  );
   return out;
+}
+
+/** What the index of recipes says of one. */
+export interface Entry {
+  /** Its arguments, as in `URL [FILE]`; none if it takes none. */
+  usage: string;
+  /** What a copy of it needs besides its own file, in the same folder. */
+  needs: string[];
+}
+
+/** The entries of the index of recipes, by the path of the recipe. */
+export function entries(): Map<string, Entry> {
+  const [, ...recipes] = readText("examples/README.md").split(/^## Compared/m)[0].split(/^\*\*\[/m);
+  return new Map(recipes.map((text) => {
+    const path = `examples/${text.slice(0, text.indexOf("]"))}`;
+    const usage = /^`deno run -A .*?(\S+\.ts) (.+)`$/m.exec(text);
+    assert(usage === null || usage[1] === path, `${path}: ${usage?.[0]}`);
+    const needs = [...text.matchAll(/\bNeeds\s+(?:the\s+folder\s+)?`(.+?)\/?`/g)].map(([, name]) =>
+      name
+    );
+    return [path, { usage: usage?.[2] ?? "", needs }];
+  }));
+}
+
+/** Recipes that were copied out of the project, each to a folder of its own. */
+export class Copies implements AsyncDisposable {
+  readonly #dir: TempDir;
+  /** Without them, what the `deno.json` of the library says would win over the import map of the stand-ins. */
+  readonly #flags: string[];
+
+  private constructor(dir: TempDir, flags: string[]) {
+    this.#dir = dir;
+    this.#flags = flags;
+  }
+
+  /** Copies recipes, each with what the index says that it needs and with nothing else. */
+  static async make(paths: string[]): Promise<Copies> {
+    const dir = await new TempDir("recipes");
+    const imports = { "@denoports/http-client": new URL("mod.ts", ROOT).href, ...config.imports };
+    dir.write("deno.json", JSON.stringify({ imports, lock: false, nodeModulesDir: "none" }));
+    const index = entries();
+    for (const path of paths) {
+      const folder = dir.folder(nameOf(path));
+      for (const name of [`${nameOf(path)}.ts`, ...index.get(path)!.needs]) {
+        cpSync(new URL(`examples/${name}`, ROOT), `${folder}/${name}`, { recursive: true });
+      }
+    }
+    return new Copies(dir, await stdFrom() === "stand_ins" ? ["--no-config"] : []);
+  }
+
+  /** The folder of a copy. */
+  folder(path: string): string {
+    return `${this.#dir.path}/${nameOf(path)}`;
+  }
+
+  /** Runs a copy in its folder. */
+  run(path: string, args: string[]): Promise<string> {
+    return run([...this.#flags, `${nameOf(path)}.ts`, ...args], {
+      cwd: this.folder(path),
+      env: { "no_proxy": "127.0.0.1" },
+    });
+  }
+
+  /** Imports all of these copies in one process; returns what failed. */
+  async load(paths: string[]): Promise<string> {
+    const script = this.#dir.write(
+      "load.ts",
+      "for (const url of Deno.args) await import(url).catch((error) => console.log(`${url}: ${error}`));",
+    );
+    const files = paths.map((path) => `${this.folder(path)}/${nameOf(path)}.ts`);
+    return await run(
+      [...this.#flags, script, ...files.map((file) => pathToFileURL(file).href)],
+      {},
+    );
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#dir[Symbol.asyncDispose]();
+  }
+}
+
+/** `retry` of `examples/retry.ts`. */
+function nameOf(path: string): string {
+  return path.slice("examples/".length, -".ts".length);
 }
