@@ -2,7 +2,8 @@
  * This tree beside another one, and beside a copy of that one (the control, whose ratio is noise), in one
  * run: what each row of the benchmark costs, process CPU first.
  *
- * `deno run -A bench/beside.ts FOLDER [rounds] [ids]`, FOLDER being another checkout.
+ * `deno run -A bench/beside.ts FOLDER [rounds] [pattern]`, FOLDER being another checkout, and the pattern a
+ * regular expression for the names of rows.
  *
  * @module
  */
@@ -17,7 +18,9 @@ import { shuffled } from "./statistics.ts";
 import type { Workload } from "./workload.ts";
 
 /** How long a task runs before it is measured, in milliseconds: until V8 has compiled what it will. */
-const WARM_UP = 1500;
+const WARM_UP = 1000;
+/** Processes of each tree, whose mean counts: two of the same tree differ by up to 30 %. */
+const PROCESSES = 3;
 
 interface Tree {
   name: "this" | "other" | "control";
@@ -57,17 +60,17 @@ function tasksOf({ id, title, lines }: Workload): [name: string, task: Task][] {
   ]);
 }
 
-const [folder, rounds = "15", ids = ""] = Deno.args;
+const [folder, rounds = "15", pattern = ""] = Deno.args;
 if (folder === undefined) throw new Error("Give the folder of another checkout");
 await using field = await openField(false);
 const told = JSON.stringify(field.config);
 const here = new URL("..", import.meta.url).pathname;
 const extent = { rounds: null, short: false };
-const workloads = [...requests(extent), ...bodies(extent)]
-  .filter(({ id }) => ids === "" || ids.includes(id));
+const rows = [...requests(extent), ...bodies(extent)].flatMap(tasksOf)
+  .filter(([name]) => new RegExp(pattern).test(name));
 console.log("| row | CPU, control | CPU, this | wall, control | wall, this |");
 console.log("| --- | --- | --- | --- | --- |");
-for (const [name, task] of workloads.flatMap(tasksOf)) {
+for (const [name, task] of rows) {
   try {
     await compare(name, task);
   } catch (error) {
@@ -79,25 +82,32 @@ for (const [name, task] of workloads.flatMap(tasksOf)) {
 async function compare(name: string, task: Task): Promise<void> {
   await using stack = new AsyncDisposableStack();
   const trees: Tree[] = [];
-  for (const [who, where] of [["this", here], ["other", folder], ["control", folder]] as const) {
-    const tree = await start(who, where, told);
-    stack.use(tree.child);
-    trees.push(tree);
-  }
-  const taken: Record<string, { wall: number[]; cpu: number[] }> = {};
-  for (const tree of trees) {
-    for (let spent = 0; spent < WARM_UP;) spent += (await run(tree, task)).wall;
-    taken[tree.name] = { wall: [], cpu: [] };
-  }
-  for (let round = 0; round < Number(rounds); round++) {
-    for (const tree of shuffled(trees)) {
-      const { wall, cpu } = await run(tree, task);
-      taken[tree.name].wall.push(wall);
-      taken[tree.name].cpu.push(cpu);
+  for (let i = 0; i < PROCESSES; i++) {
+    for (const [who, where] of [["this", here], ["other", folder], ["control", folder]] as const) {
+      const tree = await start(who, where, told);
+      stack.use(tree.child);
+      trees.push(tree);
     }
   }
+  for (const tree of trees) {
+    for (let spent = 0; spent < WARM_UP;) spent += (await run(tree, task)).wall;
+  }
+  const taken: Record<string, { wall: number; cpu: number }>[] = [];
+  for (let round = 0; round < Number(rounds); round++) {
+    const sums = {
+      this: { wall: 0, cpu: 0 },
+      other: { wall: 0, cpu: 0 },
+      control: { wall: 0, cpu: 0 },
+    };
+    for (const tree of shuffled(trees)) {
+      const { wall, cpu } = await run(tree, task);
+      sums[tree.name].wall += wall;
+      sums[tree.name].cpu += cpu;
+    }
+    taken.push(sums);
+  }
   const ratio = (which: "wall" | "cpu", name: string) =>
-    median(taken[name][which].map((value, i) => value / taken.other[which][i])).toFixed(2);
+    median(taken.map((sums) => sums[name][which] / sums.other[which])).toFixed(2);
   const cells = (["cpu", "wall"] as const)
     .flatMap((which) => [ratio(which, "control"), ratio(which, "this")]);
   console.log(`| ${name} | ${cells.join(" | ")} |`);
