@@ -3,7 +3,7 @@
  * shows what came back, and never sends a request twice.
  *
  * It is for people who need the wire: proxies and tunnels, Docker's socket, uploads with
- * `Expect: 100-continue`, crawlers, protocol tests, and Python code that is being ported. To call an API,
+ * `Expect: 100-continue`, crawlers, protocol tests, and Python code that you are porting. To call an API,
  * to follow redirects or to have connections pooled for you, `fetch` is enough.
  *
  * ## Requests and responses
@@ -26,8 +26,8 @@
  *
  * ## Streams
  *
- * A response is a `ReadableStream`, and has Python's calls to read it besides. A body to send can be a
- * string, bytes, a file, a stream, or anything that one can loop over.
+ * A response is a `ReadableStream`, and also has Python's methods to read it. A request body can be a
+ * string, bytes, a file, a stream, or any iterable of bytes or strings.
  *
  * ```ts
  * import { HTTPConnection } from "@denoports/http-client";
@@ -48,8 +48,8 @@
  *
  * ## Errors
  *
- * The classes are Python's. {@linkcode isExchangeError} tells whether an error came out of an exchange,
- * and then it says how far that had come and whether the request may be sent again.
+ * The classes are Python's. {@linkcode isExchangeError} tells whether an error comes from an exchange.
+ * Such an error says how far the exchange got and whether it is safe to send the request again.
  *
  * ```ts
  * import { HTTPConnection, isExchangeError } from "@denoports/http-client";
@@ -70,32 +70,32 @@
  *
  * ## Differences from Python
  *
- * - Every method that does I/O returns a promise. Keyword arguments are the keys of an options object,
- *   which comes last.
+ * - Every method that does I/O returns a promise. Keyword arguments become keys of an options object,
+ *   which is the last argument.
  * - A loop over a response gives pieces of the body; `response.lines()` gives lines.
  * - Header fields are read with `headers.get()` and `headers.has()`, not with `[]` and `in`.
- * - Framing that RFC 9112 forbids is refused, and a body that was cut short never looks whole.
+ * - Framing that RFC 9112 forbids is refused, and a body that was cut short never looks complete.
  * - Bytes that arrive on an idle connection are never taken for the next answer.
  *
  * ## Where it runs
  *
- * Deno from 2.5.0, Node from 20, Bun, and workerd with `nodejs_compat`. On a Deno before 2.7.13, a client
- * certificate, `CERT_NONE` and TLS over anything but TCP are refused with an error that says so; before 2.8
- * `load_default_certs: false` is, before 2.7.4 `source_address`, and before 2.7 decoding br and zstd. On
- * workerd, so are unix sockets, `source_address`, TLS over a transport, and all that `context` can ask for but
- * `server_hostname`.
+ * Deno 2.5.0 or later, Node 20 or later, Bun, and workerd with `nodejs_compat`. On an older Deno, some
+ * features are refused with an error that says so: decoding br and zstd needs 2.7, `source_address` needs
+ * 2.7.4, a client certificate, `CERT_NONE` and TLS over anything but TCP need 2.7.13, and
+ * `load_default_certs: false` needs 2.8. workerd refuses unix sockets, `source_address`, TLS over a
+ * transport, and all keys of `context` except `server_hostname` and `suppress_ragged_eofs`.
  *
  * ## Limits
  *
  * A head may have 100 fields, lines of 64 KiB and 1 MiB in all; `decoded()` gives at most 100 MiB. All
- * these are options, see {@linkcode Limits} and {@linkcode DecodedOptions}. There is no limit on a body
+ * these are options: see {@linkcode Limits} and {@linkcode DecodedOptions}. There is no limit on a body
  * (`maxBodyBytes`) and no timeout unless you set one (`timeout`, {@linkcode Deadlines}).
  *
- * ## Where to read on
+ * ## Further reading
  *
  * The README has a tour and leads to pages on requests, responses, connections, errors, limits, the
- * differences from Python, and a comparison with `fetch`, undici and `node:http`. Below,
- * {@linkcode HTTPConnection} and {@linkcode HTTPResponse} are the two classes to begin with.
+ * differences from Python, and a comparison with `fetch`, undici and `node:http`. Start with the two
+ * classes {@linkcode HTTPConnection} and {@linkcode HTTPResponse}.
  *
  * @module
  */
