@@ -264,6 +264,14 @@ for (const [title, use] of NODE_USES) {
   });
 }
 
+Deno.test("contentOf() throws a TypeError when somebody listens to a stream of Node's that nobody has read yet", () => {
+  const stream = Readable.from([bytes("a")]);
+  stream.on("readable", () => {});
+  assertEquals(stream.readableDidRead, false);
+  assertThrows(() => contentOf(stream as AsyncIterable<Uint8Array>, 8192), TypeError, "somebody");
+  stream.destroy();
+});
+
 for (const count of [undefined, -1, 1.5, NaN, 9, "3", true, {}]) {
   Deno.test(`pieces() throws a TypeError when a Reader gives ${String(count)} for 8 bytes`, async () => {
     const reader = { read: () => Promise.resolve(count as number) };

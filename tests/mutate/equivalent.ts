@@ -361,6 +361,18 @@ export const EQUIVALENT: Equivalent[] = [
   },
   {
     module: "_internal/exchange/deadlines.ts",
+    text: "#referenced = false;",
+    mutation: "boolean: false -> true",
+    reason: "It is set with each timer, and looked at only while there is one.",
+  },
+  {
+    module: "_internal/exchange/send_request.ts",
+    text: "else if (++empty % EMPTY_PIECES === 0) await this.#during(turn());",
+    mutation: "arithmetic: ++empty -> --empty",
+    reason: "Counting down, the remainder is 0 as often.",
+  },
+  {
+    module: "_internal/exchange/deadlines.ts",
     text: "this.#timer = undefined;",
     mutation: "statement: this.#timer = undefined; -> (nothing)",
     reason:

@@ -1068,6 +1068,7 @@ Deno.test("secure() throws Deno's class when the connection is reset within the 
       assertRejects(
         () => secure(new FakeTransport(), {}, "a.example", () => {}),
         Deno.errors.ConnectionReset,
+        "connection reset",
       ),
   );
 });
