@@ -78,7 +78,7 @@ function promise1(player: Player): void {
  * Whether something unasked came on a connection after a request was called, and before the head of its
  * answer: the client cannot tell that from the answer, nor the answer from that to the next request.
  */
-function isConfusing(player: Player, wire: Wire): boolean {
+export function isConfusing(player: Player, wire: Wire): boolean {
   const pushes = player.world.pushes.filter((push) => push.wire === wire.number);
   return pushes.some((push) =>
     wire.parser.requests.some(({ id, first }) => {

@@ -12,7 +12,7 @@ import {
   type ResponseRecord,
 } from "./player.ts";
 import { PLAIN_ANSWER } from "./plan.ts";
-import { arrivals, expectedOf } from "./promises.ts";
+import { arrivals, expectedOf, isConfusing } from "./promises.ts";
 import type { ReadRecord } from "./reading.ts";
 import { responseBody } from "./texts.ts";
 import type { Known, World } from "./world.ts";
@@ -91,7 +91,9 @@ function checkPeer(
   if (wire === undefined) return;
   const answer = wire.answers.find((answer) => answer.id === known.id);
   const answered = answer !== undefined && answer.headAt > 0;
-  if (wire.endedAt > 0 && (!answered || call.what === "getresponse")) {
+  // What came unasked may have been taken for the answer.
+  const isAnswered = answered || isConfusing(player, wire);
+  if (wire.endedAt > 0 && (!isAnswered || call.what === "getresponse")) {
     report(
       "promise5/peer",
       `${call.what} of ${known.id} waits, but the server has gone`,
