@@ -360,6 +360,12 @@ export const EQUIVALENT: Equivalent[] = [
     reason: "It is asked once the piece is there, and that sets it.",
   },
   {
+    module: "_internal/exchange/connection.ts",
+    text: "if (this.#waiting.size === 0) return;",
+    mutation: "return: return; -> (nothing)",
+    reason: "What follows goes over all of them, and there are none.",
+  },
+  {
     module: "_internal/exchange/deadlines.ts",
     text: "#referenced = false;",
     mutation: "boolean: false -> true",
