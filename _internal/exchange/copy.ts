@@ -175,7 +175,7 @@ class Copy {
 
 /** What `write()` gave. */
 function checkWritten(count: unknown, most: number): number {
-  if (Number.isInteger(count) && count as number >= 0 && count as number <= most) {
+  if (Number.isInteger(count) && (count as number) >= 0 && (count as number) <= most) {
     return count as number;
   }
   throw new TypeError(

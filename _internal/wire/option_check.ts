@@ -125,11 +125,11 @@ function isPositive(value: unknown): boolean {
 }
 
 function isCount(value: unknown): boolean {
-  return Number.isInteger(value) && value as number >= 1;
+  return Number.isInteger(value) && (value as number) >= 1;
 }
 
 function isPort(value: unknown): boolean {
-  return Number.isInteger(value) && value as number >= 0 && value as number <= 65535;
+  return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 65535;
 }
 
 /** What an options object belongs to, for the errors about it. */
