@@ -40,8 +40,9 @@ function selfTimes({ nodes, samples, timeDeltas }: Profile): [name: string, shar
 
 async function main([id, way = "", client = "ours"]: string[]): Promise<void> {
   const extent = { rounds: 1, short: false };
-  const workload = [...requests(extent), ...bodies(extent)].find((one) => one.id === id);
-  const task = workload?.lines.find((line) => line.way === way)?.tasks[client as Client];
+  const task = [...requests(extent), ...bodies(extent)]
+    .flatMap((workload) => workload.id === id ? workload.lines : [])
+    .find((line) => line.way === way)?.tasks[client as Client];
   if (task === undefined) throw new TypeError(`Cannot profile ${id} ${way}: no such row`);
   await using field = await openField(false);
   const folder = `${field.folder}/profile`;

@@ -10,7 +10,7 @@ import { HTTPException, IncompleteRead, ProtocolError } from "../../errors.ts";
 import { messageOf } from "../../headers.ts";
 import { BUFFER_SIZE, type BufferedReader } from "../net/buffered_reader.ts";
 import { type BodyDecoder, ENDED, NEED_MORE } from "../wire/body_decoder.ts";
-import { concat, WholeBytes } from "../wire/buffered_bytes.ts";
+import { concat, copyOf, WholeBytes } from "../wire/buffered_bytes.ts";
 import type { Framing } from "../wire/framing.ts";
 import { delivered, type Exchange, interrupted, Thrown } from "./exchange.ts";
 import { BODY, type BodyEvent, type BodyState, next } from "./states.ts";
@@ -27,12 +27,6 @@ const MIB = 1048576;
  * @tuning
  */
 const DIRECT = 16384;
-/**
- * For less, chunks are not put together.
- *
- * @tuning
- */
-const SMALL = 2048;
 /**
  * The size of the largest pieces.
  *
@@ -342,14 +336,15 @@ export class Body {
     const parts: Bytes[] = [];
     let size = 0;
     for (;;) {
-      const room = Math.max(PIECE, Math.min(size, MIB), this.#reader.available);
+      // A body that has come whole needs no more than is buffered.
+      const room = Math.max(this.#reader.available || PIECE, Math.min(size, MIB));
       const part = new Uint8Array(Math.min(limit - size, room));
       const count = await this.#into(part, 0, part.length);
       if (count > 0) parts.push(count === part.length ? part : part.subarray(0, count));
       size += count;
       if (count < part.length || size === limit) break;
     }
-    return concat(parts);
+    return exact(concat(parts));
   }
 
   /** What is there, at most `n` bytes. */
@@ -385,7 +380,7 @@ export class Body {
       }
       const { bytes, start } = this.#reader;
       if (this.total + run > this.#source.settings.maxBodyBytes) this.#count(run);
-      return bytes.slice(start, start + run) as Bytes;
+      return copyOf(bytes, start, start + run);
     }
   }
 
@@ -532,13 +527,8 @@ export class Body {
     const { available, end } = this.#reader;
     // The buffer was filled: there was more than it holds.
     if (end === BUFFER_SIZE) this.#largeSize = 2 * BUFFER_SIZE;
-    if (this.decoder.small) {
-      const piece = this.#together(available).slice();
-      this.#count(piece.length);
-      return piece;
-    }
     const target = new Uint8Array(available);
-    return target.subarray(0, this.pull(target));
+    return trimmed(target.subarray(0, this.pull(target)));
   }
 
   /**
@@ -568,9 +558,7 @@ export class Body {
 
   /** The content of what {@linkcode readLarge} gave, which may be none; chunk framing is taken out in place. */
   decodeLarge(read: Bytes): Bytes {
-    const piece = this.#decodeInPlace(read);
-    // Who keeps pieces keeps their memory: it must not be much more than they are.
-    return 2 * piece.length < piece.buffer.byteLength ? piece.slice() : piece;
+    return trimmed(this.#decodeInPlace(read));
   }
 
   #decodeInPlace(read: Bytes): Bytes {
@@ -696,25 +684,11 @@ export class Body {
     return piece;
   }
 
-  /** Takes up to `most` buffered bytes of small chunks; they are a part of the buffer, and not counted yet. */
-  #together(most: number): Bytes {
-    const { bytes, start, end } = this.#reader;
-    const to = this.decoder.pull(this.#reader, bytes, start, Math.min(end, start + most));
-    return bytes.subarray(start, to) as Bytes;
-  }
-
   /** Moves what is buffered to `target[at..to]`; returns where it stopped. */
   #moveTo(target: Uint8Array, at: number, to: number): number {
-    if (!this.decoder.small || to - at < SMALL) {
-      const end = this.decoder.pull(this.#reader, target, at, to);
-      if (end > at) this.#count(end - at);
-      return end;
-    }
-    const piece = this.#together(to - at);
-    target.set(piece, at);
-    // A callback that is told of it may end the connection, and the buffer with it.
-    this.#count(piece.length);
-    return at + piece.length;
+    const end = this.decoder.pull(this.#reader, target, at, to);
+    if (end > at) this.#count(end - at);
+    return end;
   }
 
   /** Fills `target[at..to]`; stops early at the end of the body, or where it is not open any longer. */
@@ -759,6 +733,18 @@ export class Body {
     return size >= DIRECT && reader.dry && this.decoder.ahead() >= DIRECT &&
       this.#source.closeEndsReads;
   }
+}
+
+/** The same bytes, in memory that holds nothing else: who looks at the `buffer` of what was read sees them. */
+function exact(bytes: Bytes): Bytes {
+  const { length } = bytes;
+  return length === bytes.buffer.byteLength ? bytes : copyOf(bytes, 0, length);
+}
+
+/** The same bytes: who keeps pieces keeps their memory, which must not be much more than they are. */
+function trimmed(piece: Bytes): Bytes {
+  const { length } = piece;
+  return 2 * length < piece.buffer.byteLength ? copyOf(piece, 0, length) : piece;
 }
 
 /**

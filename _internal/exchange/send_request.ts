@@ -61,7 +61,7 @@ const REFUSAL_WAIT_MS = 1000;
 const LAST_CHUNK_SIZE = 5;
 
 /** Thrown where the rest of the request is not to be sent; never leaves this module. */
-const STOPPED = new Error("stopped");
+const STOPPED = Symbol("stopped");
 
 /** What to send. */
 export interface Outgoing {

@@ -9,7 +9,7 @@
  * @module
  */
 import type { Reader } from "@std/io/types";
-import type { BufferedBytes } from "../wire/buffered_bytes.ts";
+import { type BufferedBytes, copyOf } from "../wire/buffered_bytes.ts";
 import { turn } from "./platform.ts";
 
 /** The size of a connection's buffer, once a read has filled the first one. */
@@ -20,13 +20,6 @@ const EMPTY: Uint8Array<ArrayBuffer> = new Uint8Array(0);
 
 /** How much is copied at once for short lines, and so what a line that is kept keeps at most. */
 const BLOCK = 4096;
-
-/**
- * So few bytes are copied faster by a loop.
- *
- * @tuning
- */
-const FEW = 32;
 
 /** Buffers that no connection needs at the moment: an idle connection holds none. */
 const firstBuffers: Uint8Array<ArrayBuffer>[] = [];
@@ -187,12 +180,9 @@ export class BufferedReader implements BufferedBytes {
 
   /** A copy of the next `count` bytes, which are then consumed. */
   take(count: number): Uint8Array<ArrayBuffer> {
-    const { bytes, start } = this;
-    const piece = new Uint8Array(count);
-    if (count <= FEW) { for (let i = 0; i < count; i++) piece[i] = bytes[start + i]!; }
-    else piece.set(bytes.subarray(start, start + count));
+    const { start } = this;
     this.start += count;
-    return piece;
+    return copyOf(this.bytes, start, this.start);
   }
 
   /**
@@ -208,7 +198,7 @@ export class BufferedReader implements BufferedBytes {
     if (lost || start < this.#blockStart || end > this.#blockEnd) {
       this.#blockStart = start;
       this.#blockEnd = start + Math.min(content, BLOCK);
-      this.#block = this.bytes.slice(start, this.#blockEnd) as Uint8Array<ArrayBuffer>;
+      this.#block = copyOf(this.bytes, start, this.#blockEnd);
     }
     this.start = end;
     const at = start - this.#blockStart;

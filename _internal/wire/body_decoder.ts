@@ -12,6 +12,7 @@ import type { Framing } from "./framing.ts";
 import { takeSection } from "./response_head.ts";
 import { type BufferedBytes, WholeBytes } from "./buffered_bytes.ts";
 import { isBlank } from "./grammar.ts";
+import { decodeSmallChunks } from "./small_chunks.ts";
 
 /** `ready()` needs more bytes. */
 export const NEED_MORE = 0;
@@ -32,10 +33,17 @@ export interface ChunkLimits {
 const FREE_OVERHEAD = 256;
 
 /**
- * Chunks of less are put together where they are, and then copied once: that takes a quarter off small
- * ones.
+ * Chunks of less are decoded many at once.
+ *
+ * @tuning
  */
-const SMALL = 2048;
+const SMALL = 512;
+/**
+ * So much of them must be buffered.
+ *
+ * @tuning
+ */
+const MANY = 4096;
 
 /** What a decoder does. */
 export interface BodyDecoder {
@@ -61,41 +69,29 @@ export interface BodyDecoder {
   pull(source: BufferedBytes, target: Uint8Array, at: number, to: number): number;
   /** How many bytes from here on are content for sure, buffered or not. */
   ahead(): number;
-  /** Whether content comes in small runs: see `SMALL`. */
-  readonly small: boolean;
   /** The source has ended. Returns whether the body may end so. */
   eof(source: BufferedBytes): boolean;
   /** Where the body ends within what is buffered; `null` where its end has not come, or it is broken. */
   endIn(source: BufferedBytes): number | null;
 }
 
-/** Copies up to `to - at` of the `count` ready bytes. */
-function copy(source: BufferedBytes, target: Uint8Array, at: number, count: number): void {
-  const { bytes, start } = source;
+/** Copies `count` bytes to `target[at..]`, which may be the same buffer. */
+function copy(
+  bytes: Uint8Array,
+  start: number,
+  target: Uint8Array,
+  at: number,
+  count: number,
+): void {
   if (target === bytes) bytes.copyWithin(at, start, start + count);
   else if (count < 32) { for (let i = 0; i < count; i++) target[at + i] = bytes[start + i]!; }
   else target.set(bytes.subarray(start, start + count), at);
-  source.start = start + count;
-}
-
-/**
- * Up to this size a loop moves data down within the buffer faster than `copyWithin()`: chunks of a few
- * bytes take a third of the time (`bench/run.ts --only n`).
- */
-const SHORT_MOVE = 96;
-
-/** Moves `count` bytes down, eight at a time: each is read before anything is written over it. */
-function moveDown(view: DataView, at: number, start: number, count: number): void {
-  let i = 0;
-  for (; i + 8 <= count; i += 8) view.setBigUint64(at + i, view.getBigUint64(start + i));
-  for (; i < count; i++) view.setUint8(at + i, view.getUint8(start + i));
 }
 
 /** A body of a known length, none included (RFC 9112, Section 6.3, items 1, 2 and 6). */
 class LengthDecoder implements BodyDecoder {
   readonly trailers = null;
   readonly broken = null;
-  readonly small = false;
   length: number;
   constructor(length: number) {
     this.length = length;
@@ -111,7 +107,8 @@ class LengthDecoder implements BodyDecoder {
   }
   pull(source: BufferedBytes, target: Uint8Array, at: number, to: number): number {
     const count = Math.min(this.length, source.available, to - at);
-    copy(source, target, at, count);
+    copy(source.bytes, source.start, target, at, count);
+    source.start += count;
     this.length -= count;
     return at + count;
   }
@@ -130,7 +127,6 @@ class LengthDecoder implements BodyDecoder {
 class CloseDecoder implements BodyDecoder {
   readonly trailers = null;
   readonly broken = null;
-  readonly small = false;
   readonly length = null;
   ended = false;
   ready(source: BufferedBytes): number {
@@ -139,7 +135,8 @@ class CloseDecoder implements BodyDecoder {
   took(): void {}
   pull(source: BufferedBytes, target: Uint8Array, at: number, to: number): number {
     const count = Math.min(source.available, to - at);
-    copy(source, target, at, count);
+    copy(source.bytes, source.start, target, at, count);
+    source.start += count;
     return at + count;
   }
   ahead(): number {
@@ -163,12 +160,13 @@ type ChunkState = "size" | "data" | "crlf" | "trailers" | "ended";
 /** chunked-body = *chunk last-chunk trailer-section CRLF (RFC 9112, Section 7.1). */
 class ChunkedDecoder implements BodyDecoder {
   readonly length = null;
-  small = false;
   trailers: ParsedFields | null = null;
   broken: unknown = null;
   #state: ChunkState = "size";
   /** Bytes left in the chunk. */
   #left = 0;
+  /** The size of the chunk that was begun last. */
+  #last = 0;
   /** How many bytes of the size line have been looked at. */
   #scanned = 0;
   /** How much of the overhead was not made up for by data. */
@@ -232,22 +230,27 @@ class ChunkedDecoder implements BodyDecoder {
    * left to `ready()`.
    */
   #run(source: BufferedBytes, target: Uint8Array, at: number, to: number): number {
+    const isSmall = this.#last < SMALL && source.available >= MANY && to - at >= MANY;
+    const run = isSmall ? decodeSmallChunks(source, this.#left, target, at, to) : null;
+    if (run === null) return this.#runByHand(source, target, at, to);
+    this.#left = run.left;
+    this.#last = run.last || this.#last;
+    this.#makeUp(run.at - at);
+    return run.at;
+  }
+
+  #runByHand(source: BufferedBytes, target: Uint8Array, at: number, to: number): number {
     const { bytes, end } = source;
     const from = at;
+    let { start } = source;
     let left = this.#left;
-    let last = left;
-    const view = target === bytes
-      ? new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-      : null;
+    let last = this.#last;
     for (;;) {
-      const count = Math.min(left, end - source.start, to - at);
-      if (view !== null && count <= SHORT_MOVE) {
-        moveDown(view, at, source.start, count);
-        source.start += count;
-      } else copy(source, target, at, count);
+      const count = Math.min(left, end - start, to - at);
+      copy(bytes, start, target, at, count);
+      start += count;
       at += count;
       left -= count;
-      const { start } = source;
       if (left > 0 || at === to || end - start < 12) break;
       if (bytes[start] !== CR || bytes[start + 1] !== LF) break;
       let size = 0;
@@ -256,11 +259,12 @@ class ChunkedDecoder implements BodyDecoder {
         size = size * 16 + digit;
       }
       if (size === 0 || bytes[i] !== CR || bytes[i + 1] !== LF) break;
-      source.start = i + 2;
+      start = i + 2;
       left = last = size;
     }
+    source.start = start;
     this.#left = left;
-    this.small = last < SMALL;
+    this.#last = last;
     this.#makeUp(at - from);
     return at;
   }
@@ -346,7 +350,7 @@ class ChunkedDecoder implements BodyDecoder {
         `Cannot read chunk extensions: got more than ${this.#limits.extensions} bytes`,
       );
     }
-    this.#left = size;
+    this.#left = this.#last = size;
   }
 
   #trailerSection(source: BufferedBytes): boolean {

@@ -1245,10 +1245,21 @@ Deno.test("a body is cut when its exchange fails within the trace's last event",
   assertStrictEquals(await thrown(all.body.gather(Infinity)), reason);
 });
 
-Deno.test("piece() counts what it gives of chunks that are tiny", async () => {
+for (const limit of [Infinity, 40]) {
+  Deno.test(`gather() gives ${limit} bytes at most of chunks in memory that holds nothing else`, async () => {
+    const { body, transport } = await opened("chunked", chunk("a").repeat(30));
+    const reading = body.gather(limit);
+    transport.give(chunk("b").repeat(30) + LAST);
+    const whole = await soon(reading);
+    const { buffer, length } = whole;
+    assertEquals([length, buffer.byteLength], [Math.min(limit, 60), Math.min(limit, 60)]);
+  });
+}
+
+Deno.test("piece() counts what it gives of chunks that are tiny, and keeps little more memory", async () => {
   const { body, transport } = await opened("chunked", chunk("a").repeat(50));
-  assertEquals([(await body.chunk())!.length, body.total], [50, 50]);
-  assertEquals(body.decoder.small, true);
+  const first = await body.chunk();
+  assertEquals([first!.length, body.total, first!.buffer.byteLength], [50, 50, 50]);
   let size = 0;
   const reading = body.whenReady((run) => void (size = body.piece(run).length));
   transport.give(chunk("b").repeat(50) + LAST);

@@ -74,12 +74,6 @@ export const EQUIVALENT: Equivalent[] = [
     reason: "A line of one byte is read by the way that may wait, to the same result.",
   },
   {
-    module: "_internal/exchange/body.ts",
-    text: "if (!this.decoder.small || to - at < SMALL) {",
-    mutation: "arithmetic: to - at -> (to + at)",
-    reason: "It only tunes which of two ways to the same bytes is taken.",
-  },
-  {
     module: "_internal/net/node_sockets.ts",
     text: "!(this.socket.destroyed && this.#failure !== null);",
     mutation: "condition: this.socket.destroyed -> !(this.socket.destroyed)",
@@ -158,12 +152,6 @@ export const EQUIVALENT: Equivalent[] = [
     text: 'const url = `http://${shownPeer(address.replace(/%.*$/, ""), 1)}`;',
     mutation: "number: 1 -> 0",
     reason: "Of the URL only the host is taken.",
-  },
-  {
-    module: "_internal/exchange/body.ts",
-    text: "if (!this.decoder.small || to - at < SMALL) {",
-    mutation: "comparison: to - at < SMALL -> to - at <= SMALL",
-    reason: "Both ways give the same bytes; one is faster for more.",
   },
   {
     module: "_internal/exchange/connection.ts",
@@ -417,13 +405,6 @@ export const EQUIVALENT: Equivalent[] = [
   },
   {
     module: "_internal/exchange/body.ts",
-    text: "if (this.decoder.small) {",
-    mutation: "condition: this.decoder.small -> !(this.decoder.small)",
-    reason:
-      "Both ways give the same bytes; which one is quicker depends on the size of the chunks.",
-  },
-  {
-    module: "_internal/exchange/body.ts",
     text: "if (end > at) this.#count(end - at);",
     mutation: "comparison: end > at -> end >= at",
     reason: "To count no bytes does nothing.",
@@ -556,19 +537,6 @@ export const EQUIVALENT: Equivalent[] = [
     text: "const size = blocksize * Math.max(1, Math.floor(FILE_STEP / blocksize));",
     mutation: "number: 1 -> 2",
     reason: "How much of a file is read at once changes nothing that is sent.",
-  },
-  {
-    module: "_internal/exchange/body.ts",
-    text: "if (!this.decoder.small || to - at < SMALL) {",
-    mutation:
-      "logic: !this.decoder.small || to - at < SMALL -> ((!this.decoder.small) && (to - at < SMALL))",
-    reason: "Both ways give the same bytes; which one is quicker depends on the sizes.",
-  },
-  {
-    module: "_internal/exchange/body.ts",
-    text: "if (!this.decoder.small || to - at < SMALL) {",
-    mutation: "condition: to - at < SMALL -> !(to - at < SMALL)",
-    reason: "Both ways give the same bytes; which one is quicker depends on the sizes.",
   },
   {
     module: "_internal/exchange/send_request.ts",
