@@ -124,6 +124,30 @@ Deno.test("copyTo() reads at most 1 MiB ahead of a writer that waits", async () 
   await assertRejects(() => copied, Error, "full");
 });
 
+Deno.test("copyTo() goes on reading when a writer that had it wait with 1 MiB goes on", async () => {
+  let left = 3 * 1048576;
+  const response = new HTTPResponse(
+    new ReadableStream({
+      start: (controller) => controller.enqueue(bytes("HTTP/1.0 200 OK\r\n\r\n")),
+      pull(controller) {
+        if (left === 0) return controller.close();
+        left -= 65536;
+        controller.enqueue(new Uint8Array(65536));
+      },
+    }, { highWaterMark: 0 }),
+  );
+  await response.begin();
+  const first = Promise.withResolvers<void>();
+  const write = async (piece: Uint8Array): Promise<number> => {
+    await first.promise;
+    return piece.length;
+  };
+  const copied = response.copyTo({ write });
+  await turns(40);
+  first.resolve();
+  assertEquals(await soon(copied), 3 * 1048576);
+});
+
 Deno.test("copyTo() writes all that came before it throws when a body ends early", async () => {
   const transport = new FakeTransport(["HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello"], {
     ended: true,

@@ -991,6 +991,22 @@ Deno.test("sendRequest() ends when the answer comes while a write is out", async
   assertEquals(transport.writes.length, 1);
 });
 
+Deno.test("sendRequest() tells the trace of nothing that is accepted when the answer has ended the request", async () => {
+  const events: string[] = [];
+  const trace = ({ type }: TraceEvent) => void events.push(type);
+  const { transport, exchange, sent } = send({ content: inMemory("body") }, {
+    accepting: false,
+    start: { trace },
+  });
+  await microtasks(100);
+  transport.give(REFUSED);
+  await soon(sent);
+  assertEquals(exchange.sending, "cut");
+  transport.writes[0].accept();
+  await turns(1);
+  assertEquals(events.filter((type) => type.startsWith("request")), []);
+});
+
 Deno.test("sendRequest() writes no more when the answer came while the source was quick", async () => {
   const { transport, exchange, source, step, sent } = await uploading();
   transport.give(REFUSED);
