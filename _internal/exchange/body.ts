@@ -270,11 +270,13 @@ export class Body {
 
   /** Fills `target`; returns how many bytes there were. */
   async readinto(target: Uint8Array): Promise<number> {
-    const count = await this.#into(target, 0, target.length);
-    if (this.#mustThrow(count, false) && target.length > 0) {
-      throw this.reason(target.slice(0, count));
+    // It may be transferred meanwhile.
+    const { length } = target;
+    const count = await this.#into(target, 0, length);
+    if (this.#mustThrow(count, false) && length > 0) {
+      throw this.reason(target.length < length ? EMPTY : target.slice(0, count));
     }
-    this.#endIfOver(count, target.length);
+    this.#endIfOver(count, length);
     return count;
   }
 
@@ -528,7 +530,9 @@ export class Body {
     // The buffer was filled: there was more than it holds.
     if (end === BUFFER_SIZE) this.#largeSize = 2 * BUFFER_SIZE;
     const target = new Uint8Array(available);
-    return trimmed(target.subarray(0, this.pull(target)));
+    const count = this.pull(target);
+    // Who keeps pieces keeps their memory: it must not be much more than they are.
+    return count < available * 7 / 8 ? copyOf(target, 0, count) : target.subarray(0, count);
   }
 
   /**
@@ -558,7 +562,9 @@ export class Body {
 
   /** The content of what {@linkcode readLarge} gave, which may be none; chunk framing is taken out in place. */
   decodeLarge(read: Bytes): Bytes {
-    return trimmed(this.#decodeInPlace(read));
+    const piece = this.#decodeInPlace(read);
+    const { length } = piece;
+    return 2 * length < piece.buffer.byteLength ? copyOf(piece, 0, length) : piece;
   }
 
   #decodeInPlace(read: Bytes): Bytes {
@@ -698,6 +704,11 @@ export class Body {
     while (this.state === "open") {
       // CPython: to read nothing of a chunked body consumes the framing before the next data.
       if (at === to && this.#ready() !== NEED_MORE) break;
+      if (target.length < to) {
+        // What was moved there before is gone with its memory.
+        this.#refuse(new TypeError("Cannot read body: its target was transferred or has shrunk"));
+        break;
+      }
       at = this.#moveTo(target, at, to);
       if ((at === to && to > 0) || decoder.ended) break;
       if (decoder.broken !== null) {
@@ -739,12 +750,6 @@ export class Body {
 function exact(bytes: Bytes): Bytes {
   const { length } = bytes;
   return length === bytes.buffer.byteLength ? bytes : copyOf(bytes, 0, length);
-}
-
-/** The same bytes: who keeps pieces keeps their memory, which must not be much more than they are. */
-function trimmed(piece: Bytes): Bytes {
-  const { length } = piece;
-  return 2 * length < piece.buffer.byteLength ? copyOf(piece, 0, length) : piece;
 }
 
 /**

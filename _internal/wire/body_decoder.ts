@@ -12,7 +12,7 @@ import type { Framing } from "./framing.ts";
 import { takeSection } from "./response_head.ts";
 import { type BufferedBytes, WholeBytes } from "./buffered_bytes.ts";
 import { isBlank } from "./grammar.ts";
-import { decodeSmallChunks } from "./small_chunks.ts";
+import { type DecodedRun, decodeSmallChunks } from "./small_chunks.ts";
 
 /** `ready()` needs more bytes. */
 export const NEED_MORE = 0;
@@ -44,6 +44,8 @@ const SMALL = 512;
  * @tuning
  */
 const MANY = 4096;
+/** Two line ends and a size of up to three digits. */
+const USUAL_OVERHEAD = 7;
 
 /** What a decoder does. */
 export interface BodyDecoder {
@@ -167,6 +169,11 @@ class ChunkedDecoder implements BodyDecoder {
   #left = 0;
   /** The size of the chunk that was begun last. */
   #last = 0;
+  /**
+   * How many bytes are to be decoded by hand before many are tried at once: as many as were copied for
+   * that in vain. Else each size line that is not plain would cost a copy of all that is buffered.
+   */
+  #pause = 0;
   /** How many bytes of the size line have been looked at. */
   #scanned = 0;
   /** How much of the overhead was not made up for by data. */
@@ -230,13 +237,32 @@ class ChunkedDecoder implements BodyDecoder {
    * left to `ready()`.
    */
   #run(source: BufferedBytes, target: Uint8Array, at: number, to: number): number {
-    const isSmall = this.#last < SMALL && source.available >= MANY && to - at >= MANY;
-    const run = isSmall ? decodeSmallChunks(source, this.#left, target, at, to) : null;
-    if (run === null) return this.#runByHand(source, target, at, to);
+    const run = this.#runAtOnce(source, target, at, to);
+    if (run === null) {
+      const end = this.#runByHand(source, target, at, to);
+      this.#pause -= end - at;
+      return end;
+    }
     this.#left = run.left;
     this.#last = run.last || this.#last;
+    this.#pause = run.unused;
     this.#makeUp(run.at - at);
     return run.at;
+  }
+
+  /** Many small chunks; `null` where there are none, or where that would not pay. */
+  #runAtOnce(
+    source: BufferedBytes,
+    target: Uint8Array,
+    at: number,
+    to: number,
+  ): DecodedRun | null {
+    const last = this.#last;
+    const room = to - at;
+    if (this.#pause > 0 || last >= SMALL || source.available < MANY || room < MANY) return null;
+    // As much as fits if the chunks that follow are like the last one.
+    const most = Math.ceil(room / last) * (last + USUAL_OVERHEAD);
+    return decodeSmallChunks(source, this.#left, target, at, to, most);
   }
 
   #runByHand(source: BufferedBytes, target: Uint8Array, at: number, to: number): number {

@@ -16,6 +16,8 @@ export interface DecodedRun {
   left: number;
   /** The size of the chunk that was begun last; 0 where none was. */
   last: number;
+  /** How many bytes were copied to be decoded, and were not. */
+  unused: number;
 }
 
 /** The module, and views of its memory. */
@@ -30,6 +32,9 @@ const FIRST = 16;
 /** How many are decoded at once. */
 const MOST = 65536;
 
+/** An overridden one would see the memory that all bodies share, and run within the decoding of one. */
+const { set } = Uint8Array.prototype;
+
 /** `undefined` before it was asked for, `null` where there is no WebAssembly. */
 let scanner: Scanner | null | undefined;
 
@@ -37,6 +42,7 @@ let scanner: Scanner | null | undefined;
  * Decodes buffered bytes to `target[at..to]`, as far as they are plain chunks; `left` bytes of one are to
  * come first. The target may be the buffer itself, from `source.start` on.
  *
+ * @param most How many bytes are worth to be looked at, at most.
  * @returns How far it came, or `null` where there is no WebAssembly.
  */
 export function decodeSmallChunks(
@@ -45,20 +51,22 @@ export function decodeSmallChunks(
   target: Uint8Array,
   at: number,
   to: number,
+  most = Infinity,
 ): DecodedRun | null {
   scanner = scanner === undefined ? makeScanner() : scanner;
   if (scanner === null) return null;
   const { bytes, state } = scanner;
   const { start } = source;
-  const count = Math.min(source.available, MOST);
+  const count = Math.min(source.available, MOST, most);
   bytes.set(source.bytes.subarray(start, start + count), FIRST);
   state[0] = FIRST;
   state[1] = left;
   state[2] = 0;
   const end = scanner.decode(FIRST + count, FIRST + Math.min(to - at, MOST));
-  target.set(bytes.subarray(FIRST, end), at);
-  source.start = start + state[0]! - FIRST;
-  return { at: at + end - FIRST, left: state[1]!, last: state[2]! };
+  const used = state[0]! - FIRST;
+  set.call(target, bytes.subarray(FIRST, end), at);
+  source.start = start + used;
+  return { at: at + end - FIRST, left: state[1]!, last: state[2]!, unused: count - used };
 }
 
 function makeScanner(): Scanner | null {

@@ -1245,6 +1245,27 @@ Deno.test("a body is cut when its exchange fails within the trace's last event",
   assertStrictEquals(await thrown(all.body.gather(Infinity)), reason);
 });
 
+for (const [title, many] of [["small chunks", 1000], ["chunks by hand", 3]] as const) {
+  for (const how of ["transferred", "has shrunk"]) {
+    Deno.test(`readinto() throws a TypeError when its target ${how} meanwhile and ${title} come`, async () => {
+      const { body, transport } = await opened("chunked", chunk("aaa").repeat(2));
+      const memory = new ArrayBuffer(5000, { maxByteLength: 5000 });
+      const reading = body.readinto(new Uint8Array(memory));
+      if (how === "transferred") memory.transfer();
+      else memory.resize(4);
+      transport.give(chunk("bbb").repeat(many));
+      const error = await thrown(soon(reading));
+      assertInstanceOf(error, TypeError);
+      assertEquals(
+        error.message,
+        "Cannot read body: its target was transferred or has shrunk",
+      );
+      // What was moved there is gone: the rest is not to look like the whole.
+      assertStrictEquals(await thrown(body.gather(Infinity)), error);
+    });
+  }
+}
+
 for (const limit of [Infinity, 40]) {
   Deno.test(`gather() gives ${limit} bytes at most of chunks in memory that holds nothing else`, async () => {
     const { body, transport } = await opened("chunked", chunk("a").repeat(30));

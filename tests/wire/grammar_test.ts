@@ -1,5 +1,6 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import {
+  checkBytes,
   checkFieldName,
   checkFieldValue,
   checkHost,
@@ -178,4 +179,18 @@ for (const [text, trimmed] of TRIMMED) {
 
 Deno.test("isBlank() accepts the space and the tab, and nothing else", () => {
   assertEquals(taken((c) => isBlank(c.charCodeAt(0))), "\t ");
+});
+
+Deno.test("checkBytes() gives the same memory without the methods of the user's class", () => {
+  class Own extends Uint8Array {
+    override set(): void {
+      throw new Error("called");
+    }
+  }
+  const own = new Own(new ArrayBuffer(10), 2, 5);
+  const target = checkBytes(own);
+  target.set([7], 1);
+  assertEquals([...own], [0, 7, 0, 0, 0]);
+  const plain = new Uint8Array(3);
+  assertStrictEquals(checkBytes(plain), plain);
 });

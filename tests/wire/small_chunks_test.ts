@@ -260,6 +260,50 @@ Deno.test("pull() makes up for extensions by small chunks that are decoded many 
   );
 });
 
+for (const size of ["1;a", "0000001", "1 ", "001"]) {
+  for (const room of [MANY, 200_000]) {
+    Deno.test(`pull() copies no more than it decodes when each size line is ${JSON.stringify(size)}, ${room} bytes at a time`, () => {
+      const wire = joined([...Array.from({ length: 20_000 }, () => chunk(data(1), size)), LAST]);
+      const source = new WholeBytes(wire);
+      const decoder = chunked();
+      const target = new Uint8Array(room);
+      const { set } = Uint8Array.prototype;
+      let copied = 0;
+      let content = 0;
+      Uint8Array.prototype.set = function (from, at) {
+        copied += from.length;
+        set.call(this, from, at);
+      };
+      try {
+        while (decoder.ready(source) > 0) content += decoder.pull(source, target, 0, room);
+      } finally {
+        Uint8Array.prototype.set = set;
+      }
+      assertEquals(content, 20_000);
+      assert(copied < 2 * wire.length, `${copied} bytes`);
+    });
+  }
+}
+
+Deno.test("pull() copies little more than it decodes when little is asked for at a time", () => {
+  const wire = joined([...Array.from({ length: 600 }, () => chunk(data(100))), LAST]);
+  const source = new WholeBytes(wire);
+  const decoder = chunked();
+  const target = new Uint8Array(4096);
+  const { set } = Uint8Array.prototype;
+  let copied = 0;
+  Uint8Array.prototype.set = function (from, at) {
+    copied += from.length;
+    set.call(this, from, at);
+  };
+  try {
+    while (decoder.ready(source) > 0) decoder.pull(source, target, 0, target.length);
+  } finally {
+    Uint8Array.prototype.set = set;
+  }
+  assert(copied < 1.5 * wire.length, `${copied} bytes`);
+});
+
 Deno.test("pull() keeps what is wrong behind small chunks for ready()", () => {
   const wire = joined([...Array.from({ length: 2000 }, () => chunk(data(3))), bytes("zz\r\n")]);
   const decoder = chunked();
