@@ -470,7 +470,8 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
    * @param b Where the bytes go.
    * @returns How many bytes there were; 0 at the end of the body.
    * @throws {IncompleteRead} When the body ends early, see {@linkcode HTTPResponse}.
-   * @throws {TypeError} When the stream is locked, or another read is at work.
+   * @throws {TypeError} When the stream is locked, or another read is at work, or when `b` was transferred
+   * or has shrunk meanwhile, which ends the exchange.
    */
   readinto(b: Uint8Array): Promise<number> {
     return this.#exclusive((body) => body.readinto(checkBytes(b)), 0);
