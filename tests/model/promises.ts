@@ -315,7 +315,11 @@ function factsOf(player: Player, call: CallRecord): { known: Known | null; facts
   // A second signal may have ended another exchange of this object's since.
   const signals = player.aborts.filter(({ clock }) => clock > call.called && clock < call.settled);
   const onlyOne = new Set(signals.map(({ signal }) => signal)).size < 2;
-  const told = users && alone && onlyOne && call.failureAfter !== call.failureBefore;
+  // And so may a read of a response before.
+  const read = player.conns[call.conn].responses.some(({ reads }) =>
+    reads.some(({ settled, status }) => status === "rejected" && settled > call.called)
+  );
+  const told = users && alone && !read && onlyOne && call.failureAfter !== call.failureBefore;
   return { known, facts: told ? call.failureAfter as Facts : null };
 }
 
