@@ -1277,6 +1277,12 @@ for (const limit of [Infinity, 40]) {
   });
 }
 
+Deno.test("piece() does not copy again what is nearly all content", async () => {
+  const { body } = await opened("chunked", chunk("a".repeat(1000)) + LAST);
+  const piece = await body.chunk();
+  assertEquals([piece!.length, piece!.buffer.byteLength], [1000, 1007]);
+});
+
 Deno.test("piece() counts what it gives of chunks that are tiny, and keeps little more memory", async () => {
   const { body, transport } = await opened("chunked", chunk("a").repeat(50));
   const first = await body.chunk();

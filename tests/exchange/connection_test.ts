@@ -1594,3 +1594,13 @@ Deno.test("write() throws a TypeError while another one is at work, which goes o
   assertEquals(await soon(first), 3);
   assertEquals(transport.sent, "one");
 });
+
+Deno.test("peer is the path of a unix socket, and null where the transport does not tell", () => {
+  const transport = Object.assign(new ManualTransport(), {
+    remoteAddr: { transport: "unix", path: "/run/socket" },
+  });
+  const connection = Connection.over(transport);
+  assertEquals(connection.peer, null);
+  connection.kind = "deno";
+  assertEquals(connection.peer, "/run/socket");
+});

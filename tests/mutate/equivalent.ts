@@ -551,4 +551,16 @@ export const EQUIVALENT: Equivalent[] = [
     mutation: "number: 0 -> 1",
     reason: "It is asked only when a write was begun, and that sets it.",
   },
+  {
+    module: "_internal/exchange/send_request.ts",
+    text: "if (this.#exchange.stopped) throw STOPPED;",
+    mutation: "throw: throw STOPPED; -> (nothing)",
+    reason: "The next step asks the same: whether to go on with the piece, or to write what is staged.",
+  },
+  {
+    module: "_internal/exchange/body.ts",
+    text: "if (count > 0) parts.push(count === part.length ? part : part.subarray(0, count));",
+    mutation: "comparison: count > 0 -> count >= 0",
+    reason: "An empty part adds nothing to the whole but a copy.",
+  },
 ];

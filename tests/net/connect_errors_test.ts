@@ -541,6 +541,17 @@ for (const [what, script, constructor, why] of PROXIES) {
   });
 }
 
+Deno.test("request() names the path of a proxy behind a unix socket", async () => {
+  await using proxy = await startRaw(async (peer) => void await peer.readHead(), { unix: true });
+  using conn = new HTTPSConnection("proxy", { socketPath: proxy.path });
+  conn.set_tunnel("origin.example", 8443);
+  await assertRejects(
+    () => conn.request("GET", "/"),
+    RemoteDisconnected,
+    `Cannot open tunnel to origin.example:8443 through the proxy ${proxy.path}: it closed`,
+  );
+});
+
 Deno.test("request() leaves what the user's transport throws in a tunnel as it is", async () => {
   for (const call of ["read", "write"] as const) {
     const reason = new Error("mine");

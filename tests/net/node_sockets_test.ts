@@ -504,6 +504,16 @@ Deno.test("connect() leaves the source address to the system when it is empty", 
   transport.close();
 });
 
+Deno.test("connect() leaves the source address to the system when the host is of IPv6", async () => {
+  await using server = await startRaw(echo, { hostname: "::1" });
+  const port = freePort();
+  const transport = await connect(routeTo(server, { source: ["", port] }), SIGNAL);
+  assertEquals((await server.peer(0)).remote?.port, port);
+  const { remoteAddr } = transport as { remoteAddr?: unknown };
+  assertEquals(remoteAddr, { hostname: "::1", port: server.port });
+  transport.close();
+});
+
 for (
   const [what, bound] of [
     ["address", { localAddress: "127.0.0.8", localPort: 5000 }],

@@ -483,6 +483,16 @@ Deno.test("openTls() blames a certificate to trust that the platform cannot read
   });
 });
 
+Deno.test("openTls() blames such a certificate when that shows in the handshake", async () => {
+  const unreadable = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----";
+  const told = new Deno.errors.InvalidData("invalid peer certificate: BadEncoding");
+  const { connectTls } = fakeConnectTls(() => Promise.reject(told));
+  await withDeno({ connectTls }, async () => {
+    const error = await thrown(openTls(ROUTE, { caCerts: [unreadable] }, "a.example", () => {}));
+    assertEquals((error as Error).message, "a certificate of caCerts cannot be read");
+  });
+});
+
 Deno.test("openTls() blames no certificate for another error", async () => {
   const error = new Deno.errors.InvalidData("mine");
   const unreadable = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----";

@@ -94,8 +94,8 @@ function decode(wire: Uint8Array, step: number, room: number, decoder = chunked(
 
 const LAST = bytes("0\r\n\r\n");
 
-Deno.test("decodeSmallChunks() decodes chunks of every size up to 600, to where the target ends", () => {
-  for (let size = 1; size <= 600; size++) {
+Deno.test("decodeSmallChunks() decodes chunks of many sizes up to 600, to where the target ends", () => {
+  for (let size = 1; size <= 600; size += size < 70 ? 1 : 13) {
     const count = Math.ceil(MANY / (size + 6));
     const content = data(count * size);
     const wire = joined(
@@ -160,7 +160,7 @@ Deno.test("decodeSmallChunks() takes 64 KiB of a larger buffer at a time", () =>
 
 Deno.test("pull() gives the same of small chunks many at once as one after another", () => {
   const random = randomFrom(1);
-  for (let round = 0; round < 300; round++) {
+  for (let round = 0; round < 80; round++) {
     const parts: Uint8Array[] = [];
     const most = 1 + random(round % 3 === 0 ? 700 : 60);
     for (let size = 0; size < 3 * MANY;) {
