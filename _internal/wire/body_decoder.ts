@@ -39,7 +39,7 @@ const FREE_OVERHEAD = 256;
  */
 const SMALL = 512;
 /**
- * So much of them must be buffered.
+ * So much must be buffered of them, and asked for.
  *
  * @tuning
  */
@@ -231,11 +231,7 @@ class ChunkedDecoder implements BodyDecoder {
     return at;
   }
 
-  /**
-   * Data, and while more is wanted what begins nearly all chunks: CRLF, a plain size of up to six digits
-   * and CRLF, all of it buffered. In one loop it takes a third off small chunks; any other framing is
-   * left to `ready()`.
-   */
+  /** Data, and while more is wanted what follows it, as far as that is plain chunks. */
   #run(source: BufferedBytes, target: Uint8Array, at: number, to: number): number {
     const run = this.#runAtOnce(source, target, at, to);
     if (run === null) {
@@ -265,6 +261,11 @@ class ChunkedDecoder implements BodyDecoder {
     return decodeSmallChunks(source, this.#left, target, at, to, most);
   }
 
+  /**
+   * Data, and while more is wanted what begins nearly all chunks: CRLF, a plain size of up to six digits
+   * and CRLF, all of it buffered. In one loop it takes a third off small chunks; any other framing is
+   * left to `ready()`.
+   */
   #runByHand(source: BufferedBytes, target: Uint8Array, at: number, to: number): number {
     const { bytes, end } = source;
     const from = at;

@@ -555,7 +555,8 @@ export const EQUIVALENT: Equivalent[] = [
     module: "_internal/exchange/send_request.ts",
     text: "if (this.#exchange.stopped) throw STOPPED;",
     mutation: "throw: throw STOPPED; -> (nothing)",
-    reason: "The next step asks the same: whether to go on with the piece, or to write what is staged.",
+    reason:
+      "The next step asks the same: whether to go on with the piece, or to write what is staged.",
   },
   {
     module: "_internal/exchange/body.ts",
