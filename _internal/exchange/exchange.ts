@@ -149,6 +149,8 @@ export class Exchange {
   failure: { readonly reason: unknown } | null = null;
   /** Why a write failed: an answer may still be there to be read. */
   writeError: { readonly reason: unknown } | null = null;
+  /** Why nothing is sent behind what was being sent; the response goes on. */
+  followRefusal: { readonly reason: unknown } | null = null;
   /** The connection that carries it; `null` before, after, and where the body left with its bytes. */
   carrier: Carrier | null = null;
   /** Whether the response was handed over, or why there is none. */
@@ -422,6 +424,16 @@ export class Exchange {
     this.#onsent?.reject(reason);
     this.#onend?.(reason);
     this.#end();
+  }
+
+  /**
+   * Nothing more is sent, though the response keeps the connection: what is being sent is cut off, and what
+   * waits behind it is refused, be the request whole by then.
+   */
+  interruptSending(reason: unknown): void {
+    if (!this.busySending) return;
+    this.lose(reason);
+    this.followRefusal = { reason: this.annotate(reason) };
   }
 
   /** The connection is lost to the request, while its answer has begun: no more of it can be sent. */

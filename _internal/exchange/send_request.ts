@@ -133,6 +133,7 @@ export async function sendRequest(
   exchange: Exchange,
   out: Outgoing,
 ): Promise<void> {
+  if (exchange.followRefusal !== null) throw exchange.followRefusal.reason;
   try {
     exchange.check();
     if (exchange.stopped) return;
@@ -212,7 +213,8 @@ async function sendSmall(
  * and the error only tells how the upload ended.
  */
 export function sendError(exchange: Exchange, error: unknown): unknown {
-  const told = exchange.failure === null && exchange.stopped && !(error instanceof Thrown);
+  const isOver = exchange.stopped || exchange.followRefusal !== null;
+  const told = exchange.failure === null && isOver && !(error instanceof Thrown);
   return told ? error : exchange.fail(error);
 }
 

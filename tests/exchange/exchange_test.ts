@@ -704,6 +704,40 @@ Deno.test("lose() changes nothing when the request is whole", () => {
   assertEquals(exchange.sending, "whole");
 });
 
+Deno.test("interruptSending() refuses what is to follow a request that is whole, with facts, and leaves its response", () => {
+  const { exchange } = carried();
+  exchange.send("send");
+  exchange.beginSend();
+  exchange.send("finish");
+  const reason = new Deno.errors.Interrupted("gone");
+  exchange.interruptSending(reason);
+  assertStrictEquals(exchange.followRefusal!.reason, reason);
+  assertEquals(factsOf(reason).requestBytesSent, 0);
+  assertEquals([exchange.sending, exchange.failure, exchange.writeError], ["whole", null, null]);
+});
+
+Deno.test("interruptSending() cuts off what is being sent", () => {
+  const { exchange } = carried();
+  exchange.send("send");
+  exchange.beginSend();
+  const reason = new Deno.errors.Interrupted("gone");
+  exchange.interruptSending(reason);
+  assertStrictEquals(exchange.writeError!.reason, reason);
+  assertStrictEquals(exchange.followRefusal!.reason, reason);
+  assertEquals([exchange.sending, factsOf(reason).phase], ["cut", "send"]);
+});
+
+Deno.test("interruptSending() changes nothing when nothing is being sent", () => {
+  const { exchange } = carried();
+  exchange.send("send");
+  exchange.interruptSending(new Error("gone"));
+  assertEquals([exchange.sending, exchange.writeError, exchange.followRefusal], [
+    "going",
+    null,
+    null,
+  ]);
+});
+
 Deno.test("busySending is true while a send is under way or waits", () => {
   const { exchange } = carried();
   assertEquals(exchange.busySending, false);

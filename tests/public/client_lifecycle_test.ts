@@ -13,8 +13,9 @@ import {
 } from "../../mod.ts";
 import { getResponse, getText } from "../helpers/exchanges.ts";
 import { answering, FakeTransport, ok, over } from "../helpers/fake_transport.ts";
-import { microtasks, never, soon } from "../helpers/waiting.ts";
-import { type Peer, type RawServer, startRaw } from "../servers/raw.ts";
+import { ManualTransport } from "../helpers/manual_transport.ts";
+import { microtasks, never, soon, turns } from "../helpers/waiting.ts";
+import { latin1, type Peer, type RawServer, startRaw } from "../servers/raw.ts";
 
 const PART = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart";
 
@@ -523,3 +524,30 @@ Deno.test("connect() leaves no connection behind that a callback has begun when 
   conn[Symbol.dispose]();
   assertEquals(transports.map(({ closes }) => closes), [1, 1]);
 });
+
+// close() of what follows a request on a connection that its response keeps
+
+for (let count = 0; count <= 40; count++) {
+  Deno.test(`close() ends a send() that follows a request whose response keeps the connection, ${count} microtasks later`, async () => {
+    const transport = new ManualTransport();
+    using conn = new HTTPConnection("example.com", {
+      transport: () => Promise.resolve(transport),
+    });
+    const body = async function* () {
+      yield new Uint8Array(12);
+    };
+    const sent = conn.request("POST", "/", body(), {}, { encode_chunked: true });
+    while (transport.reads.length === 0) await turns(1);
+    transport.give("HTTP/1.0 200 OK\r\n\r\npart");
+    const response = await soon(conn.getresponse());
+    const followed = conn.send("behind").then(() => "sent", (error) => error.name);
+    transport.writes[0].accept();
+    await microtasks(count);
+    conn.close();
+    assert(["sent", "Interrupted"].includes(await soon(followed)));
+    await soon(sent.catch(() => {}));
+    // The response keeps its connection.
+    assertEquals(latin1(await response.read(4)), "part");
+    response.close();
+  });
+}
