@@ -1476,6 +1476,22 @@ Deno.test("a straight read that ends after the body was closed is the caller's, 
   assertEquals(events, []);
 });
 
+for (
+  const [what, end] of [["ends", (t: ManualTransport) => t.end()], [
+    "fails",
+    (t: ManualTransport) => t.fail(new Error("gone")),
+  ]] as const
+) {
+  Deno.test(`some() throws when the source ${what} within a read straight into the caller's memory`, async () => {
+    const { body, transport } = await opened("length", "", { length: 40_000, direct: true });
+    const reading = thrown(body.some(new Uint8Array(DIRECT)));
+    await microtasks(20);
+    end(transport);
+    assertInstanceOf(await soon(reading), Error);
+    assertEquals(body.state, "cut");
+  });
+}
+
 Deno.test("some() gives a single byte that was read straight into the caller's memory", async () => {
   const { body, transport } = await opened("length", "", { length: 40_000, direct: true });
   const reading = body.some(new Uint8Array(DIRECT));

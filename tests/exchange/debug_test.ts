@@ -72,8 +72,8 @@ Deno.test("debugHeaders() prints a line for each field", async () => {
 });
 
 Deno.test("debugInterim() prints the fields as one list", async () => {
-  assertEquals(await printed(() => debugInterim(null, ["A", "b"])), [
-    "headers: [b'A: b\\r\\n', b'\\r\\n']",
+  assertEquals(await printed(() => debugInterim(null, ["A", "b", "C", "d"])), [
+    "headers: [b'A: b\\r\\n', b'C: d\\r\\n', b'\\r\\n']",
   ]);
 });
 

@@ -564,4 +564,22 @@ export const EQUIVALENT: Equivalent[] = [
     mutation: "comparison: count > 0 -> count >= 0",
     reason: "An empty part adds nothing to the whole but a copy.",
   },
+  {
+    module: "_internal/exchange/send_request.ts",
+    text: "let empty = 0;",
+    mutation: "number: 0 -> 1",
+    reason: "Of empty pieces in a row, the turn of the event loop comes one earlier.",
+  },
+  {
+    module: "_internal/exchange/copy.ts",
+    text: "await this.#reading;",
+    mutation: "await: await this.#reading -> this.#reading",
+    reason: "What ends a copy ends a read that is out, at once: nothing more comes of that.",
+  },
+  {
+    module: "_internal/exchange/copy.ts",
+    text: "await this.#reading;",
+    mutation: "statement: await this.#reading; -> (nothing)",
+    reason: "What ends a copy ends a read that is out, at once: nothing more comes of that.",
+  },
 ];

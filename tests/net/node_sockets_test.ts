@@ -431,6 +431,19 @@ Deno.test("connect() throws AddrNotAvailable when no address is of the source's 
   );
 });
 
+Deno.test("connect() throws the signal's reason when it aborts at the only address", async () => {
+  const controller = new AbortController();
+  const reason = new Error("mine");
+  const socket = new MemorySocket();
+  await connectingTo(net, socket, async () => {
+    const route = { ...ROUTE, source: ["127.0.0.1", 5000] as [string, number] };
+    const connecting = assertRejects(() => connect(route, controller.signal));
+    await until("the socket is opened", () => socket.calls.length > 0);
+    controller.abort(reason);
+    assertStrictEquals(await connecting, reason);
+  });
+});
+
 Deno.test("connect() tries no other address when the signal aborts", async () => {
   const controller = new AbortController();
   const reason = new Error("mine");
