@@ -582,4 +582,18 @@ export const EQUIVALENT: Equivalent[] = [
     mutation: "statement: await this.#reading; -> (nothing)",
     reason: "What ends a copy ends a read that is out, at once: nothing more comes of that.",
   },
+  {
+    module: "_internal/exchange/send_request.ts",
+    text:
+      "if (debug || expect !== false || exchange.trace !== null || (exact && !exchange.complete)) {",
+    mutation: "condition: exact -> !(exact)",
+    reason:
+      "An exact request that is not whole was refused before; any other one is sent the same either way.",
+  },
+  {
+    module: "_internal/exchange/body.ts",
+    text: "if (count === 0) this.#eof();",
+    mutation: "statement: this.#eof(); -> (nothing)",
+    reason: "The source stays at its end: the next look finds that, and tells.",
+  },
 ];

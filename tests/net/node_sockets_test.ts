@@ -1476,3 +1476,14 @@ Deno.test("close() closes a transport under TLS once", async () => {
   await ticks();
   assertEquals(closes, 1);
 });
+
+Deno.test("read() listens to the socket once, however often it is called", async () => {
+  const { socket, transport } = await inMemory();
+  for (const text of ["a", "b", "c"]) {
+    const reading = transport.read(new Uint8Array(10));
+    socket.push(bytes(text));
+    assertEquals(await reading, 1);
+  }
+  assertEquals(socket.listenerCount("readable"), 1);
+  transport.close();
+});
