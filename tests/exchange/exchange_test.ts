@@ -14,6 +14,7 @@ import {
 } from "@std/assert";
 import {
   byUser,
+  Closing,
   delivered,
   type Exchange,
   interrupted,
@@ -1058,4 +1059,11 @@ Deno.test("delivered() puts the frames of who delivers an error behind its own, 
   deliver();
   const frames = error.stack!.split("\n").slice(made);
   assertMatch(frames[0], /at deliver \(/);
+});
+
+Deno.test("Closing gives all that wait the same error", () => {
+  const closing = new Closing("head", "connection", "example.com:80");
+  const { reason } = closing;
+  assertInstanceOf(reason, Deno.errors.Interrupted);
+  assertStrictEquals(closing.reason, reason);
 });

@@ -292,6 +292,13 @@ Deno.test("limitsOf() throws a TypeError for a timeout that no setter has seen",
   assertThrows(() => limitsOf(NaN, undefined), TypeError, "Cannot use timeout");
 });
 
+for (const verify_mode of ["CERT_REQUIRED", "CERT_NONE"] as const) {
+  Deno.test(`checkOptions() takes ${verify_mode}`, () => {
+    const options = { context: { verify_mode } };
+    assertEquals(checkOptions(options, true), options);
+  });
+}
+
 Deno.test("checkOptions() takes a connection without TLS and without a context", () => {
   checkOptions({ timeout: 1 }, false);
 });

@@ -596,4 +596,23 @@ export const EQUIVALENT: Equivalent[] = [
     mutation: "statement: this.#eof(); -> (nothing)",
     reason: "The source stays at its end: the next look finds that, and tells.",
   },
+  {
+    module: "_internal/exchange/body.ts",
+    text: "if (run <= 0) return null;",
+    mutation: "comparison: run <= 0 -> run < 0",
+    reason: "Where nothing is buffered, there is no LF in it.",
+  },
+  {
+    module: "_internal/net/node_sockets.ts",
+    text: "return await opened(socket, signal, () => checkBound(socket, address, port));",
+    mutation:
+      "await: await opened(socket, signal, () => checkBound(socket, addres… -> opened(socket, signal, () => checkBound(socket, address, por…",
+    reason: "Without a try around it, only the stack of an error shows who waits.",
+  },
+  {
+    module: "_internal/exchange/request_body.ts",
+    text: "let isUsed = stream[IS_USED] ?? false;",
+    mutation: "logic: stream[IS_USED] ?? false -> (stream[IS_USED])",
+    reason: "It is only asked whether it is true.",
+  },
 ];
