@@ -117,12 +117,6 @@ export const EQUIVALENT: Equivalent[] = [
       "No read follows a failure; where another caller's memory is asked for, it takes its place.",
   },
   {
-    module: "_internal/exchange/body.ts",
-    text: "return 2 * piece.length < piece.buffer.byteLength ? piece.slice() : piece;",
-    mutation: "number: 2 -> 3",
-    reason: "It only tunes how much memory a piece may keep beside its bytes.",
-  },
-  {
     module: "_internal/exchange/connections.ts",
     text: "connection.end(reason);",
     mutation: "statement: connection.end(reason); -> (nothing)",
@@ -190,24 +184,6 @@ export const EQUIVALENT: Equivalent[] = [
     mutation: "return: return; -> (nothing)",
     reason:
       "A second call finds nobody waiting, a reason that is kept, and no buffer to give back.",
-  },
-  {
-    module: "_internal/net/buffered_reader.ts",
-    text: "if (count <= FEW) { for (let i = 0; i < count; i++) piece[i] = bytes[start + i]!; }",
-    mutation: "comparison: count <= FEW -> count < FEW",
-    reason: "Both ways of copying give the same bytes; one is faster for a few.",
-  },
-  {
-    module: "_internal/net/buffered_reader.ts",
-    text: "if (count <= FEW) { for (let i = 0; i < count; i++) piece[i] = bytes[start + i]!; }",
-    mutation: "condition: count <= FEW -> !(count <= FEW)",
-    reason: "Both ways of copying give the same bytes; one is faster for a few.",
-  },
-  {
-    module: "_internal/net/buffered_reader.ts",
-    text: "if (count <= FEW) { for (let i = 0; i < count; i++) piece[i] = bytes[start + i]!; }",
-    mutation: "comparison: i < count -> i <= count",
-    reason: "A write behind the end of a typed array does nothing.",
   },
   {
     module: "_internal/net/buffered_reader.ts",
@@ -620,5 +596,11 @@ export const EQUIVALENT: Equivalent[] = [
     text: "this.#answer = null;",
     mutation: "statement: this.#answer = null; -> (nothing)",
     reason: "The next exchange begins with none; here it spares an idle connection the memory.",
+  },
+  {
+    module: "_internal/net/node_sockets.ts",
+    text: 'const url = `http://${shownPeer(address.replace(/%.*$/, ""), 1)}`;',
+    mutation: "number: 1 -> 2",
+    reason: "Only the host of it is looked at: any port will do.",
   },
 ];
