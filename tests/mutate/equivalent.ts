@@ -603,4 +603,10 @@ export const EQUIVALENT: Equivalent[] = [
     mutation: "number: 1 -> 2",
     reason: "Only the host of it is looked at: any port will do.",
   },
+  {
+    module: "_internal/exchange/send_request.ts",
+    text: "if (!(await this.#exchange.until(piece))) throw STOPPED;",
+    mutation: "throw: throw STOPPED; -> (nothing)",
+    reason: "It is false where the exchange has stopped, and the next line asks for that.",
+  },
 ];
