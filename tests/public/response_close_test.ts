@@ -10,7 +10,7 @@ import { FRAMINGS, type Told } from "../helpers/ended_reads.ts";
 const WORKER = new URL("../helpers/ended_reads_worker.ts", import.meta.url);
 
 /** How long a case may take, in milliseconds: it takes no time unless it is stuck. */
-const PATIENCE = 10_000;
+const PATIENCE = 60_000;
 
 /** Runs the cases of a framing in a worker of their own, and checks each. */
 function run(framing: string, check: (told: Exclude<Told, "over" | { begun: string }>) => void) {
