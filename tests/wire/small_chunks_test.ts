@@ -16,7 +16,6 @@ import { WholeBytes } from "../../_internal/wire/buffered_bytes.ts";
 import { decodeSmallChunks } from "../../_internal/wire/small_chunks.ts";
 import { HTTPException, ProtocolError } from "../../mod.ts";
 import { bytes, latin1 } from "../helpers/split.ts";
-import { outputOf } from "../helpers/programs.ts";
 import { randomFrom } from "../helpers/random.ts";
 
 function chunked(extensions = DEFAULT_SETTINGS.extensions): BodyDecoder {
@@ -312,20 +311,4 @@ Deno.test("pull() keeps what is wrong behind small chunks for ready()", () => {
   decoder.ready(source);
   assertEquals(decoder.pull(source, target, 0, MANY), 6000);
   assertThrows(() => decoder.ready(source), ProtocolError);
-});
-
-Deno.test("read() decodes small chunks where there is no WebAssembly", async () => {
-  const output = await outputOf(
-    [],
-    `
-    delete globalThis.WebAssembly;
-    const content = Array.from({ length: 3000 }, (_, i) => String.fromCharCode(97 + i % 26).repeat(1 + i % 20));
-    const chunks = content.map((text) => text.length.toString(16) + "\\r\\n" + text + "\\r\\n").join("");
-    const wire = "HTTP/1.1 200 OK\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n" + chunks + "0\\r\\n\\r\\n";
-    const response = new http.HTTPResponse(new Response(wire).body);
-    await response.begin();
-    console.log(await response.text() === content.join(""), typeof WebAssembly);
-  `,
-  );
-  assertEquals(output, "true undefined");
 });
