@@ -424,7 +424,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     if (exchange !== null && !exchange.delivered) exchange.close("connection");
     this.#connections.close();
     // A response that took its connection with it stays readable, but no call waits on.
-    exchange?.interruptSending(interrupted("send", "connection"));
+    if (exchange?.busySending) exchange.interruptSending(interrupted("send", "connection"));
     if (isCurrent) answered.response!.close();
     else if (answered?.exchange.over) answered.exchange.endWork("connection");
   }

@@ -338,8 +338,9 @@ export class Body {
     const parts: Bytes[] = [];
     let size = 0;
     for (;;) {
-      // A body that has come whole needs no more than is buffered.
-      const room = Math.max(this.#reader.available || PIECE, Math.min(size, MIB));
+      // A body that has come whole needs no more than is buffered; what counts is best filled in one array.
+      const least = limit === Infinity ? this.#reader.available || PIECE : PIECE;
+      const room = Math.max(least, this.#reader.available, Math.min(size, MIB));
       const part = new Uint8Array(Math.min(limit - size, room));
       const count = await this.#into(part, 0, part.length);
       if (count > 0) parts.push(count === part.length ? part : part.subarray(0, count));
@@ -564,6 +565,7 @@ export class Body {
   decodeLarge(read: Bytes): Bytes {
     const piece = this.#decodeInPlace(read);
     const { length } = piece;
+    // As in `piece()`, but to copy what is so large costs more.
     return 2 * length < piece.buffer.byteLength ? copyOf(piece, 0, length) : piece;
   }
 

@@ -431,7 +431,6 @@ export class Exchange {
    * waits behind it is refused, be the request whole by then.
    */
   interruptSending(reason: unknown): void {
-    if (!this.busySending) return;
     this.lose(reason);
     this.followRefusal = { reason: this.annotate(reason) };
   }

@@ -170,10 +170,10 @@ class ChunkedDecoder implements BodyDecoder {
   /** The size of the chunk that was begun last. */
   #last = 0;
   /**
-   * How many bytes are to be decoded by hand before many are tried at once: as many as were copied for
-   * that in vain. Else each size line that is not plain would cost a copy of all that is buffered.
+   * How many bytes to decode one chunk at a time before many are tried at once again: as many as were
+   * copied for that in vain. Else each size line that is not plain would cost a copy of all that is buffered.
    */
-  #pause = 0;
+  #backoff = 0;
   /** How many bytes of the size line have been looked at. */
   #scanned = 0;
   /** How much of the overhead was not made up for by data. */
@@ -233,21 +233,21 @@ class ChunkedDecoder implements BodyDecoder {
 
   /** Data, and while more is wanted what follows it, as far as that is plain chunks. */
   #run(source: BufferedBytes, target: Uint8Array, at: number, to: number): number {
-    const run = this.#runAtOnce(source, target, at, to);
+    const run = this.#runMany(source, target, at, to);
     if (run === null) {
-      const end = this.#runByHand(source, target, at, to);
-      this.#pause -= end - at;
+      const end = this.#runOneByOne(source, target, at, to);
+      this.#backoff -= end - at;
       return end;
     }
     this.#left = run.left;
     this.#last = run.last || this.#last;
-    this.#pause = run.unused;
+    this.#backoff = run.unused;
     this.#makeUp(run.at - at);
     return run.at;
   }
 
   /** Many small chunks; `null` where there are none, or where that would not pay. */
-  #runAtOnce(
+  #runMany(
     source: BufferedBytes,
     target: Uint8Array,
     at: number,
@@ -255,7 +255,7 @@ class ChunkedDecoder implements BodyDecoder {
   ): DecodedRun | null {
     const last = this.#last;
     const room = to - at;
-    if (this.#pause > 0 || last >= SMALL || source.available < MANY || room < MANY) return null;
+    if (this.#backoff > 0 || last >= SMALL || source.available < MANY || room < MANY) return null;
     // As much as fits if the chunks that follow are like the last one.
     const most = Math.ceil(room / last) * (last + USUAL_OVERHEAD);
     return decodeSmallChunks(source, this.#left, target, at, to, most);
@@ -266,7 +266,7 @@ class ChunkedDecoder implements BodyDecoder {
    * and CRLF, all of it buffered. In one loop it takes a third off small chunks; any other framing is
    * left to `ready()`.
    */
-  #runByHand(source: BufferedBytes, target: Uint8Array, at: number, to: number): number {
+  #runOneByOne(source: BufferedBytes, target: Uint8Array, at: number, to: number): number {
     const { bytes, end } = source;
     const from = at;
     let { start } = source;

@@ -152,7 +152,7 @@ const SPARE_SIZE = 2048;
 /** Memory for heads, with none in it: new memory for each is 5 % of a small request. */
 const spares: Uint8Array<ArrayBuffer>[] = [];
 /**
- * As many as connections send at once: 2 MiB.
+ * Enough for 1,024 connections that send at once: 2 MiB.
  *
  * @tuning
  */

@@ -2,7 +2,7 @@
  * The decoder of small chunks: a WebAssembly module that takes the framing out of a run of them. In
  * JavaScript each chunk of 100 bytes costs 80 ns, here 20, the copies to and from the module's memory
  * included (`bench/run.ts --only f`). It is made when it is first needed, and where that is not possible
- * (workerd, `--jitless`) the caller decodes by itself.
+ * (workerd, `--jitless`) the caller decodes one chunk at a time.
  *
  * @module
  */
@@ -42,7 +42,7 @@ let scanner: Scanner | null | undefined;
  * Decodes buffered bytes to `target[at..to]`, as far as they are plain chunks; `left` bytes of one are to
  * come first. The target may be the buffer itself, from `source.start` on.
  *
- * @param most How many bytes are worth to be looked at, at most.
+ * @param most How many bytes to look at, at most.
  * @returns How far it came, or `null` where there is no WebAssembly.
  */
 export function decodeSmallChunks(

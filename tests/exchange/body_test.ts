@@ -1245,7 +1245,7 @@ Deno.test("a body is cut when its exchange fails within the trace's last event",
   assertStrictEquals(await thrown(all.body.gather(Infinity)), reason);
 });
 
-for (const [title, many] of [["small chunks", 1000], ["chunks by hand", 3]] as const) {
+for (const [title, many] of [["small chunks", 1000], ["few chunks", 3]] as const) {
   for (const how of ["transferred", "has shrunk"]) {
     Deno.test(`readinto() throws a TypeError when its target ${how} meanwhile and ${title} come`, async () => {
       const { body, transport } = await opened("chunked", chunk("aaa").repeat(2));

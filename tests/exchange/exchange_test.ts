@@ -728,17 +728,6 @@ Deno.test("interruptSending() cuts off what is being sent", () => {
   assertEquals([exchange.sending, factsOf(reason).phase], ["cut", "send"]);
 });
 
-Deno.test("interruptSending() changes nothing when nothing is being sent", () => {
-  const { exchange } = carried();
-  exchange.send("send");
-  exchange.interruptSending(new Error("gone"));
-  assertEquals([exchange.sending, exchange.writeError, exchange.followRefusal], [
-    "going",
-    null,
-    null,
-  ]);
-});
-
 Deno.test("busySending is true while a send is under way or waits", () => {
   const { exchange } = carried();
   assertEquals(exchange.busySending, false);
