@@ -5,7 +5,9 @@
  */
 import type { Spread } from "./figures.ts";
 
-function quantile(sorted: number[], q: number): number {
+/** The figure below which the share `q` of all lies. */
+export function quantile(figures: number[], q: number): number {
+  const sorted = figures.toSorted((a, b) => a - b);
   const at = (sorted.length - 1) * q;
   const low = Math.floor(at);
   const high = Math.ceil(at);
@@ -14,11 +16,10 @@ function quantile(sorted: number[], q: number): number {
 
 /** The median and the quartiles of some figures. */
 export function spread(figures: number[]): Spread {
-  const sorted = figures.toSorted((a, b) => a - b);
   return {
-    low: quantile(sorted, 0.25),
-    median: quantile(sorted, 0.5),
-    high: quantile(sorted, 0.75),
+    low: quantile(figures, 0.25),
+    median: quantile(figures, 0.5),
+    high: quantile(figures, 0.75),
   };
 }
 
