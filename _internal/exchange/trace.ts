@@ -63,7 +63,9 @@ export type Untimed = WithoutTime<TraceEvent>;
 
 /** Tells `trace` of an event; the call stands behind a check that there is one. */
 export function tell(trace: Trace, event: Untimed): void {
-  const told = { ...event, time: performance.now() } as TraceEvent;
+  // Not a copy: those of the six events of a small request are a tenth of it (`bench/run.ts --only a`).
+  const told = event as TraceEvent;
+  told.time = performance.now();
   if (told.type === "requestStart" && told.target.includes("@")) showWithoutUserInfo(told);
   trace(told);
 }
