@@ -598,7 +598,7 @@ export interface LineSource {
  * @param fp Where the lines come from.
  * @returns The fields.
  * @throws {LineTooLong} When a line has more than 65536 bytes.
- * @throws {HTTPException} When there are more than 100 lines.
+ * @throws {HTTPException} When there are more than 100 lines, or more than 1048576 bytes.
  * @throws {ProtocolError} When a field has a NUL or a bare CR, or a framing field is malformed.
  * @throws {IncompleteRead} When the source ends before the empty line.
  *

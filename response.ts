@@ -26,7 +26,7 @@ import { bufferedOf, LineReader } from "./_internal/net/line_reader.ts";
 import { needCoding, turn } from "./_internal/net/platform.ts";
 import { fromStream, type Transport } from "./_internal/net/transport.ts";
 import type { Delimiter } from "./_internal/wire/framing.ts";
-import { checkBytes, checkCount } from "./_internal/wire/grammar.ts";
+import { checkCount, plainView } from "./_internal/wire/grammar.ts";
 import { inspectable, showFacts, withoutUserInfo } from "./_internal/wire/inspect.ts";
 import {
   callback,
@@ -474,7 +474,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
    * or has shrunk meanwhile, which ends the exchange.
    */
   readinto(b: Uint8Array): Promise<number> {
-    return this.#exclusive((body) => body.readinto(checkBytes(b)), 0);
+    return this.#exclusive((body) => body.readinto(plainView(b)), 0);
   }
 
   /**
@@ -495,14 +495,11 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
    * @param b Where the bytes go.
    * @returns How many bytes there were; 0 at the end of the body, or when `b` is empty.
    * @throws {IncompleteRead} When the body ends early, see {@linkcode HTTPResponse}.
-   * @throws {TypeError} When the stream is locked, or another read is at work.
+   * @throws {TypeError} When the stream is locked, or another read is at work, or when `b` was transferred
+   * or has shrunk meanwhile, which ends the exchange.
    */
   readinto1(b: Uint8Array): Promise<number> {
-    return this.#unlessHead(async (body) => {
-      const piece = await body.read1(checkBytes(b).length);
-      b.set(piece);
-      return piece.length;
-    }, 0);
+    return this.#unlessHead((body) => body.readinto1(plainView(b)), 0);
   }
 
   /**

@@ -3,7 +3,7 @@
  * control is the other tree itself, of which twice as many processes run: how far one half of them is from
  * all says what a difference has to exceed.
  *
- * Of each process the fastest tenth of its rounds counts. What disturbs this machine only ever adds: the
+ * Of each process the 10th percentile of its rounds counts. What disturbs this machine only ever adds: the
  * same loop takes up to twice as long for seconds on end.
  *
  * `deno run -A bench/beside.ts FOLDER [rounds] [pattern]`, FOLDER being another checkout, and the pattern a
@@ -25,8 +25,8 @@ import type { Workload } from "./workload.ts";
 const WARM_UP = 1000;
 /** Processes of this tree; of the other there are twice as many. Two of the same tree differ, too. */
 const PROCESSES = 3;
-/** The share of the rounds that counts. */
-const FASTEST = 0.1;
+/** The quantile of a process's rounds that stands for it. */
+const QUANTILE = 0.1;
 
 interface Cost {
   wall: number;
@@ -81,7 +81,7 @@ function rowsOf({ id, title, lines, place }: Workload): Row[] {
 /** What the processes of a tree take, each its own figure, the least first. */
 function figures(runners: Runner[], which: keyof Cost): number[] {
   return runners
-    .map(({ rounds }) => quantile(rounds.map((cost) => cost[which]), FASTEST))
+    .map(({ rounds }) => quantile(rounds.map((cost) => cost[which]), QUANTILE))
     .toSorted((a, b) => a - b);
 }
 

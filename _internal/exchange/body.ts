@@ -10,7 +10,7 @@ import { HTTPException, IncompleteRead, ProtocolError } from "../../errors.ts";
 import { messageOf } from "../../headers.ts";
 import { BUFFER_SIZE, type BufferedReader } from "../net/buffered_reader.ts";
 import { type BodyDecoder, ENDED, NEED_MORE } from "../wire/body_decoder.ts";
-import { concat, copyOf, WholeBytes } from "../wire/buffered_bytes.ts";
+import { concat, copyInto, copyOf, targetGone, WholeBytes } from "../wire/buffered_bytes.ts";
 import type { Framing } from "../wire/framing.ts";
 import { delivered, type Exchange, interrupted, Thrown } from "./exchange.ts";
 import { BODY, type BodyEvent, type BodyState, next } from "./states.ts";
@@ -270,7 +270,7 @@ export class Body {
 
   /** Fills `target`; returns how many bytes there were. */
   async readinto(target: Uint8Array): Promise<number> {
-    // It may be transferred meanwhile.
+    // Read now: the memory may be transferred while this waits.
     const { length } = target;
     const count = await this.#into(target, 0, length);
     if (this.#mustThrow(count, false) && length > 0) {
@@ -338,9 +338,10 @@ export class Body {
     const parts: Bytes[] = [];
     let size = 0;
     for (;;) {
-      // A body that has come whole needs no more than is buffered; what counts is best filled in one array.
-      const least = limit === Infinity ? this.#reader.available || PIECE : PIECE;
-      const room = Math.max(least, this.#reader.available, Math.min(size, MIB));
+      // What is buffered is enough for a body that has come whole; a count is best filled in one array.
+      const { available } = this.#reader;
+      const least = limit === Infinity && available > 0 ? available : PIECE;
+      const room = Math.max(least, available, Math.min(size, MIB));
       const part = new Uint8Array(Math.min(limit - size, room));
       const count = await this.#into(part, 0, part.length);
       if (count > 0) parts.push(count === part.length ? part : part.subarray(0, count));
@@ -365,6 +366,20 @@ export class Body {
       this.#endIfOver(count, run === ENDED ? 1 : count);
       return piece;
     }
+  }
+
+  /** The same into `target`; returns how many bytes there were. */
+  async readinto1(target: Uint8Array): Promise<number> {
+    const { length } = target;
+    if (length === 0 && !this.#chunked) return this.#nothing().length;
+    let count = 0;
+    await this.whenReady((run) => {
+      if (run === ENDED) return this.#endIfOver(0, 1);
+      if (this.#isGone(target, length)) throw this.reason(EMPTY);
+      count = this.#moveTo(target, 0, Math.min(run, length));
+      this.#endIfOver(count, count);
+    });
+    return count;
   }
 
   /** A copy of what is there. */
@@ -565,7 +580,7 @@ export class Body {
   decodeLarge(read: Bytes): Bytes {
     const piece = this.#decodeInPlace(read);
     const { length } = piece;
-    // As in `piece()`, but to copy what is so large costs more.
+    // As in `piece()`, but with a lower bound: it costs more to copy so much.
     return 2 * length < piece.buffer.byteLength ? copyOf(piece, 0, length) : piece;
   }
 
@@ -706,11 +721,7 @@ export class Body {
     while (this.state === "open") {
       // CPython: to read nothing of a chunked body consumes the framing before the next data.
       if (at === to && this.#ready() !== NEED_MORE) break;
-      if (target.length < to) {
-        // What was moved there before is gone with its memory.
-        this.#refuse(new TypeError("Cannot read body: its target was transferred or has shrunk"));
-        break;
-      }
+      if (this.#isGone(target, to)) break;
       at = this.#moveTo(target, at, to);
       if ((at === to && to > 0) || decoder.ended) break;
       if (decoder.broken !== null) {
@@ -726,6 +737,16 @@ export class Body {
       if (at === to) break;
     }
     return at;
+  }
+
+  /**
+   * Whether a target has no longer the room that it had. What was moved there before is gone with its memory,
+   * so the rest must not look like the whole.
+   */
+  #isGone(target: Uint8Array, length: number): boolean {
+    if (target.length >= length) return false;
+    this.#refuse(targetGone());
+    return true;
   }
 
   /** One read of the socket straight into `target[at..to]`; 0 where it has ended, or failed. */
@@ -748,7 +769,7 @@ export class Body {
   }
 }
 
-/** The same bytes, in memory that holds nothing else: who looks at the `buffer` of what was read sees them. */
+/** The same bytes in a buffer that holds nothing else, as callers look at `buffer`. */
 function exact(bytes: Bytes): Bytes {
   const { length } = bytes;
   return length === bytes.buffer.byteLength ? bytes : copyOf(bytes, 0, length);
@@ -803,13 +824,6 @@ const SHORT = 1024;
  */
 const BLOCK = 4096;
 /**
- * So few bytes are copied faster by a loop.
- *
- * @tuning
- */
-const FEW = 32;
-
-/**
  * Bytes put together run by run, and given out as one: an array for each run would take a hundred times the
  * memory of a small one, and one of its own for each short line ten times.
  */
@@ -827,9 +841,7 @@ class Gathered {
       bigger.set(this.#bytes.subarray(0, this.size));
       this.#bytes = bigger;
     }
-    const bytes = this.#bytes;
-    if (count <= FEW) { for (let i = 0; i < count; i++) bytes[this.size + i] = source[start + i]!; }
-    else bytes.set(source.subarray(start, start + count), this.size);
+    copyInto(source, start, this.#bytes, this.size, count);
     this.size = size;
   }
 

@@ -24,8 +24,10 @@ import { readHead } from "../net/read_head.ts";
 import { closeQuietly, isForeign, type Transport } from "../net/transport.ts";
 import { uriHost } from "../wire/authority.ts";
 import { decoderFor } from "../wire/body_decoder.ts";
+import { copyInto } from "../wire/buffered_bytes.ts";
 import { DEFAULT_LIMITS, type SectionLimits } from "../wire/field_section.ts";
 import { frame, type Framing } from "../wire/framing.ts";
+import { plainView } from "../wire/grammar.ts";
 import type { Head } from "../wire/response_head.ts";
 import { Body, type BodySource } from "./body.ts";
 import { debugHeaders, debugInterim, debugReply, type DebugSink } from "./debug.ts";
@@ -682,8 +684,9 @@ export class Connection implements Transport, Carrier, BodySource {
   async read(p: Uint8Array): Promise<number | null> {
     const { reader } = this;
     if (reader.available === 0 && (await reader.fill()) === 0) return null;
-    const count = Math.min(p.length, reader.available);
-    p.set(reader.bytes.subarray(reader.start, reader.start + count));
+    const target = plainView(p);
+    const count = Math.min(target.length, reader.available);
+    copyInto(reader.bytes, reader.start, target, 0, count);
     reader.start += count;
     return count;
   }

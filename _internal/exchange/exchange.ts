@@ -149,7 +149,7 @@ export class Exchange {
   failure: { readonly reason: unknown } | null = null;
   /** Why a write failed: an answer may still be there to be read. */
   writeError: { readonly reason: unknown } | null = null;
-  /** Why nothing is sent behind what was being sent; the response goes on. */
+  /** Why a `send()` that waits behind another one is refused; the response goes on. */
   followRefusal: { readonly reason: unknown } | null = null;
   /** The connection that carries it; `null` before, after, and where the body left with its bytes. */
   carrier: Carrier | null = null;
@@ -427,8 +427,8 @@ export class Exchange {
   }
 
   /**
-   * Nothing more is sent, though the response keeps the connection: what is being sent is cut off, and what
-   * waits behind it is refused, be the request whole by then.
+   * Sends nothing more, while the response keeps the connection: cuts off what is being sent, and refuses every
+   * `send()` that waits behind it, even if the request is complete by then.
    */
   interruptSending(reason: unknown): void {
     this.lose(reason);

@@ -103,7 +103,7 @@ export interface Limits {
    */
   maxLineBytes?: number;
   /**
-   * Bytes of a response head: `HTTPException`.
+   * Bytes of a response head, an interim one included, or of a trailer section: `HTTPException`.
    *
    * @default {1048576}
    */
@@ -750,9 +750,9 @@ export function settingsOf(options: HTTPSConnectionOptions): ResponseSettings {
   return {
     head: { line, bytes, count: options.max_response_headers ?? DEFAULT_LIMITS.count },
     trailers: { line, bytes, count: options.maxTrailers ?? DEFAULT_LIMITS.count },
-    extensions: options.maxChunkExtensionBytes ?? 65536,
-    maxInterim: options.maxInterimResponses ?? 100,
-    maxBodyBytes: options.maxBodyBytes ?? Infinity,
+    extensions: options.maxChunkExtensionBytes ?? DEFAULT_SETTINGS.extensions,
+    maxInterim: options.maxInterimResponses ?? DEFAULT_SETTINGS.maxInterim,
+    maxBodyBytes: options.maxBodyBytes ?? DEFAULT_SETTINGS.maxBodyBytes,
     suppressRaggedEofs: options.context?.suppress_ragged_eofs ?? false,
     onInterim: onInformational === undefined
       ? null

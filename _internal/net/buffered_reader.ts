@@ -9,7 +9,7 @@
  * @module
  */
 import type { Reader } from "@std/io/types";
-import { type BufferedBytes, copyOf } from "../wire/buffered_bytes.ts";
+import { type BufferedBytes, copyOf, targetGone } from "../wire/buffered_bytes.ts";
 import { turn } from "./platform.ts";
 
 /** The size of a connection's buffer, once a read has filled the first one. */
@@ -66,6 +66,8 @@ export class BufferedReader implements BufferedBytes {
   #reading = false;
   /** The caller's memory that this read fills, in place of the buffer. */
   #direct: Uint8Array | null = null;
+  /** How much room it had when the read was issued. */
+  #directSize = 0;
   /** Whether that caller was interrupted. */
   #isOrphaned = false;
   /** Who waits for it: all share one promise. */
@@ -129,6 +131,7 @@ export class BufferedReader implements BufferedBytes {
   fillInto(target: Uint8Array): Promise<number> {
     const waiting = this.#wait();
     this.#direct = target;
+    this.#directSize = target.length;
     this.#issue(target);
     return waiting;
   }
@@ -260,6 +263,7 @@ export class BufferedReader implements BufferedBytes {
       this.ended = true;
       return this.#answer(this.#resolve, 0);
     }
+    if (direct !== null && direct.length < this.#directSize) return this.#onfailure(targetGone());
     const room = direct === null ? this.bytes.length - this.end : direct.length;
     if (!(Number.isInteger(count) && count >= 0 && count <= room)) {
       return this.#onfailure(

@@ -5,7 +5,8 @@
  */
 import type { Reader } from "@std/io/types";
 import { IncompleteRead } from "../../errors.ts";
-import { checkBytes, checkCount } from "../wire/grammar.ts";
+import { copyInto, targetGone } from "../wire/buffered_bytes.ts";
+import { checkCount, plainView } from "../wire/grammar.ts";
 import { BufferedReader } from "./buffered_reader.ts";
 import { StreamReader } from "./stream_reader.ts";
 
@@ -103,17 +104,22 @@ export class LineReader {
    *
    * @param b Where the bytes go.
    * @returns How many bytes there were.
+   * @throws {TypeError} When `b` was transferred or has shrunk meanwhile; so does whatever is read on.
    */
   async readinto(b: Uint8Array): Promise<number> {
     const source = this.#buffered;
-    checkBytes(b);
+    const target = plainView(b);
+    const { length } = target;
     let count = 0;
-    while (count < b.length) {
-      const piece = source.bytes.subarray(source.start, source.end).subarray(0, b.length - count);
-      b.set(piece, count);
-      source.start += piece.length;
-      count += piece.length;
-      if (count < b.length && (await source.fill()) === 0) break;
+    while (count < length) {
+      if (target.length < length) source.discard({ reason: targetGone() });
+      else {
+        const most = Math.min(source.available, length - count);
+        copyInto(source.bytes, source.start, target, count, most);
+        source.start += most;
+        count += most;
+      }
+      if (count < length && (await source.fill()) === 0) break;
     }
     return count;
   }

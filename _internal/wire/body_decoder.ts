@@ -10,7 +10,7 @@ import type { SectionLimits } from "./field_section.ts";
 import { type ParsedFields, SectionScanner, TRAILERS } from "./field_section.ts";
 import type { Framing } from "./framing.ts";
 import { takeSection } from "./response_head.ts";
-import { type BufferedBytes, WholeBytes } from "./buffered_bytes.ts";
+import { type BufferedBytes, copyInto, WholeBytes } from "./buffered_bytes.ts";
 import { isBlank } from "./grammar.ts";
 import { type DecodedRun, decodeSmallChunks } from "./small_chunks.ts";
 
@@ -33,19 +33,21 @@ export interface ChunkLimits {
 const FREE_OVERHEAD = 256;
 
 /**
- * Chunks of less are decoded many at once.
+ * Chunks of fewer bytes than this are decoded many at once.
  *
  * @tuning
  */
 const SMALL = 512;
 /**
- * So much must be buffered of them, and asked for.
+ * At least this much must be buffered, framing included, and asked for.
  *
  * @tuning
  */
 const MANY = 4096;
 /** Two line ends and a size of up to three digits. */
 const USUAL_OVERHEAD = 7;
+/** CRLF, a plain size of up to six digits, CRLF, and two bytes of what always follows. */
+const LONGEST_PLAIN = 12;
 
 /** What a decoder does. */
 export interface BodyDecoder {
@@ -77,8 +79,8 @@ export interface BodyDecoder {
   endIn(source: BufferedBytes): number | null;
 }
 
-/** Copies `count` bytes to `target[at..]`, which may be the same buffer. */
-function copy(
+/** Moves `count` bytes to `target[at..]`, which may be the same buffer. */
+function move(
   bytes: Uint8Array,
   start: number,
   target: Uint8Array,
@@ -86,8 +88,7 @@ function copy(
   count: number,
 ): void {
   if (target === bytes) bytes.copyWithin(at, start, start + count);
-  else if (count < 32) { for (let i = 0; i < count; i++) target[at + i] = bytes[start + i]!; }
-  else target.set(bytes.subarray(start, start + count), at);
+  else copyInto(bytes, start, target, at, count);
 }
 
 /** A body of a known length, none included (RFC 9112, Section 6.3, items 1, 2 and 6). */
@@ -109,7 +110,7 @@ class LengthDecoder implements BodyDecoder {
   }
   pull(source: BufferedBytes, target: Uint8Array, at: number, to: number): number {
     const count = Math.min(this.length, source.available, to - at);
-    copy(source.bytes, source.start, target, at, count);
+    move(source.bytes, source.start, target, at, count);
     source.start += count;
     this.length -= count;
     return at + count;
@@ -137,7 +138,7 @@ class CloseDecoder implements BodyDecoder {
   took(): void {}
   pull(source: BufferedBytes, target: Uint8Array, at: number, to: number): number {
     const count = Math.min(source.available, to - at);
-    copy(source.bytes, source.start, target, at, count);
+    move(source.bytes, source.start, target, at, count);
     source.start += count;
     return at + count;
   }
@@ -170,8 +171,9 @@ class ChunkedDecoder implements BodyDecoder {
   /** The size of the chunk that was begun last. */
   #last = 0;
   /**
-   * How many bytes to decode one chunk at a time before many are tried at once again: as many as were
-   * copied for that in vain. Else each size line that is not plain would cost a copy of all that is buffered.
+   * How many more bytes are decoded one chunk at a time before many are tried at once again: as many as the
+   * last try copied in vain. Otherwise each size line that is not plain would cost a copy of all that is
+   * buffered.
    */
   #backoff = 0;
   /** How many bytes of the size line have been looked at. */
@@ -246,7 +248,7 @@ class ChunkedDecoder implements BodyDecoder {
     return run.at;
   }
 
-  /** Many small chunks; `null` where there are none, or where that would not pay. */
+  /** Many small chunks; `null` where there are none, where it would not pay, or without WebAssembly. */
   #runMany(
     source: BufferedBytes,
     target: Uint8Array,
@@ -274,11 +276,11 @@ class ChunkedDecoder implements BodyDecoder {
     let last = this.#last;
     for (;;) {
       const count = Math.min(left, end - start, to - at);
-      copy(bytes, start, target, at, count);
+      move(bytes, start, target, at, count);
       start += count;
       at += count;
       left -= count;
-      if (left > 0 || at === to || end - start < 12) break;
+      if (left > 0 || at === to || end - start < LONGEST_PLAIN) break;
       if (bytes[start] !== CR || bytes[start + 1] !== LF) break;
       let size = 0;
       let i = start + 2;

@@ -42,16 +42,33 @@ export class WholeBytes implements BufferedBytes {
  */
 const FEW = 32;
 
+/** Copies `count` bytes from `source[start..]` to `target[at..]`, which is other memory. */
+export function copyInto(
+  source: Uint8Array,
+  start: number,
+  target: Uint8Array,
+  at: number,
+  count: number,
+): void {
+  if (count > FEW) target.set(source.subarray(start, start + count), at);
+  else for (let i = 0; i < count; i++) target[at + i] = source[start + i]!;
+}
+
+/** What is thrown where a user's memory cannot take what was read for it. */
+export function targetGone(): TypeError {
+  return new TypeError("Cannot read: the memory to read into was transferred or has shrunk");
+}
+
 /**
- * A copy of `bytes[start..end]` in memory of its own. V8 clears the memory of an array that is made by its
- * length, but not that of one that is made from another array: that takes a fifth off a copy of 64 KiB, and
- * a third off one of 1 KiB (`bench/run.ts --only a,d`).
+ * A copy of `bytes[start..end]` in memory of its own. V8 clears the memory of an array that is made with a
+ * length, but not that of one that is made from another array: this saves a fifth of a copy of 64 KiB, and
+ * a third of one of 1 KiB (`bench/run.ts --only a,d`).
  */
 export function copyOf(bytes: Uint8Array, start: number, end: number): Uint8Array<ArrayBuffer> {
   const count = end - start;
   if (count > FEW) return new Uint8Array(bytes.subarray(start, end));
   const copy = new Uint8Array(count);
-  for (let i = 0; i < count; i++) copy[i] = bytes[start + i]!;
+  copyInto(bytes, start, copy, 0, count);
   return copy;
 }
 

@@ -126,8 +126,11 @@ export function checkCount(count: number): number {
   throw new TypeError(`Cannot read so much as it must be a whole number: got ${show(count)}`);
 }
 
-/** Memory of a user's to read into: not by the methods of a class of theirs, which could keep what they are given. */
-export function checkBytes(target: Uint8Array): Uint8Array {
+/**
+ * The memory that a user gave to read into, without the methods of a class of theirs: one that they override
+ * could keep what it is given.
+ */
+export function plainView(target: Uint8Array): Uint8Array {
   if (!(target instanceof Uint8Array)) {
     throw new TypeError(`Cannot read into memory as it must be a Uint8Array: got ${show(target)}`);
   }

@@ -21,7 +21,7 @@ export interface DecodedRun {
 }
 
 /** The module, and views of its memory. */
-interface Scanner {
+interface Decoder {
   decode(end: number, to: number): number;
   state: Int32Array;
   bytes: Uint8Array;
@@ -29,14 +29,14 @@ interface Scanner {
 
 /** Where the bytes begin in the memory. */
 const FIRST = 16;
-/** How many are decoded at once. */
+/** How many are decoded at once, at most: the two pages of the module hold them and what stands before. */
 const MOST = 65536;
 
-/** An overridden one would see the memory that all bodies share, and run within the decoding of one. */
+/** Saved, as one that a user overrides would see the memory that all bodies share, in the middle of decoding. */
 const { set } = Uint8Array.prototype;
 
 /** `undefined` before it was asked for, `null` where there is no WebAssembly. */
-let scanner: Scanner | null | undefined;
+let decoder: Decoder | null | undefined;
 
 /**
  * Decodes buffered bytes to `target[at..to]`, as far as they are plain chunks; `left` bytes of one are to
@@ -53,29 +53,29 @@ export function decodeSmallChunks(
   to: number,
   most = Infinity,
 ): DecodedRun | null {
-  scanner = scanner === undefined ? makeScanner() : scanner;
-  if (scanner === null) return null;
-  const { bytes, state } = scanner;
+  decoder = decoder === undefined ? makeDecoder() : decoder;
+  if (decoder === null) return null;
+  const { bytes, state } = decoder;
   const { start } = source;
   const count = Math.min(source.available, MOST, most);
   bytes.set(source.bytes.subarray(start, start + count), FIRST);
   state[0] = FIRST;
   state[1] = left;
   state[2] = 0;
-  const end = scanner.decode(FIRST + count, FIRST + Math.min(to - at, MOST));
+  const end = decoder.decode(FIRST + count, FIRST + Math.min(to - at, MOST));
   const used = state[0]! - FIRST;
   set.call(target, bytes.subarray(FIRST, end), at);
   source.start = start + used;
   return { at: at + end - FIRST, left: state[1]!, last: state[2]!, unused: count - used };
 }
 
-function makeScanner(): Scanner | null {
+function makeDecoder(): Decoder | null {
   try {
     const binary = Uint8Array.from(atob(BINARY), (character) => character.charCodeAt(0));
     const { exports } = new WebAssembly.Instance(new WebAssembly.Module(binary));
     const { buffer } = exports.memory as WebAssembly.Memory;
     return {
-      decode: exports.decode as Scanner["decode"],
+      decode: exports.decode as Decoder["decode"],
       state: new Int32Array(buffer, 0, 3),
       bytes: new Uint8Array(buffer),
     };

@@ -2,8 +2,9 @@
 ;; with CRLF, one to six hexadecimal digits and CRLF is left to the caller, and so is whatever comes
 ;; after it. `tests/project/build_wasm.ts` makes `BINARY` in `small_chunks.ts` of this.
 ;;
-;; The memory: at 0 where to go on reading, at 4 how many bytes of the chunk are left, at 8 the size of
-;; the chunk that was begun last, all three read and written; the bytes from 16 on.
+;; The memory: at 0 where to go on reading, and at 4 how many bytes of the chunk are left, both read and
+;; written; at 8 the size of the chunk that was begun last, written only where one was begun; the bytes
+;; from 16 on.
 (module
   (memory (export "memory") 2)
 

@@ -1258,13 +1258,47 @@ for (const [title, many] of [["small chunks", 1000], ["few chunks", 3]] as const
       assertInstanceOf(error, TypeError);
       assertEquals(
         error.message,
-        "Cannot read body: its target was transferred or has shrunk",
+        "Cannot read: the memory to read into was transferred or has shrunk",
       );
       // What was moved there is gone: the rest is not to look like the whole.
       assertStrictEquals(await thrown(body.gather(Infinity)), error);
     });
   }
 }
+
+for (const how of ["transferred", "has shrunk"]) {
+  Deno.test(`readinto1() throws a TypeError when its target ${how} meanwhile`, async () => {
+    const { body, transport } = await opened("chunked", "");
+    const memory = new ArrayBuffer(8, { maxByteLength: 8 });
+    const reading = body.readinto1(new Uint8Array(memory));
+    if (how === "transferred") memory.transfer();
+    else memory.resize(4);
+    transport.give(chunk("hello") + chunk("world") + LAST);
+    const error = await thrown(soon(reading));
+    assertInstanceOf(error, TypeError);
+    assertEquals(
+      error.message,
+      "Cannot read: the memory to read into was transferred or has shrunk",
+    );
+    assertStrictEquals(await thrown(body.gather(Infinity)), error);
+  });
+}
+
+Deno.test("readinto1() gives 0 at the end of a body whose target was transferred meanwhile", async () => {
+  const { body, transport } = await opened("chunked", "");
+  const memory = new ArrayBuffer(8);
+  const reading = body.readinto1(new Uint8Array(memory));
+  memory.transfer();
+  transport.give(LAST);
+  assertEquals([await soon(reading), body.state], [0, "complete"]);
+});
+
+Deno.test("decodeLarge() tells no trace of content where there is only framing", async () => {
+  const types: string[] = [];
+  const { body } = await opened("chunked", "", { trace: ({ type }) => types.push(type) });
+  assertEquals(body.decodeLarge(bytes("5\r\n")).length, 0);
+  assertEquals(types.includes("responseBody"), false);
+});
 
 for (const limit of [Infinity, 40]) {
   Deno.test(`gather() gives ${limit} bytes at most of chunks in memory that holds nothing else`, async () => {

@@ -1089,6 +1089,19 @@ Deno.test("read() gives what is buffered first, then what comes, then null", asy
   assertEquals(await soon(last), null);
 });
 
+Deno.test("read() calls no method of a class of the user's", async () => {
+  class Own extends Uint8Array {
+    override set(): void {
+      throw new Error("called");
+    }
+  }
+  const { connection, transport } = begun();
+  const target = new Own(40);
+  const read = connection.read(target);
+  transport.give("a".repeat(40));
+  assertEquals([await soon(read), latin1(target)], [40, "a".repeat(40)]);
+});
+
 Deno.test("write() sends on behalf of the exchange that is carried", async () => {
   const { connection, transport, exchange } = begun();
   assertEquals(await soon(connection.write(bytes("abc"))), 3);
@@ -1595,7 +1608,7 @@ Deno.test("write() throws a TypeError while another one is at work, which goes o
   assertEquals(transport.sent, "one");
 });
 
-Deno.test("peer is the path of a unix socket, and null where the transport does not tell", () => {
+Deno.test("peer is the path of a unix socket, and null where that is a transport of the user's", () => {
   const transport = Object.assign(new ManualTransport(), {
     remoteAddr: { transport: "unix", path: "/run/socket" },
   });
@@ -1603,4 +1616,10 @@ Deno.test("peer is the path of a unix socket, and null where the transport does 
   assertEquals(connection.peer, null);
   connection.kind = "deno";
   assertEquals(connection.peer, "/run/socket");
+});
+
+Deno.test("peer is null where a socket does not tell its address", () => {
+  const connection = Connection.over(new ManualTransport());
+  connection.kind = "node";
+  assertEquals(connection.peer, null);
 });

@@ -129,6 +129,13 @@ const CASES: Case[] = [
     error: HTTPException,
   },
   {
+    name: "a trailer section",
+    limit: "maxHeaderBytes",
+    size: 500,
+    answer: (size) => CHUNKED + `2\r\nok\r\n0\r\nA: ${x(size - 7)}\r\n\r\n`,
+    error: HTTPException,
+  },
+  {
     name: "interim responses of one kind",
     limit: "maxInterimResponses",
     size: 10,

@@ -315,7 +315,7 @@ function factsOf(player: Player, call: CallRecord): { known: Known | null; facts
   // A second signal may have ended another exchange of this object's since.
   const signals = player.aborts.filter(({ clock }) => clock > call.called && clock < call.settled);
   const onlyOne = new Set(signals.map(({ signal }) => signal)).size < 2;
-  // And so may a read of a response before.
+  // A read of an earlier response that failed meanwhile also sets `lastFailure`.
   const read = player.conns[call.conn].responses.some(({ reads }) =>
     reads.some(({ settled, status }) => status === "rejected" && settled > call.called)
   );

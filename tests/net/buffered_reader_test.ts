@@ -482,6 +482,20 @@ Deno.test("fillInto() throws a TypeError when the source gives more than the cal
   await filled;
 });
 
+Deno.test("fillInto() throws a TypeError when the caller's memory is transferred meanwhile", async () => {
+  const { source, reader } = byHand();
+  const memory = new Uint8Array(3);
+  const filled = assertRejects(
+    () => reader.fillInto(memory),
+    TypeError,
+    "Cannot read: the memory to read into was transferred or has shrunk",
+  );
+  memory.buffer.transfer();
+  source.targets[0] = new Uint8Array(3);
+  await source.give("abc");
+  await filled;
+});
+
 Deno.test("fillInto() reads on into the caller's memory when the source gives no bytes", async () => {
   const { source, reader } = byHand();
   const target = new Uint8Array(4);

@@ -71,6 +71,40 @@ for (const target of [new ArrayBuffer(3), [0, 0, 0], "abc", null] as unknown[]) 
   });
 }
 
+for (const how of ["transferred", "has shrunk"]) {
+  Deno.test(`readinto() throws a TypeError when its memory ${how} meanwhile, and so does reading on`, async () => {
+    const memory = new ArrayBuffer(8, { maxByteLength: 8 });
+    const pieces = ["abc", "def", "ghi"];
+    let reads = 0;
+    const reader = new LineReader({
+      read(p) {
+        if (++reads === 2 && how === "transferred") memory.transfer();
+        else if (reads === 2) memory.resize(4);
+        const piece = bytes(pieces.shift()!);
+        p.set(piece);
+        return Promise.resolve(piece.length);
+      },
+    });
+    const message = "Cannot read: the memory to read into was transferred or has shrunk";
+    const buffer = new Uint8Array(memory, 0, 8);
+    await assertRejects(() => reader.readinto(buffer), TypeError, message);
+    for (const read of [() => reader.readline(), () => reader.read(), () => reader.peek()]) {
+      await assertRejects(read, TypeError, message);
+    }
+  });
+}
+
+Deno.test("readinto() calls no method of a class of the user's", async () => {
+  class Own extends Uint8Array {
+    override set(): void {
+      throw new Error("called");
+    }
+  }
+  const buffer = new Own(40);
+  assertEquals(await reading("a".repeat(40)).readinto(buffer), 40);
+  assertEquals(latin1(buffer), "a".repeat(40));
+});
+
 Deno.test("peek() reads the source when it is asked for a single byte", async () => {
   assertEquals(latin1(await reading("ab").peek(1)), "a");
 });

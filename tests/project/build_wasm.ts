@@ -1,5 +1,5 @@
 /**
- * Makes the binary of the WebAssembly module in `_internal/wire/` of its text: `deno task wasm`. Needs the
+ * Makes the binary of the WebAssembly module in `_internal/wire/` from its text: `deno task wasm`. Needs the
  * npm registry.
  *
  * @module
@@ -27,7 +27,7 @@ async function built(): Promise<string> {
 if (import.meta.main) {
   if (Deno.args[0] === "--check") {
     if (await built() === await Deno.readTextFile(MODULE)) Deno.exit(0);
-    console.error("small_chunks.ts is not built of small_chunks.wat: run deno task wasm");
+    console.error("small_chunks.ts does not match small_chunks.wat: run deno task wasm");
     Deno.exit(1);
   }
   await Deno.writeTextFile(MODULE, await built());

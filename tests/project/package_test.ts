@@ -148,7 +148,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "the WebAssembly module is built of its text (with a package of npm)",
+  name: "the WebAssembly module is the one built from its text (with a package of npm)",
   ignore: !Deno.env.get("CI"),
   fn: async () => {
     const { success, stderr } = await new Deno.Command(Deno.execPath(), {

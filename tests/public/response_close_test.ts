@@ -9,7 +9,7 @@ import { FRAMINGS, type Told } from "../helpers/ended_reads.ts";
 
 const WORKER = new URL("../helpers/ended_reads_worker.ts", import.meta.url);
 
-/** How long a case may take, in milliseconds: it takes no time unless it is stuck. */
+/** How long a case may take, in milliseconds: on a busy machine its worker is slow to start. */
 const PATIENCE = 60_000;
 
 /** Runs the cases of a framing in a worker of their own, and checks each. */

@@ -206,6 +206,7 @@ const IGNORED: Ignored[] = [
     /stuck after three pieces/,
     "its streams take one piece more ahead",
   ],
+  [/^workerd/, /small_chunks_test/, /^decodeSmallChunks\(\)/, "workerd compiles no WebAssembly"],
   [
     OLD,
     /send_request_test|platform_test/,

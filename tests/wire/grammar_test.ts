@@ -1,6 +1,5 @@
 import { assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import {
-  checkBytes,
   checkFieldName,
   checkFieldValue,
   checkHost,
@@ -9,6 +8,7 @@ import {
   isBlank,
   isToken,
   parseContentLength,
+  plainView,
   trimOWS,
 } from "../../_internal/wire/grammar.ts";
 import { InvalidURL } from "../../errors.ts";
@@ -181,16 +181,16 @@ Deno.test("isBlank() accepts the space and the tab, and nothing else", () => {
   assertEquals(taken((c) => isBlank(c.charCodeAt(0))), "\t ");
 });
 
-Deno.test("checkBytes() gives the same memory without the methods of the user's class", () => {
+Deno.test("plainView() gives the same memory without the methods of the user's class", () => {
   class Own extends Uint8Array {
     override set(): void {
       throw new Error("called");
     }
   }
   const own = new Own(new ArrayBuffer(10), 2, 5);
-  const target = checkBytes(own);
+  const target = plainView(own);
   target.set([7], 1);
   assertEquals([...own], [0, 7, 0, 0, 0]);
   const plain = new Uint8Array(3);
-  assertStrictEquals(checkBytes(plain), plain);
+  assertStrictEquals(plainView(plain), plain);
 });
