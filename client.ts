@@ -301,6 +301,8 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
   #exchange: Exchange | null = null;
   /** Bytes that go out without a request. */
   #raw: Exchange | null = null;
+  /** Settles when those have their connection; `null` where none is waited for. */
+  #taking: Promise<void> | null = null;
   /**
    * The response that was handed over last, and that is to be read before the next one is got. Once it was
    * read it is nobody's here: an idle connection holds no response.
@@ -410,6 +412,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
    */
   close(): void {
     const exchange = this.#exchange;
+    const raw = this.#raw;
     const answered = this.#answered;
     const isCurrent = answered !== null &&
       answered.exchange === this.#connections.current?.exchange;
@@ -423,6 +426,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     // An exchange that waits for its connection is not on one.
     if (exchange !== null && !exchange.delivered) exchange.close("connection");
     this.#connections.close();
+    raw?.close("connection");
     // A response that took its connection with it stays readable, but no call waits on.
     if (exchange?.busySending) exchange.interruptSending(interrupted("send", "connection"));
     if (isCurrent) answered.response!.close();
@@ -700,7 +704,8 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
           head.closes,
           () => void handled(sent),
         );
-        return exchange.lastSend = sent;
+        exchange.headSent(sent);
+        return sent;
       } catch (error) {
         this.#refuse();
         throw error instanceof Thrown ? error.reason : error;
@@ -824,7 +829,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
   #sendRaw(out: Outgoing): Promise<void> {
     this.#checkOpen();
     // After a failure the next bytes go out on a new connection, as a request would.
-    if (this.#raw === null || this.#raw.failure !== null) {
+    if (this.#raw === null || this.#raw.over) {
       const { host, port } = this.#peer;
       this.#raw = new Exchange({
         method: "",
@@ -835,24 +840,35 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
         limits: limitsOf(this.timeout, this.#options.deadlines),
         owner: this.#connections,
       });
+      this.#raw.lastSend = this.#takeFor(this.#raw);
     }
     const raw = this.#raw;
     return this.#follow(raw, async (before) => {
       await before;
-      if (raw.carrier === null) await this.#beginRaw(raw);
-      await sendRequest(this.#connections.current!, raw, { ...out, raw: true });
+      await sendRequest(raw.carrier as Connection, raw, out);
     });
   }
 
-  async #beginRaw(raw: Exchange): Promise<void> {
+  /** Takes a connection for bytes that belong to no request: now, so that what is called next comes behind. */
+  #takeFor(raw: Exchange): Promise<void> {
     this.#connections.leaveCutOff();
-    let { current } = this.#connections;
-    if (current === null || current.opening !== null) {
-      await this.#connectFor(raw);
-      raw.check();
-      current = this.#connections.current;
+    const { current } = this.#connections;
+    if (current !== null && current.opening === null) {
+      current.beginRaw(raw);
+      return Promise.resolve();
     }
-    current!.beginRaw(raw);
+    const taking = this.#connectRaw(raw);
+    const over = taking.then(ignore, ignore).then(() => {
+      if (this.#taking === over) this.#taking = null;
+    });
+    this.#taking = over;
+    return taking;
+  }
+
+  async #connectRaw(raw: Exchange): Promise<void> {
+    const connection = await this.#connectFor(raw);
+    raw.check();
+    connection.beginRaw(raw);
   }
 
   /**
@@ -979,6 +995,10 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     handle: () => void,
   ): Promise<void> {
     try {
+      if (this.#taking !== null) {
+        await exchange.until(this.#taking);
+        exchange.check();
+      }
       let connection = this.#connections.claim(exchange);
       if (connection === null || !(await this.#connections.isUsable(connection, exchange))) {
         this.#checkOpen();

@@ -105,6 +105,8 @@ export class Connection implements Transport, Carrier, BodySource {
   readonly settings: ResponseSettings;
   /** The exchange that it carries. */
   exchange: Exchange | null = null;
+  /** What stands for bytes that are no request, and that nothing follows. */
+  raw: Exchange | null = null;
   /** How many exchanges it has carried. */
   served = 0;
   /** Whether a failed write means that nothing of it was accepted. */
@@ -266,12 +268,15 @@ export class Connection implements Transport, Carrier, BodySource {
     if (this.#timed) this.deadlines.set("total", limits.total, timings.start);
   }
 
-  /** Carries bytes that are no request: nothing follows them. */
-  beginRaw(exchange: Exchange): void {
+  /** Carries bytes that are no request, beside a response that is still read: nothing follows them. */
+  beginRaw(raw: Exchange): void {
     this.endReuse();
-    this.exchange = exchange;
-    exchange.begin(this);
-    this.#limit(exchange);
+    // It may have been opened for them.
+    if (this.exchange === raw) this.exchange = null;
+    this.raw = raw;
+    raw.begin(this);
+    if (this.exchange === null) this.#limit(raw);
+    else this.#timed ||= raw.limits !== NO_LIMITS;
   }
 
   /**
@@ -320,14 +325,22 @@ export class Connection implements Transport, Carrier, BodySource {
 
   release(exchange: Exchange): void {
     if (this.exchange === exchange) this.#release();
+    if (this.raw === exchange) {
+      this.raw = null;
+      if (this.exchange === null || this.isSwitched) this.close();
+    }
   }
 
   #release(): void {
-    const { exchange, reader } = this;
+    const { exchange, raw, reader } = this;
     this.exchange = null;
     this.#answer = null;
     this.#reference();
     this.served++;
+    if (raw !== null) {
+      this.deadlines.clear("total");
+      return this.#limit(raw);
+    }
     this.deadlines.end(this.kind === "deno");
     // A read that is out would be pending on an idle connection.
     if (exchange?.sending !== "whole" || reader.ended || reader.failed || reader.reading) {
@@ -341,10 +354,11 @@ export class Connection implements Transport, Carrier, BodySource {
 
   /** Takes the transport out of this library's hands, with what was read ahead. */
   detach(): { transport: Transport; buffered: Uint8Array } {
-    const { transport, reader, exchange } = this;
+    const { transport, reader, exchange, raw } = this;
     this.#move("detach");
-    this.exchange = null;
+    this.exchange = this.raw = null;
     exchange?.detach();
+    raw?.detach();
     this.deadlines.end(false);
     const buffered = reader.take(reader.available);
     reader.release();
@@ -354,9 +368,10 @@ export class Connection implements Transport, Carrier, BodySource {
 
   /** Leaves the transport to whoever has it: its exchange fails, and nothing is closed. */
   abandon(): void {
-    const { exchange } = this;
+    const { exchange, raw } = this;
     this.#move("detach");
     exchange?.close("connection");
+    raw?.close("connection");
     this.#stop(new Closing("send", "connection", ""));
     this.#restoreReference();
   }
@@ -367,9 +382,11 @@ export class Connection implements Transport, Carrier, BodySource {
     else this.#reference();
   }
 
-  /** Ends it, and the exchange that it carries. */
+  /** Ends it, and what it carries. */
   close(): void {
-    this.exchange?.close("connection");
+    const { exchange, raw } = this;
+    exchange?.close("connection");
+    raw?.close("connection");
     this.#end(new Closing(this.opening ?? "send", "connection", this.destination));
   }
 
@@ -387,8 +404,11 @@ export class Connection implements Transport, Carrier, BodySource {
 
   /** Whoever waits gets the reason, and nothing is left behind. */
   #stop(ending: Ending): void {
+    const { raw } = this;
     this.#ending = ending;
-    this.exchange = null;
+    this.exchange = this.raw = null;
+    // A send that waits fails by itself.
+    if (raw !== null && !raw.busySending) raw.detach();
     this.deadlines.end(false);
     if (this.#ownsReader) this.reader.discard(ending);
     else this.reader.interrupt(ending);
@@ -409,7 +429,7 @@ export class Connection implements Transport, Carrier, BodySource {
   }
 
   #expire(name: string, seconds: number): void {
-    const { exchange } = this;
+    const exchange = this.exchange ?? this.raw;
     exchange?.fail(timedOut(exchange.phase, name, seconds, this.destination));
   }
 

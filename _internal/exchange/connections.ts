@@ -6,6 +6,7 @@
  */
 import { type ExchangeDetails, ProtocolError } from "../../errors.ts";
 import type { HTTPMessage } from "../../headers.ts";
+import { deferred } from "../net/platform.ts";
 import type { Transport } from "../net/transport.ts";
 import { Connection, type ResponseSettings } from "./connection.ts";
 import { openConnection, type Plan } from "./connector.ts";
@@ -32,7 +33,7 @@ export class Connections implements ExchangeOwner {
   #current: Connection | null = null;
   /** What the current one waits for while it is opened. */
   #opening: Promise<void> | null = null;
-  /** Exchanges whose response took a connection, or its bytes, with it. */
+  /** Exchanges whose response took a connection, or its bytes, with it, and bytes that still go out on one. */
   #lent = new Set<Exchange>();
   /** Exchanges that are worked on, be they over or not. */
   #worked = new Set<Exchange>();
@@ -91,8 +92,10 @@ export class Connections implements ExchangeOwner {
     if (current !== null) {
       // As in Python it is not closed: who set it has it, or the response that was not read.
       const { exchange } = current;
-      if (exchange?.unread && !exchange.busySending) this.#lend(current, exchange);
-      else if (current.opening !== null) current.close();
+      if (exchange?.unread && !exchange.busySending) {
+        this.#leaveRaw(current);
+        this.#lend(current, exchange);
+      } else if (current.opening !== null) current.close();
       else current.abandon();
     }
     const { settings, trace } = this.#options;
@@ -120,8 +123,16 @@ export class Connections implements ExchangeOwner {
   #giveUp(connection: Connection): void {
     this.#current = null;
     const { exchange } = connection;
+    this.#leaveRaw(connection);
     if (exchange?.unread && !connection.isSwitched) this.#lend(connection, exchange);
-    else connection.close();
+    else if (connection.raw === null) connection.close();
+  }
+
+  /** Bytes that are no request, and that are being sent, go out; no others follow them there. */
+  #leaveRaw({ raw }: Connection): void {
+    if (raw === null) return;
+    this.#lent.add(raw);
+    raw.endWithSends();
   }
 
   /** Nothing follows an upload that was cut off: bytes would be taken for more of it. */
@@ -205,8 +216,10 @@ export class Connections implements ExchangeOwner {
     const connection = new Connection(settings, trace);
     this.#current = connection;
     connection.beginOpening(exchange);
-    const opening = openConnection(connection, exchange, plan(this.#onproxy));
+    // Known before it begins, as what a callback of it calls may wait for it.
+    const { promise: opening, resolve } = deferred<void>();
     this.#opening = opening;
+    resolve(openConnection(connection, exchange, plan(this.#onproxy)));
     try {
       await opening;
       exchange.check();
@@ -232,11 +245,12 @@ export class Connections implements ExchangeOwner {
     this.#lend(current, exchange);
   }
 
-  /** Ends the current connection; those that responses took with them stay readable. */
+  /** Ends the current connection, and what is sent; those that responses took with them stay readable. */
   close(): void {
     const { current } = this;
     this.#current = null;
     current?.close();
+    for (const exchange of this.#lent) if (exchange.isRaw) exchange.close("connection");
   }
 
   /** Ends all of them. */
@@ -253,7 +267,7 @@ export class Connections implements ExchangeOwner {
     const availability = current?.availability;
     if (availability !== "switched" && !(fresh && availability === "fresh")) return null;
     // RFC 9110, Section 7.8: the request is sent whole before the protocol is switched.
-    if (current!.exchange?.busySending) return null;
+    if (current!.exchange?.busySending || current!.raw?.busySending) return null;
     this.#current = null;
     return current!.detach();
   }

@@ -161,14 +161,17 @@ export class Exchange {
   body: ExchangeBody | null = null;
   /** Told the status of each interim response, while a 100 is waited for. */
   oninterim: ((status: number) => void) | null = null;
-  /** The send that was begun last: the next one follows it. */
-  lastSend: Promise<void> = DONE;
+  /** The send that was begun last; `null` as long as the call that sends the head has not returned. */
+  #lastSend: Promise<void> | null = null;
+  #onhead: Deferred<void> | null = null;
   /** How many bytes of the body were given to be sent. */
   given = 0;
   /** Whether a write was begun, and whether one is out. */
   #tried = false;
   #writing = false;
   #pendingSends = 0;
+  /** Whether nothing follows the sends that were begun. */
+  #endsWithSends = false;
   #owner: ExchangeOwner | null;
   #lastAnswer = false;
   #begun = false;
@@ -474,6 +477,32 @@ export class Exchange {
     this.#pendingSends++;
   }
 
+  /** The send that the next one follows. */
+  get lastSend(): Promise<void> {
+    if (this.#lastSend !== null) return this.#lastSend;
+    // A callback of the call that sends the head may send more, before that has returned its promise.
+    this.#onhead ??= deferred<void>();
+    // What follows may have failed by itself, and wait for it no more.
+    this.#onhead.promise.catch(() => {});
+    return this.#onhead.promise;
+  }
+
+  set lastSend(sent: Promise<void>) {
+    this.#lastSend = sent;
+  }
+
+  /** The call that sends the head has returned. */
+  headSent(sent: Promise<void>): void {
+    if (this.#onhead === null) this.#lastSend = sent;
+    else this.#onhead.resolve(sent);
+  }
+
+  /** Nothing follows the sends that were begun: it is over with the last of them. */
+  endWithSends(): void {
+    this.#endsWithSends = true;
+    this.endIfOver();
+  }
+
   /** It has ended. */
   endSend(): void {
     this.#pendingSends--;
@@ -562,6 +591,7 @@ export class Exchange {
   /** It is over, if both halves are. */
   endIfOver(): void {
     if (this.#over || this.#pendingSends > 0) return;
+    if (this.#endsWithSends) return this.#end();
     if (this.receiving !== "whole") return;
     // What the caller sends step by step may still be completed, unless the server has said `close`.
     if (this.sending === "going" && !this.#lastAnswer) return;

@@ -74,8 +74,6 @@ export interface Outgoing {
   /** Whether the body must be as long as its `Content-Length` says, and no other `send()` follows. */
   exact: boolean;
   debug: boolean;
-  /** Whether it belongs to no request, so that no answer is read. */
-  raw?: boolean;
 }
 
 /** The options of a request that concern its sending. */
@@ -154,6 +152,7 @@ export async function sendRequest(
     // An answer that came with the last bytes leaves the request whole.
     if (exchange.endsWithThisSend) {
       exchange.send("finish");
+      if (exchange.isRaw) return;
       connection.limitHead(exchange);
       connection.endSending();
     }
@@ -473,7 +472,7 @@ class Upload {
 
   /** Reads the answer from now on, be it early. */
   #watch(): void {
-    if (this.#out.raw) return;
+    if (this.#exchange.isRaw) return;
     // Whoever asks for the response is told what is wrong with it.
     this.#connection.receive(this.#exchange, this.#out.debug).catch(() => {});
   }
@@ -568,7 +567,7 @@ async function awaitRefusal(
   error: unknown,
 ): Promise<never> {
   const reset = error instanceof Thrown ? error.reason : error;
-  if (exchange.body === null && !isReset(reset)) throw error;
+  if (exchange.isRaw || (exchange.body === null && !isReset(reset))) throw error;
   if (exchange.body === null) {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<void>((resolve) => {

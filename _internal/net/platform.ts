@@ -179,13 +179,13 @@ export function refTimer(timer: ReturnType<typeof setTimeout>): void {
 /** A promise, and what settles it. */
 export interface Deferred<T> {
   readonly promise: Promise<T>;
-  resolve(value: T): void;
+  resolve(value: T | PromiseLike<T>): void;
   reject(reason: unknown): void;
 }
 
 /** `Promise.withResolvers()`, which Node 20 lacks. */
 export function deferred<T>(): Deferred<T> {
-  let resolve!: (value: T) => void;
+  let resolve!: (value: T | PromiseLike<T>) => void;
   let reject!: (reason: unknown) => void;
   const promise = new Promise<T>((onresolve, onreject) => {
     resolve = onresolve;

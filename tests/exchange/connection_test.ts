@@ -258,10 +258,26 @@ Deno.test("beginRaw() carries bytes that are no request, and nothing follows", (
   const raw = newExchange({ method: "", limits: LIMITS });
   connection.beginRaw(raw);
   assertEquals(connection.availability, "last");
-  assertStrictEquals(connection.exchange, raw);
+  assertStrictEquals(connection.raw, raw);
   assertStrictEquals(raw.carrier, connection);
   assertEquals(connection.deadlines.runs("total"), true);
   connection.close();
+});
+
+Deno.test("beginRaw() leaves the deadlines to the response that is still read", () => {
+  const { connection, exchange } = begun({ limits: { total: 100 } });
+  connection.beginRaw(newExchange({ method: "", limits: LIMITS }));
+  assertStrictEquals(connection.exchange, exchange);
+  assertEquals(connection.deadlines.runs("total"), true);
+  connection.close();
+});
+
+Deno.test("end() is the end of bytes without a request that nobody sends any more", () => {
+  const connection = Connection.over(new ManualTransport());
+  const idle = newExchange({ method: "" });
+  connection.beginRaw(idle);
+  connection.end(new Error("mine"));
+  assertEquals([idle.over, idle.failure, connection.raw], [true, null, null]);
 });
 
 // Releasing
