@@ -438,6 +438,79 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
     this.close();
   }
 
+  /**
+   * Gets a reader of the stream, as the standard has it; while it has the lock, no other call reads.
+   *
+   * @param options `mode: "byob"` for a reader that reads into memory of yours.
+   * @returns The reader.
+   * @throws {TypeError} When the stream is locked.
+   */
+  override getReader(options: { mode: "byob" }): ReadableStreamBYOBReader;
+  /** The same for pieces in memory of their own. */
+  override getReader(
+    options?: { mode?: undefined },
+  ): ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>;
+  override getReader(
+    options?: { mode?: "byob" | undefined },
+  ): ReadableStreamBYOBReader | ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>> {
+    this.#lock();
+    const reader = super.getReader(options as { mode: "byob" });
+    if (options?.mode !== "byob") return reader;
+    this.#stream ??= new BodyStream();
+    this.#stream.follow(reader, async (controller) => {
+      try {
+        await this.#pull(controller);
+      } catch (error) {
+        controller.error(error);
+      }
+    });
+    return reader;
+  }
+
+  /**
+   * Copies the body to a stream, as the standard has it.
+   *
+   * @param destination Where it goes.
+   * @param options What closes the streams, and a signal.
+   * @returns Settles when all of it was written.
+   */
+  override pipeTo(
+    destination: WritableStream<Uint8Array<ArrayBuffer>>,
+    options?: StreamPipeOptions,
+  ): Promise<void> {
+    this.#lock();
+    return super.pipeTo(destination, options);
+  }
+
+  /**
+   * Sends the body through a transformation, as the standard has it.
+   *
+   * @typeParam T What it is made into.
+   * @param transform The transformation.
+   * @param options What closes the streams, and a signal.
+   * @returns What comes out of it.
+   */
+  override pipeThrough<T>(
+    transform: ReadableWritablePair<T, Uint8Array<ArrayBuffer>>,
+    options?: StreamPipeOptions,
+  ): ReadableStream<T> {
+    this.#lock();
+    return super.pipeThrough(transform, options);
+  }
+
+  /**
+   * Makes two streams of the body, as the standard has it.
+   *
+   * @returns The streams.
+   */
+  override tee(): [
+    ReadableStream<Uint8Array<ArrayBuffer>>,
+    ReadableStream<Uint8Array<ArrayBuffer>>,
+  ] {
+    this.#lock();
+    return super.tee();
+  }
+
   /** Ends the response, as `close()` does. */
   [Symbol.asyncDispose](): Promise<void> {
     this.close();
@@ -873,6 +946,12 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
         "Cannot read response: its stream is locked by a reader, read from that or release it",
       );
     }
+    const held = this.#stream?.held ?? 0;
+    if (held > 0) {
+      throw new TypeError(
+        `Cannot read response: its stream holds ${held} bytes that come first, get a reader for them`,
+      );
+    }
     this.#refuseDecoded();
   }
 
@@ -941,21 +1020,37 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
    * The web stream asks for a piece. The call is over when it has it: who waited for the piece may read on
    * at once.
    */
-  async #pull(controller: ReadableByteStreamController): Promise<void> {
-    this.#refuseDecoded();
-    if (this.#busy) {
-      throw new TypeError("Cannot read response: another read is at work, await it first");
+  #pull(controller: ReadableByteStreamController): Promise<void> {
+    try {
+      this.#refuseDecoded();
+      const stream = this.#stream ??= new BodyStream();
+      if (this.#busy) {
+        if (stream.pulling !== null) return stream.pulling;
+        throw new TypeError("Cannot read response: another read is at work, await it first");
+      }
+      return stream.pulling = this.#give(stream, controller);
+    } catch (error) {
+      return Promise.reject(error);
     }
+  }
+
+  async #give(stream: BodyStream, controller: ReadableByteStreamController): Promise<void> {
     const body = this.#opened();
     const asker = new StreamAsker(this, () => this.#busy = false);
     this.#busy = true;
     try {
-      await (this.#stream ??= new BodyStream()).pull(body, controller, asker);
+      await stream.pull(body, controller, asker);
     } catch (error) {
       throw this.#failed(error);
     } finally {
+      stream.pulling = null;
       if (!asker.isAnswered) this.#busy = false;
     }
+  }
+
+  /** Whoever locks the stream takes it over from a reader that has let go. */
+  #lock(): void {
+    if (!this.locked) this.#stream?.locks();
   }
 }
 

@@ -11,6 +11,8 @@ type Piece = Uint8Array<ArrayBuffer>;
 type Step = IteratorResult<Piece, undefined>;
 
 const DONE: Step = { done: true, value: undefined };
+/** How many microtasks it takes a stream, and more, to call `pull` again after one has ended. */
+const SETTLING = 10;
 
 /** Where the pieces come from. */
 export interface PieceSource {
@@ -87,16 +89,87 @@ export interface Asker {
   answer(): void;
 }
 
-/** The stream of a body: what each `pull` of it does. */
+/** What a BYOB reader waits for. */
+interface ViewRead {
+  /** How many bytes its view takes, and how many have to be in it at least. */
+  readonly size: number;
+  readonly least: number;
+  /** How many are in it. */
+  filled: number;
+}
+
+/**
+ * The stream of a body: what each `pull` of it does.
+ *
+ * A BYOB reader may let go while its read is out. The standard keeps its view in the first place: what is
+ * answered to that goes into the stream's own queue, and a read of another BYOB reader waits behind it
+ * without a `pull`. So such a view is never answered, and `enqueue()` takes it out of the way.
+ */
 export class BodyStream {
-  /** Whether a BYOB reader let go while its read was out: its view is still the first to be answered. */
+  #controller: ReadableByteStreamController | null = null;
+  /** The `pull` that is at work. */
+  pulling: Promise<void> | null = null;
+  /** Whether the view in the first place is of a reader that has let go. */
   #hasStaleView = false;
+  /** How many bytes are in it. */
+  #stale = 0;
+  /** What the BYOB reader that was got last waits for; `null` for any other reader. */
+  #reads: ViewRead[] | null = null;
+
+  /** How many bytes of the body nobody has but the stream: in its queue, or in a view that is not full. */
+  get held(): number {
+    const queued = -(this.#controller?.desiredSize ?? 0);
+    return Math.max(0, queued) + (this.#reads?.[0]?.filled ?? this.#stale);
+  }
+
+  /** Somebody locks the stream, which nobody had locked: a view that is out is of one who has let go. */
+  locks(): void {
+    this.#stale = this.#reads?.[0]?.filled ?? this.#stale;
+    this.#hasStaleView = (this.#controller?.byobRequest ?? null) !== null;
+    if (!this.#hasStaleView) this.#stale = 0;
+    this.#reads = null;
+  }
+
+  /**
+   * Follows what a BYOB reader asks for.
+   *
+   * @param pull Has the stream pulled, where it would not by itself.
+   */
+  follow(
+    reader: ReadableStreamBYOBReader,
+    pull: (controller: ReadableByteStreamController) => void,
+  ): void {
+    const reads: ViewRead[] = this.#reads = [];
+    const { read } = reader;
+    const followed = (view: Uint8Array, options?: { min?: number }) => {
+      const asked = viewRead(view, options);
+      if (asked !== null) reads.push(asked);
+      const result = read.call(reader, view, options as { min: number });
+      const controller = this.#controller;
+      if (controller !== null) {
+        // It was answered from the queue, or is done.
+        if (controller.byobRequest === null) reads.length = 0;
+        else if (this.#hasStaleView) this.#pullFor(reads, () => pull(controller));
+      }
+      return result;
+    };
+    Object.defineProperty(reader, "read", { value: followed, configurable: true, writable: true });
+  }
+
+  /** Pulls for reads that wait behind a stale view, if nothing else does. */
+  async #pullFor(reads: ViewRead[], pull: () => void): Promise<void> {
+    // What is at work, or follows it, answers them as well.
+    for (let i = 0; i < SETTLING; i++) await this.pulling?.catch(() => {});
+    const isAsked = this.#hasStaleView && this.#reads === reads && reads.length > 0;
+    if (isAsked && this.pulling === null) pull();
+  }
 
   /**
    * Gives the stream that asks a piece, once there is one. Nothing is awaited after that, as who waited
    * for the piece may read on at once.
    */
   async pull(body: Body, controller: ReadableByteStreamController, asker: Asker): Promise<void> {
+    this.#controller = controller;
     if (body.readsLargeNext && !controller.byobRequest) {
       let isOver = false;
       await body.readLarge((read) => isOver = this.#giveLarge(body, controller, read, asker));
@@ -113,11 +186,10 @@ export class BodyStream {
     asker: Asker,
   ): boolean {
     if (read.length === 0) return false;
-    if (!asker.isThere) {
-      this.#hasStaleView = controller.byobRequest !== null;
-      asker.answer();
+    // What does not fit into a view would be left in the stream's queue.
+    if (!asker.isThere || controller.byobRequest) {
       body.unread(read);
-      return true;
+      return false;
     }
     const piece = body.decodeLarge(read);
     if (piece.length === 0) return false;
@@ -133,22 +205,56 @@ export class BodyStream {
     run: number,
     asker: Asker,
   ): void {
-    asker.answer();
+    const isAsked = this.#reads === null || this.#reads.length > 0 || !this.#hasStaleView;
+    if (!asker.isThere) this.#hasStaleView = controller.byobRequest !== null;
     // The reader that asked has let go: the bytes stay in the buffer for whoever reads next.
-    if (!asker.isThere) {
-      this.#hasStaleView = controller.byobRequest !== null;
-      return;
-    }
+    if (!asker.isThere || !isAsked) return asker.answer();
     if (run === ENDED) {
       body.end();
+      asker.answer();
       controller.close();
       controller.byobRequest?.respond(0);
       return;
     }
     const view = controller.byobRequest?.view as Uint8Array | null | undefined;
-    // The view of a reader that has let go is not to be answered, or what comes is stuck in it.
-    if (view && !this.#hasStaleView) controller.byobRequest!.respond(body.pull(view));
-    else controller.enqueue(body.piece(run));
+    if (view && !this.#hasStaleView) {
+      const count = body.pull(view);
+      asker.answer();
+      this.#fill(count);
+      controller.byobRequest?.respond(count);
+      return;
+    }
+    const piece = this.#piece(body, run);
+    asker.answer();
     this.#hasStaleView = false;
+    this.#stale = 0;
+    this.#fill(piece.length);
+    controller.enqueue(piece);
   }
+
+  /** What is buffered, as far as it is asked for. */
+  #piece(body: Body, run: number): Piece {
+    const asked = this.#reads?.[0];
+    if (asked === undefined) return body.piece(run);
+    const piece = new Uint8Array(asked.size);
+    return piece.subarray(0, body.pull(piece));
+  }
+
+  /** So many bytes come into the view that is waited for first. */
+  #fill(count: number): void {
+    const read = this.#reads?.[0];
+    if (read === undefined) return;
+    read.filled += count;
+    if (read.filled >= read.least) this.#reads!.shift();
+  }
+}
+
+/** What a BYOB read asks for; `null` where it is refused. */
+function viewRead(view: ArrayBufferView, options?: { min?: number }): ViewRead | null {
+  if (!ArrayBuffer.isView(view) || view.byteLength === 0) return null;
+  const { BYTES_PER_ELEMENT: element = 1 } = view as Partial<Uint8Array>;
+  const { min = 1 } = options ?? {};
+  const size = view.byteLength;
+  const least = min * element;
+  return least > 0 && least <= size ? { size, least, filled: 0 } : null;
 }

@@ -372,7 +372,6 @@ export class Exchange {
     return () => {
       this.#onend = null;
       this.#owner?.working(this, false);
-      deadlines.endWait();
       deadlines.end(false);
       for (const signal of signals) signal.removeEventListener("abort", onabort);
     };

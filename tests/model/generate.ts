@@ -251,8 +251,10 @@ class Generator {
     else if (kind < 14) this.#push({ op: "sock", conn });
     else if (kind < 15) this.#push({ op: "dispose", conn });
     else if (kind < 16) this.#push({ op: "rest", milliseconds: this.#memory ? 12 : 30 });
-    else if (kind < 17) this.#raw(conn);
-    else if (kind < 18) this.#request(conn);
+    else if (kind < 17) {
+      this.#raw(conn);
+      if (random.chance(0.5)) this.#request(conn);
+    } else if (kind < 18) this.#request(conn);
     else this.#unasked(conn);
   }
 

@@ -155,6 +155,12 @@ export const EQUIVALENT: Equivalent[] = [
       "What is told within three microtasks is told within four; a silent socket waits for one more.",
   },
   {
+    module: "_internal/exchange/connection.ts",
+    text: "const PROMPT_TURNS = 3;",
+    mutation: "number: 3 -> 4",
+    reason: "One more turn of the event loop only takes time.",
+  },
+  {
     module: "_internal/net/buffered_reader.ts",
     text: "ended = false;",
     mutation: "boolean: false -> true",
