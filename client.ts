@@ -829,7 +829,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
   #sendRaw(out: Outgoing): Promise<void> {
     this.#checkOpen();
     // After a failure the next bytes go out on a new connection, as a request would.
-    if (this.#raw === null || this.#raw.over) {
+    if (this.#raw === null || this.#raw.over || this.#raw.endsWithSends) {
       const { host, port } = this.#peer;
       this.#raw = new Exchange({
         method: "",
@@ -857,18 +857,12 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
       current.beginRaw(raw);
       return Promise.resolve();
     }
-    const taking = this.#connectRaw(raw);
-    const over = taking.then(ignore, ignore).then(() => {
+    const taking = this.#connectFor(raw).then(ignore);
+    const over = taking.catch(ignore).then(() => {
       if (this.#taking === over) this.#taking = null;
     });
     this.#taking = over;
     return taking;
-  }
-
-  async #connectRaw(raw: Exchange): Promise<void> {
-    const connection = await this.#connectFor(raw);
-    raw.check();
-    connection.beginRaw(raw);
   }
 
   /**

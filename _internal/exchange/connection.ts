@@ -248,9 +248,10 @@ export class Connection implements Transport, Carrier, BodySource {
     this.#limit(exchange);
   }
 
-  /** An exchange waits for the connection to be opened. */
-  beginOpening(exchange: Exchange): void {
-    this.exchange = exchange;
+  /** An exchange waits for the connection to be opened, or bytes that are no request do. */
+  beginOpening(exchange: Exchange, isRaw = false): void {
+    if (isRaw) this.raw = exchange;
+    else this.exchange = exchange;
     exchange.carrier = this;
     this.#limit(exchange);
   }
@@ -271,8 +272,6 @@ export class Connection implements Transport, Carrier, BodySource {
   /** Carries bytes that are no request, beside a response that is still read: nothing follows them. */
   beginRaw(raw: Exchange): void {
     this.endReuse();
-    // It may have been opened for them.
-    if (this.exchange === raw) this.exchange = null;
     this.raw = raw;
     raw.begin(this);
     if (this.exchange === null) this.#limit(raw);
@@ -317,9 +316,10 @@ export class Connection implements Transport, Carrier, BodySource {
 
   /** Gives it up for another one, as it is dead or has spoken unasked. */
   retire(): void {
-    const { exchange } = this;
-    this.exchange = null;
+    const { exchange, raw } = this;
+    this.exchange = this.raw = null;
     exchange?.leave();
+    raw?.leave();
     this.close();
   }
 
@@ -370,6 +370,7 @@ export class Connection implements Transport, Carrier, BodySource {
   abandon(): void {
     const { exchange, raw } = this;
     this.#move("detach");
+    this.raw = null;
     exchange?.close("connection");
     raw?.close("connection");
     this.#stop(new Closing("send", "connection", ""));
@@ -385,6 +386,7 @@ export class Connection implements Transport, Carrier, BodySource {
   /** Ends it, and what it carries. */
   close(): void {
     const { exchange, raw } = this;
+    this.raw = null;
     exchange?.close("connection");
     raw?.close("connection");
     this.#end(new Closing(this.opening ?? "send", "connection", this.destination));
@@ -407,8 +409,8 @@ export class Connection implements Transport, Carrier, BodySource {
     const { raw } = this;
     this.#ending = ending;
     this.exchange = this.raw = null;
-    // A send that waits fails by itself.
-    if (raw !== null && !raw.busySending) raw.detach();
+    if (raw?.busySending) raw.fail(this.#endReason);
+    else raw?.detach();
     this.deadlines.end(false);
     if (this.#ownsReader) this.reader.discard(ending);
     else this.reader.interrupt(ending);

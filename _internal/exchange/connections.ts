@@ -116,7 +116,7 @@ export class Connections implements ExchangeOwner {
       return null;
     }
     if (before?.unread) this.#lent.add(before);
-    current.begin(exchange);
+    begin(current, exchange);
     return current;
   }
 
@@ -157,8 +157,8 @@ export class Connections implements ExchangeOwner {
       const claimed = this.claim(exchange);
       if (claimed !== null && await this.isUsable(claimed, exchange)) return claimed;
     }
-    const connection = await this.#open(exchange);
-    connection.begin(exchange);
+    const connection = await this.#open(exchange, exchange.isRaw);
+    begin(connection, exchange);
     await this.checkUnspoken(connection, exchange);
     return connection;
   }
@@ -211,11 +211,11 @@ export class Connections implements ExchangeOwner {
     }
   }
 
-  async #open(exchange: Exchange): Promise<Connection> {
+  async #open(exchange: Exchange, isRaw = false): Promise<Connection> {
     const { settings, trace, plan } = this.#options;
     const connection = new Connection(settings, trace);
     this.#current = connection;
-    connection.beginOpening(exchange);
+    connection.beginOpening(exchange, isRaw);
     // Known before it begins, as what a callback of it calls may wait for it.
     const { promise: opening, resolve } = deferred<void>();
     this.#opening = opening;
@@ -271,6 +271,12 @@ export class Connections implements ExchangeOwner {
     this.#current = null;
     return current!.detach();
   }
+}
+
+/** Begins a request, or bytes that are none. */
+function begin(connection: Connection, exchange: Exchange): void {
+  if (exchange.isRaw) connection.beginRaw(exchange);
+  else connection.begin(exchange);
 }
 
 function spokeFirst(): ProtocolError {

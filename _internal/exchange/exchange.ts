@@ -166,12 +166,12 @@ export class Exchange {
   #onhead: Deferred<void> | null = null;
   /** How many bytes of the body were given to be sent. */
   given = 0;
+  /** Whether nothing follows the sends that were begun. */
+  endsWithSends = false;
   /** Whether a write was begun, and whether one is out. */
   #tried = false;
   #writing = false;
   #pendingSends = 0;
-  /** Whether nothing follows the sends that were begun. */
-  #endsWithSends = false;
   #owner: ExchangeOwner | null;
   #lastAnswer = false;
   #begun = false;
@@ -498,7 +498,7 @@ export class Exchange {
 
   /** Nothing follows the sends that were begun: it is over with the last of them. */
   endWithSends(): void {
-    this.#endsWithSends = true;
+    this.endsWithSends = true;
     this.endIfOver();
   }
 
@@ -590,7 +590,7 @@ export class Exchange {
   /** It is over, if both halves are. */
   endIfOver(): void {
     if (this.#over || this.#pendingSends > 0) return;
-    if (this.#endsWithSends) return this.#end();
+    if (this.endsWithSends) return this.#end();
     if (this.receiving !== "whole") return;
     // What the caller sends step by step may still be completed, unless the server has said `close`.
     if (this.sending === "going" && !this.#lastAnswer) return;

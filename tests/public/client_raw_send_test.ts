@@ -200,6 +200,54 @@ Deno.test("send() is timed out when the response beside it has come to its end",
   assertInstanceOf(await sent, Deno.errors.TimedOut);
 });
 
+Deno.test("send() whose source is quiet ends when the response beside it fails", async () => {
+  const controller = new AbortController();
+  using conn = connectionOver(answering("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel"));
+  await conn.request("GET", "/", null, {}, { signal: controller.signal });
+  await conn.getresponse();
+  const sent = thrown(conn.send(async function* () {
+    yield bytes("one");
+    await never();
+  }()));
+  await microtasks(50);
+  const reason = new Error("mine");
+  controller.abort(reason);
+  assertStrictEquals(await sent, reason);
+  assertEquals(conn.lastFailure!.phase, "body");
+});
+
+for (const how of ["connect()", "sock ="]) {
+  Deno.test(`send() goes to what ${how} has made while other bytes still go out beside a response`, async () => {
+    const first = answering("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel");
+    const second = new FakeTransport();
+    using conn = connectionOver(first, second);
+    await conn.request("GET", "/");
+    const response = await conn.getresponse();
+    const sent = conn.send(slowly("one", "two"));
+    await microtasks(10);
+    if (how === "sock =") conn.sock = second;
+    else await conn.connect();
+    await conn.send("three");
+    await soon(sent);
+    assertEquals([first.sent.endsWith("onetwo"), second.sent], [true, "three"]);
+    first.arrive("lo");
+    assertEquals(await response.text(), "hello");
+    assertEquals(first.closes, 1);
+  });
+}
+
+Deno.test("connect() at any moment leaves a send() to its end", async () => {
+  for (let moment = 0; moment < 30; moment++) {
+    const transports = [new FakeTransport(), new FakeTransport()];
+    using conn = connectionOver(...transports);
+    const sent = conn.send(slowly("raw"));
+    await microtasks(moment);
+    await conn.connect();
+    await soon(sent);
+    assertEquals(transports.map(({ sent }) => sent).join(), "raw,", `after ${moment} microtasks`);
+  }
+});
+
 Deno.test("detach() throws while bytes go out that the switched connection was given", async () => {
   using conn = connectionOver(answering(SWITCH));
   await conn.request("GET", "/");
