@@ -242,7 +242,7 @@ class Generator {
   /** Something that does not belong to a plain exchange. */
   #disturb(conn: number): void {
     const random = this.#random;
-    const kind = random.below(20);
+    const kind = random.below(22);
     const back = random.chance(0.8) ? 0 : 1;
     if (kind < 4) this.#push({ op: "close", conn });
     else if (kind < 8) this.#push({ op: "abort", signal: random.below(2) });
@@ -251,10 +251,14 @@ class Generator {
     else if (kind < 14) this.#push({ op: "sock", conn });
     else if (kind < 15) this.#push({ op: "dispose", conn });
     else if (kind < 16) this.#push({ op: "rest", milliseconds: this.#memory ? 12 : 30 });
-    else if (kind < 17) {
+    else if (kind < 19) {
       this.#raw(conn);
-      if (random.chance(0.5)) this.#request(conn);
-    } else if (kind < 18) this.#request(conn);
+      // A request right behind it.
+      if (random.chance(0.5)) {
+        if (random.chance(0.7)) this.#ops.at(-1)!.after = random.below(4);
+        this.#request(conn);
+      }
+    } else if (kind < 20) this.#request(conn);
     else this.#unasked(conn);
   }
 

@@ -130,6 +130,9 @@ export class Player {
   readonly server: TcpServer | null;
   #controllers: AbortController[] = [];
   #case: Case;
+  /** How many calls there were before the last step, and the reading that it has begun, if any. */
+  #begun = 0;
+  #reading: ReadRecord | null = null;
   #unhandled: ((event: PromiseRejectionEvent) => void) | null = null;
   #uncaught = (event: ErrorEvent): void => {
     event.preventDefault();
@@ -159,7 +162,11 @@ export class Player {
     };
     globalThis.addEventListener("unhandledrejection", this.#unhandled);
     globalThis.addEventListener("error", this.#uncaught);
-    for (const op of this.#case.ops) await this.#step(op);
+    for (const op of this.#case.ops) {
+      this.#step(op);
+      // Nothing at all comes between two calls where it is 0.
+      if (op.after !== 0) await this.#pause(op);
+    }
   }
 
   /** Stops listening. */
@@ -247,15 +254,20 @@ export class Player {
     return read;
   }
 
-  async #step(op: Op): Promise<void> {
-    const before = this.calls.length;
-    const read = this.#call(op);
-    if (op.after === "turn") return await turn(false);
-    if (typeof op.after === "number") {
-      for (let i = 0; i < op.after; i++) await null;
+  /** Makes a call; what it has begun is waited for, or not, by {@linkcode #pause}. */
+  #step(op: Op): void {
+    this.#begun = this.calls.length;
+    this.#reading = this.#call(op);
+  }
+
+  async #pause({ after }: Op): Promise<void> {
+    const [begun, read] = [this.#begun, this.#reading];
+    if (after === "turn") return await turn(false);
+    if (typeof after === "number") {
+      for (let i = 0; i < after; i++) await null;
       return;
     }
-    const call = this.calls.length > before ? this.calls[before] : null;
+    const call = this.calls.length > begun ? this.calls[begun] : null;
     await this.quiet(() =>
       read === null ? call === null || call.status !== "pending" : read.settled > 0
     );
