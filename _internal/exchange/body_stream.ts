@@ -118,15 +118,20 @@ export class BodyStream {
 
   /** How many bytes of the body nobody has but the stream: in its queue, or in a view that is not full. */
   get held(): number {
-    const queued = -(this.#controller?.desiredSize ?? 0);
-    return Math.max(0, queued) + (this.#reads?.[0]?.filled ?? this.#stale);
+    const controller = this.#controller;
+    if (controller === null) return 0;
+    const queued = Math.max(0, -(controller.desiredSize ?? 0));
+    return controller.byobRequest ? queued + this.#inView : queued;
+  }
+
+  get #inView(): number {
+    return this.#reads?.[0]?.filled ?? this.#stale;
   }
 
   /** Somebody locks the stream, which nobody had locked: a view that is out is of one who has let go. */
   locks(): void {
-    this.#stale = this.#reads?.[0]?.filled ?? this.#stale;
+    this.#stale = this.#inView;
     this.#hasStaleView = (this.#controller?.byobRequest ?? null) !== null;
-    if (!this.#hasStaleView) this.#stale = 0;
     this.#reads = null;
   }
 
@@ -160,8 +165,7 @@ export class BodyStream {
   async #pullFor(reads: ViewRead[], pull: () => void): Promise<void> {
     // What is at work, or follows it, answers them as well.
     for (let i = 0; i < SETTLING; i++) await this.pulling?.catch(() => {});
-    const isAsked = this.#hasStaleView && this.#reads === reads && reads.length > 0;
-    if (isAsked && this.pulling === null) pull();
+    if (this.#hasStaleView && this.#reads === reads) pull();
   }
 
   /**

@@ -221,15 +221,36 @@ function streamed(length: number | null) {
   let gives = 0;
   const stream: ReadableStream<Piece> = new ReadableStream({
     type: "bytes",
-    pull: (controller) =>
-      pulls.pull(body, controller, {
-        get isThere() {
-          return stream.locked;
-        },
-        answer: () => void gives++,
-      }),
+    pull: (controller) => give(controller),
   }, { highWaterMark: 0 });
-  return { source, transport: source.transport, body, stream, gives: () => gives };
+  const give = (controller: ReadableByteStreamController) =>
+    pulls.pulling = pulls.pull(body, controller, {
+      get isThere() {
+        return stream.locked;
+      },
+      answer: () => void gives++,
+    }).finally(() => pulls.pulling = null);
+  /** How often the stream was pulled because it would not have been by itself. */
+  let kicks = 0;
+  const byob = () => {
+    pulls.locks();
+    const reader = stream.getReader({ mode: "byob" });
+    pulls.follow(reader, (controller) => {
+      kicks++;
+      give(controller);
+    });
+    return reader;
+  };
+  return {
+    source,
+    transport: source.transport,
+    body,
+    stream,
+    pulls,
+    byob,
+    gives: () => gives,
+    kicks: () => kicks,
+  };
 }
 
 Deno.test("a stream gives a piece as soon as it is there, and its end", async () => {
@@ -323,6 +344,170 @@ Deno.test("a stream fills views again once the one that was let go is out of the
   assertEquals(body.decoder.length, 15);
 });
 
+/** A stream of which a BYOB reader has let go while it waited for a view of so many bytes. */
+async function abandoned(length: number, { size = 2, min = 1 } = {}) {
+  const all = streamed(length);
+  const reader = all.byob();
+  const read = thrown(reader.read(new Uint8Array(size), { min }));
+  await microtasks(10);
+  const letGo = async () => {
+    reader.releaseLock();
+    await read;
+  };
+  return { ...all, letGo };
+}
+
+Deno.test("held is what a view that is not full has got, until a reader gets it", async () => {
+  const { transport, stream, pulls, letGo } = await abandoned(9, { size: 7, min: 5 });
+  assertEquals(pulls.held, 0);
+  transport.give("abc");
+  await microtasks(10);
+  assertEquals(pulls.held, 3);
+  await letGo();
+  assertEquals(pulls.held, 3);
+  pulls.locks();
+  assertEquals(pulls.held, 3);
+  const next = stream.getReader().read();
+  transport.give("d");
+  assertEquals(latin1((await soon(next)).value!), "abc");
+  await microtasks(10);
+  // What came with it follows it in the stream's queue.
+  assertEquals(pulls.held, 1);
+});
+
+Deno.test("held is what a view of larger elements has got when it needs several", async () => {
+  const { transport, pulls, byob } = streamed(9);
+  const read = byob().read(new Uint16Array(4), { min: 2 });
+  await microtasks(10);
+  transport.give("abc");
+  await microtasks(20);
+  assertEquals(pulls.held, 3);
+  transport.give("de");
+  assertEquals((await soon(read)).value!.length, 2);
+  assertEquals(pulls.held, 1);
+});
+
+Deno.test("held is what a view has got behind one that was answered from the stream's queue", async () => {
+  const { transport, pulls, byob } = streamed(9);
+  const reader = byob();
+  const first = reader.read(new Uint16Array(2));
+  await microtasks(10);
+  transport.give("abc");
+  await soon(first);
+  assertEquals(latin1((await soon(reader.read(new Uint8Array(4)))).value!), "c");
+  const read = reader.read(new Uint8Array(9), { min: 5 });
+  await microtasks(10);
+  transport.give("def");
+  await microtasks(20);
+  assertEquals(pulls.held, 3);
+  transport.give("ghi");
+  assertEquals(latin1((await soon(read)).value!), "defghi");
+});
+
+Deno.test("held is 0 when the stream has failed with bytes in a view", async () => {
+  const { transport, pulls, byob } = streamed(9);
+  const read = thrown(byob().read(new Uint8Array(9), { min: 5 }));
+  await microtasks(10);
+  transport.give("abc");
+  await microtasks(20);
+  transport.fail(new Deno.errors.ConnectionReset());
+  await read;
+  await microtasks(20);
+  assertEquals(pulls.held, 0);
+});
+
+Deno.test("held is 0 when a view has got as much as it needs", async () => {
+  const { transport, pulls, letGo } = await abandoned(9, { size: 7, min: 3 });
+  transport.give("abc");
+  await microtasks(20);
+  assertEquals(pulls.held, 0);
+  await letGo().catch(() => {});
+  assertEquals(pulls.held, 0);
+});
+
+Deno.test("a BYOB read behind a view that was let go is pulled for, and gets no more than it takes", async () => {
+  const { transport, body, byob, kicks, letGo } = await abandoned(9);
+  await letGo();
+  transport.give("abcdef");
+  await microtasks(20);
+  const reader = byob();
+  const reads = [reader.read(new Uint8Array(3)), reader.read(new Uint8Array(2))];
+  assertEquals(latin1((await soon(reads[0])).value!), "abc");
+  assertEquals(latin1((await soon(reads[1])).value!), "de");
+  assertEquals([kicks(), body.decoder.length], [1, 4]);
+});
+
+Deno.test("a BYOB read is not pulled for when the stream pulls by itself", async () => {
+  const { transport, byob, kicks } = streamed(9);
+  const reader = byob();
+  const read = reader.read(new Uint8Array(3));
+  await microtasks(30);
+  transport.give("abc");
+  assertEquals(latin1((await soon(read)).value!), "abc");
+  assertEquals(kicks(), 0);
+});
+
+Deno.test("a BYOB read behind a view that was let go is not pulled for while that is waited for", async () => {
+  const { transport, byob, kicks, letGo } = await abandoned(9);
+  await letGo();
+  const read = byob().read(new Uint8Array(3));
+  await microtasks(30);
+  transport.give("abc");
+  assertEquals(latin1((await soon(read)).value!), "abc");
+  await microtasks(30);
+  assertEquals(kicks(), 0);
+});
+
+Deno.test("a BYOB reader that has let go before it was pulled for is pulled for no more", async () => {
+  const { transport, body, byob, kicks, letGo, stream } = await abandoned(9);
+  await letGo();
+  transport.give("abc");
+  await microtasks(20);
+  const reader = byob();
+  const read = thrown(reader.read(new Uint8Array(3)));
+  reader.releaseLock();
+  await read;
+  byob();
+  await microtasks(30);
+  assertEquals([kicks(), body.decoder.length, stream.locked], [0, 9, true]);
+});
+
+Deno.test("a BYOB reader that asks for nothing is given nothing, behind a view that was let go", async () => {
+  const { transport, body, byob, pulls, letGo } = await abandoned(9);
+  await letGo();
+  byob();
+  transport.give("abc");
+  await microtasks(30);
+  assertEquals([pulls.held, body.decoder.length], [0, 9]);
+});
+
+for (
+  const [title, view, min] of [
+    ["no bytes", new Uint8Array(0), 1],
+    ["a least of 0", new Uint8Array(2), 0],
+    ["a least of more than it takes", new Uint8Array(2), 3],
+  ] as const
+) {
+  Deno.test(`a BYOB read of ${title} is refused, and the next one is given its bytes`, async () => {
+    const { transport, byob, letGo } = await abandoned(9);
+    await letGo();
+    transport.give("abcd");
+    await microtasks(20);
+    const reader = byob();
+    await thrown(reader.read(view, { min }));
+    assertEquals(latin1((await soon(reader.read(new Uint8Array(3)))).value!), "abc");
+  });
+}
+
+Deno.test("a BYOB read behind a view that was let go takes its size in bytes", async () => {
+  const { transport, byob, body, letGo } = await abandoned(9);
+  await letGo();
+  transport.give("abcdefg");
+  await microtasks(20);
+  const { value } = await soon(byob().read(new Uint16Array(2)));
+  assertEquals([value!.length, body.decoder.length], [2, 5]);
+});
+
 Deno.test("a stream keeps the end for the next reader when the one that asked has let go", async () => {
   const { body, stream } = streamed(0);
   const reader = stream.getReader();
@@ -390,6 +575,18 @@ Deno.test("a stream keeps a straight piece for the next reader when the one that
   await microtasks(10);
   assertEquals(body.decoder.length, 19 * BUFFER);
   assertEquals(latin1((await soon(stream.getReader().read())).value!), "straight");
+});
+
+Deno.test("a straight piece fills the view of a BYOB reader that follows, and no more", async () => {
+  const { transport, body, byob, pulls, reader } = await fast();
+  const read = thrown(reader.read());
+  await microtasks(10);
+  reader.releaseLock();
+  await read;
+  const next = byob().read(new Uint8Array(3));
+  transport.give("straight");
+  assertEquals(latin1((await soon(next)).value!), "str");
+  assertEquals([pulls.held, body.decoder.length], [0, 19 * BUFFER - 3]);
 });
 
 Deno.test("a stream fails when the end comes to a straight read", async () => {

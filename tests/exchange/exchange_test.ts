@@ -1056,3 +1056,50 @@ Deno.test("Closing gives all that wait the same error", () => {
   assertInstanceOf(reason, Deno.errors.Interrupted);
   assertStrictEquals(closing.reason, reason);
 });
+
+Deno.test("endWithSends() ends an exchange with the last of its sends", () => {
+  const owner = new Watcher();
+  const exchange = newExchange({ method: "", owner });
+  exchange.beginSend();
+  exchange.beginSend();
+  exchange.endWithSends();
+  exchange.endSend();
+  assertEquals(exchange.over, false);
+  exchange.endSend();
+  assertEquals([exchange.over, exchange.failure], [true, null]);
+});
+
+Deno.test("endWithSends() ends an exchange at once where nothing is sent", () => {
+  const exchange = newExchange({ method: "" });
+  assertEquals(exchange.endsWithSends, false);
+  exchange.endWithSends();
+  assertEquals([exchange.over, exchange.endsWithSends], [true, true]);
+});
+
+Deno.test("lastSend is that of the head, for who asks before the call that sends it has returned", async () => {
+  const exchange = newExchange();
+  const head = Promise.withResolvers<void>();
+  const before = exchange.lastSend;
+  exchange.headSent(head.promise);
+  assertEquals(await stateOf(before), "pending");
+  head.resolve();
+  await soon(before);
+});
+
+Deno.test("lastSend is the send that a callback has begun, when the head's is known after it", () => {
+  const exchange = newExchange();
+  const head = exchange.lastSend;
+  const sent = head.then(() => {});
+  exchange.lastSend = sent;
+  exchange.headSent(Promise.resolve());
+  assertStrictEquals(exchange.lastSend, sent);
+});
+
+Deno.test("lastSend that nobody waits for ends no process when the head fails", async () => {
+  const exchange = newExchange();
+  const before = exchange.lastSend;
+  const reason = new Error("mine");
+  exchange.headSent(Promise.reject(reason));
+  await microtasks(10);
+  assertStrictEquals(await thrown(before), reason);
+});
