@@ -42,6 +42,7 @@ import {
   sendRequest,
 } from "./_internal/exchange/send_request.ts";
 import { call, type CallEvent, type CallState } from "./_internal/exchange/states.ts";
+import { deferred } from "./_internal/net/platform.ts";
 import type { TLSContext } from "./_internal/net/tls.ts";
 import { closeQuietly, type Transport } from "./_internal/net/transport.ts";
 import { streamsOf } from "./_internal/net/transport_streams.ts";
@@ -412,7 +413,6 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
    */
   close(): void {
     const exchange = this.#exchange;
-    const raw = this.#raw;
     const answered = this.#answered;
     const isCurrent = answered !== null &&
       answered.exchange === this.#connections.current?.exchange;
@@ -422,11 +422,11 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
       this.#raw =
       this.#answered =
       this.#refusal =
+      this.#taking =
         null;
     // An exchange that waits for its connection is not on one.
     if (exchange !== null && !exchange.delivered) exchange.close("connection");
     this.#connections.close();
-    raw?.close("connection");
     // A response that took its connection with it stays readable, but no call waits on.
     if (exchange?.busySending) exchange.interruptSending(interrupted("send", "connection"));
     if (isCurrent) answered.response!.close();
@@ -828,21 +828,27 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
   /** Sends bytes that belong to no request, over whatever there is. */
   #sendRaw(out: Outgoing): Promise<void> {
     this.#checkOpen();
+    const known = this.#raw;
     // After a failure the next bytes go out on a new connection, as a request would.
-    if (this.#raw === null || this.#raw.over || this.#raw.endsWithSends) {
-      const { host, port } = this.#peer;
-      this.#raw = new Exchange({
-        method: "",
-        target: "",
-        url: "",
-        host,
-        port,
-        limits: limitsOf(this.timeout, this.#options.deadlines),
-        owner: this.#connections,
-      });
-      this.#raw.lastSend = this.#takeFor(this.#raw);
-    }
-    const raw = this.#raw;
+    if (known !== null && !known.over && !known.endsWithSends) return this.#sendMore(known, out);
+    const { host, port } = this.#peer;
+    const raw = this.#raw = new Exchange({
+      method: "",
+      target: "",
+      url: "",
+      host,
+      port,
+      limits: limitsOf(this.timeout, this.#options.deadlines),
+      owner: this.#connections,
+    });
+    this.#connections.addRaw(raw);
+    const sent = this.#sendMore(raw, out);
+    // A callback of this may send more, which follows.
+    raw.headSent(this.#takeFor(raw));
+    return sent;
+  }
+
+  #sendMore(raw: Exchange, out: Outgoing): Promise<void> {
     return this.#follow(raw, async (before) => {
       await before;
       await sendRequest(raw.carrier as Connection, raw, out);
@@ -850,19 +856,18 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
   }
 
   /** Takes a connection for bytes that belong to no request: now, so that what is called next comes behind. */
-  #takeFor(raw: Exchange): Promise<void> {
+  async #takeFor(raw: Exchange): Promise<void> {
     this.#connections.leaveCutOff();
     const { current } = this.#connections;
-    if (current !== null && current.opening === null) {
-      current.beginRaw(raw);
-      return Promise.resolve();
+    if (current !== null && current.opening === null) return current.beginRaw(raw);
+    const { promise, resolve } = deferred<void>();
+    this.#taking = promise;
+    try {
+      await this.#connectFor(raw);
+    } finally {
+      resolve();
+      if (this.#taking === promise) this.#taking = null;
     }
-    const taking = this.#connectFor(raw).then(ignore);
-    const over = taking.catch(ignore).then(() => {
-      if (this.#taking === over) this.#taking = null;
-    });
-    this.#taking = over;
-    return taking;
   }
 
   /**
@@ -989,10 +994,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     handle: () => void,
   ): Promise<void> {
     try {
-      if (this.#taking !== null) {
-        await exchange.until(this.#taking);
-        exchange.check();
-      }
+      if (this.#taking !== null) await exchange.waitBehind(this.#taking);
       let connection = this.#connections.claim(exchange);
       if (connection === null || !(await this.#connections.isUsable(connection, exchange))) {
         this.#checkOpen();

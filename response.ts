@@ -457,13 +457,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
     const reader = super.getReader(options as { mode: "byob" });
     if (options?.mode !== "byob") return reader;
     this.#stream ??= new BodyStream();
-    this.#stream.follow(reader, async (controller) => {
-      try {
-        await this.#pull(controller);
-      } catch (error) {
-        controller.error(error);
-      }
-    });
+    this.#stream.follow(reader, (controller) => this.#pullNow(controller));
     return reader;
   }
 
@@ -508,7 +502,10 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
     ReadableStream<Uint8Array<ArrayBuffer>>,
   ] {
     this.#lock();
-    return super.tee();
+    const branches = super.tee();
+    // They read by readers of their own, which nobody can follow.
+    this.#stream?.unblock((controller) => this.#pullNow(controller));
+    return branches;
   }
 
   /** Ends the response, as `close()` does. */
@@ -1028,22 +1025,37 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
         if (stream.pulling !== null) return stream.pulling;
         throw new TypeError("Cannot read response: another read is at work, await it first");
       }
-      return stream.pulling = this.#give(stream, controller);
+      const asker = new StreamAsker(this, () => this.#busy = false);
+      stream.asker = asker;
+      return stream.pulling = this.#give(stream, controller, asker);
     } catch (error) {
       return Promise.reject(error);
     }
   }
 
-  async #give(stream: BodyStream, controller: ReadableByteStreamController): Promise<void> {
+  /** The same where the stream would not ask by itself. */
+  async #pullNow(controller: ReadableByteStreamController): Promise<void> {
+    try {
+      await this.#pull(controller);
+    } catch (error) {
+      controller.error(error);
+    }
+  }
+
+  async #give(
+    stream: BodyStream,
+    controller: ReadableByteStreamController,
+    asker: StreamAsker,
+  ): Promise<void> {
     const body = this.#opened();
-    const asker = new StreamAsker(this, () => this.#busy = false);
     this.#busy = true;
     try {
       await stream.pull(body, controller, asker);
     } catch (error) {
       throw this.#failed(error);
     } finally {
-      stream.pulling = null;
+      // Another one may be at work by now, which what this has given has asked for.
+      if (stream.asker === asker) stream.pulling = null;
       if (!asker.isAnswered) this.#busy = false;
     }
   }

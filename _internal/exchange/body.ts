@@ -273,9 +273,8 @@ export class Body {
     // Read now: the memory may be transferred while this waits.
     const { length } = target;
     const count = await this.#into(target, 0, length);
-    if (this.#mustThrow(count, false) && length > 0) {
-      throw this.reason(target.length < length ? EMPTY : target.slice(0, count));
-    }
+    if (this.#isGone(target, length)) throw this.reason(EMPTY);
+    if (this.#mustThrow(count, false) && length > 0) throw this.reason(target.slice(0, count));
     this.#endIfOver(count, length);
     return count;
   }
@@ -745,7 +744,9 @@ export class Body {
    */
   #isGone(target: Uint8Array, length: number): boolean {
     if (target.length >= length) return false;
-    this.#refuse(targetGone());
+    const error = targetGone();
+    this.#refuse(error);
+    if (this.state === "complete") this.lose(null, error);
     return true;
   }
 

@@ -4,13 +4,14 @@
  *
  * @module
  */
-import { ENDED } from "../wire/body_decoder.ts";
+import { ENDED, NEED_MORE } from "../wire/body_decoder.ts";
 import type { Body } from "./body.ts";
 
 type Piece = Uint8Array<ArrayBuffer>;
 type Step = IteratorResult<Piece, undefined>;
 
 const DONE: Step = { done: true, value: undefined };
+const NONE: Piece = new Uint8Array(0);
 /** How many microtasks it takes a stream, and more, to call `pull` again after one has ended. */
 const SETTLING = 10;
 
@@ -91,11 +92,11 @@ export interface Asker {
 
 /** What a BYOB reader waits for. */
 interface ViewRead {
-  /** How many bytes its view takes, and how many have to be in it at least. */
+  /** How many bytes its view takes, and how many it needs at least. */
   readonly size: number;
   readonly least: number;
-  /** How many are in it. */
-  filled: number;
+  /** The size of its elements: it takes no part of one. */
+  readonly element: number;
 }
 
 /**
@@ -103,34 +104,30 @@ interface ViewRead {
  *
  * A BYOB reader may let go while its read is out. The standard keeps its view in the first place: what is
  * answered to that goes into the stream's own queue, and a read of another BYOB reader waits behind it
- * without a `pull`. So such a view is never answered, and `enqueue()` takes it out of the way.
+ * without a `pull`. So such a view is never answered, and `enqueue()` takes it out of the way. Nor is a view
+ * filled in part: what it needs is kept here until there is enough.
  */
 export class BodyStream {
   #controller: ReadableByteStreamController | null = null;
-  /** The `pull` that is at work. */
+  /** The `pull` that is at work, and on whose behalf. */
   pulling: Promise<void> | null = null;
+  asker: Asker | null = null;
   /** Whether the view in the first place is of a reader that has let go. */
   #hasStaleView = false;
-  /** How many bytes are in it. */
-  #stale = 0;
   /** What the BYOB reader that was got last waits for; `null` for any other reader. */
   #reads: ViewRead[] | null = null;
+  /** Bytes of the body that are not enough for a view, and how many there are. */
+  #kept: Piece = NONE;
+  #count = 0;
 
-  /** How many bytes of the body nobody has but the stream: in its queue, or in a view that is not full. */
+  /** How many bytes of the body nobody has but the stream; of one that has failed nobody gets them. */
   get held(): number {
-    const controller = this.#controller;
-    if (controller === null) return 0;
-    const queued = Math.max(0, -(controller.desiredSize ?? 0));
-    return controller.byobRequest ? queued + this.#inView : queued;
-  }
-
-  get #inView(): number {
-    return this.#reads?.[0]?.filled ?? this.#stale;
+    const free = this.#controller === null ? 0 : this.#controller.desiredSize;
+    return free === null ? 0 : this.#count + Math.max(0, -free);
   }
 
   /** Somebody locks the stream, which nobody had locked: a view that is out is of one who has let go. */
   locks(): void {
-    this.#stale = this.#inView;
     this.#hasStaleView = (this.#controller?.byobRequest ?? null) !== null;
     this.#reads = null;
   }
@@ -138,7 +135,7 @@ export class BodyStream {
   /**
    * Follows what a BYOB reader asks for.
    *
-   * @param pull Has the stream pulled, where it would not by itself.
+   * @param pull Has the stream pulled, where it would not be by itself.
    */
   follow(
     reader: ReadableStreamBYOBReader,
@@ -150,22 +147,21 @@ export class BodyStream {
       const asked = viewRead(view, options);
       if (asked !== null) reads.push(asked);
       const result = read.call(reader, view, options as { min: number });
-      const controller = this.#controller;
-      if (controller !== null) {
-        // It was answered from the queue, or is done.
-        if (controller.byobRequest === null) reads.length = 0;
-        else if (this.#hasStaleView) this.#pullFor(reads, () => pull(controller));
-      }
+      // It was answered from the queue, or is done.
+      if (this.#controller !== null && !this.#controller.byobRequest) reads.length = 0;
+      this.unblock(pull);
       return result;
     };
     Object.defineProperty(reader, "read", { value: followed, configurable: true, writable: true });
   }
 
-  /** Pulls for reads that wait behind a stale view, if nothing else does. */
-  async #pullFor(reads: ViewRead[], pull: () => void): Promise<void> {
+  /** Has the stream pulled for reads that wait behind a stale view, if nothing else does that. */
+  async unblock(pull: (controller: ReadableByteStreamController) => void): Promise<void> {
+    if (!this.#hasStaleView) return;
+    const reads = this.#reads;
     // What is at work, or follows it, answers them as well.
     for (let i = 0; i < SETTLING; i++) await this.pulling?.catch(() => {});
-    if (this.#hasStaleView && this.#reads === reads) pull();
+    if (this.#hasStaleView && this.#reads === reads) pull(this.#controller!);
   }
 
   /**
@@ -174,15 +170,24 @@ export class BodyStream {
    */
   async pull(body: Body, controller: ReadableByteStreamController, asker: Asker): Promise<void> {
     this.#controller = controller;
-    if (body.readsLargeNext && !controller.byobRequest) {
-      let isOver = false;
+    let isOver = false;
+    if (this.#count > 0) isOver = this.#give(body, controller, NEED_MORE, asker);
+    else if (body.readsLargeNext && !controller.byobRequest) {
       await body.readLarge((read) => isOver = this.#giveLarge(body, controller, read, asker));
-      if (isOver) return;
     }
-    await body.whenReady((run) => this.#give(body, controller, run, asker));
+    while (!isOver) {
+      await body.whenReady((run) => isOver = this.#give(body, controller, run, asker));
+    }
   }
 
-  /** Gives a piece that was read directly from the socket; whether it did, or nobody asks any more. */
+  /** Whether nobody is given anything. */
+  #isLeft(controller: ReadableByteStreamController, asker: Asker): boolean {
+    if (!asker.isThere) this.#hasStaleView = controller.byobRequest !== null;
+    const isIdle = this.#hasStaleView && this.#reads?.length === 0;
+    return !asker.isThere || isIdle || controller.desiredSize === null;
+  }
+
+  /** Gives a piece that was read directly from the socket; whether it did. */
   #giveLarge(
     body: Body,
     controller: ReadableByteStreamController,
@@ -191,7 +196,7 @@ export class BodyStream {
   ): boolean {
     if (read.length === 0) return false;
     // What does not fit into a view would be left in the stream's queue.
-    if (!asker.isThere || controller.byobRequest) {
+    if (this.#isLeft(controller, asker) || controller.byobRequest) {
       body.unread(read);
       return false;
     }
@@ -202,55 +207,119 @@ export class BodyStream {
     return true;
   }
 
-  /** Gives what is buffered: `run` bytes, or the end. */
+  /**
+   * Gives what is buffered: `run` bytes, or the end.
+   *
+   * @returns Whether no more is to be waited for.
+   */
   #give(
     body: Body,
     controller: ReadableByteStreamController,
     run: number,
     asker: Asker,
-  ): void {
-    const isAsked = this.#reads === null || this.#reads.length > 0 || !this.#hasStaleView;
-    if (!asker.isThere) this.#hasStaleView = controller.byobRequest !== null;
+  ): boolean {
     // The reader that asked has let go: the bytes stay in the buffer for whoever reads next.
-    if (!asker.isThere || !isAsked) return asker.answer();
-    if (run === ENDED) {
-      body.end();
+    if (this.#isLeft(controller, asker)) {
       asker.answer();
+      return true;
+    }
+    const asked = this.#reads?.[0];
+    const view = this.#hasStaleView ? null : controller.byobRequest?.view as Uint8Array | null;
+    if (asked !== undefined && (asked.least > 1 || this.#count > 0)) {
+      if (run > 0) this.#keep(body, asked.size);
+      if (this.#count < asked.least && run !== ENDED) return false;
+      const count = Math.min(this.#count, asked.size);
+      const whole = count - count % asked.element;
+      if (whole >= asked.least) {
+        this.#reads!.shift();
+        asker.answer();
+        this.#put(controller, view, this.#takeKept(whole));
+        return true;
+      }
+    } else if (this.#count > 0) {
+      asker.answer();
+      this.#put(controller, null, this.#takeKept(this.#count));
+      return true;
+    }
+    if (run === ENDED) {
+      this.#end(body, controller, view, asker);
+      return true;
+    }
+    if (view) {
+      const count = body.pull(view);
+      this.#reads?.shift();
+      asker.answer();
+      controller.byobRequest?.respond(count);
+      return true;
+    }
+    const piece = asked === undefined ? body.piece(run) : taken(body, asked.size);
+    this.#reads?.shift();
+    asker.answer();
+    this.#put(controller, null, piece);
+    return true;
+  }
+
+  /** Hands bytes over, in a view or as a piece. */
+  #put(
+    controller: ReadableByteStreamController,
+    view: Uint8Array | null | undefined,
+    bytes: Piece,
+  ): void {
+    if (view) {
+      view.set(bytes);
+      controller.byobRequest?.respond(bytes.length);
+    } else {
+      this.#hasStaleView = false;
+      controller.enqueue(bytes);
+    }
+  }
+
+  /** The body has ended. A view gets what there is, though it is less than it needs, as the standard has it. */
+  #end(
+    body: Body,
+    controller: ReadableByteStreamController,
+    view: Uint8Array | null | undefined,
+    asker: Asker,
+  ): void {
+    body.end();
+    asker.answer();
+    if (this.#reads !== null) this.#reads.length = 0;
+    const rest = this.#takeKept(this.#count);
+    try {
+      if (rest.length > 0) this.#put(controller, view, rest);
       controller.close();
       controller.byobRequest?.respond(0);
-      return;
+    } catch (error) {
+      // A part of an element: the standard refuses it.
+      body.lose(rest, error);
+      throw error;
     }
-    const view = controller.byobRequest?.view as Uint8Array | null | undefined;
-    if (view && !this.#hasStaleView) {
-      const count = body.pull(view);
-      asker.answer();
-      this.#fill(count);
-      controller.byobRequest?.respond(count);
-      return;
-    }
-    const piece = this.#piece(body, run);
-    asker.answer();
-    this.#hasStaleView = false;
-    this.#stale = 0;
-    this.#fill(piece.length);
-    controller.enqueue(piece);
   }
 
-  /** What is buffered, as far as it is asked for. */
-  #piece(body: Body, run: number): Piece {
-    const asked = this.#reads?.[0];
-    if (asked === undefined) return body.piece(run);
-    const piece = new Uint8Array(asked.size);
-    return piece.subarray(0, body.pull(piece));
+  /** Takes what is buffered, up to `size` bytes with what is kept. */
+  #keep(body: Body, size: number): void {
+    if (this.#count >= size) return;
+    if (this.#kept.length < size) {
+      const larger = new Uint8Array(size);
+      larger.set(this.#kept.subarray(0, this.#count));
+      this.#kept = larger;
+    }
+    this.#count += body.pull(this.#kept.subarray(this.#count, size));
   }
 
-  /** So many bytes come into the view that is waited for first. */
-  #fill(count: number): void {
-    const read = this.#reads?.[0];
-    if (read === undefined) return;
-    read.filled += count;
-    if (read.filled >= read.least) this.#reads!.shift();
+  #takeKept(count: number): Piece {
+    const bytes = this.#kept.slice(0, count);
+    this.#count -= count;
+    if (this.#count === 0) this.#kept = NONE;
+    else this.#kept.copyWithin(0, count, count + this.#count);
+    return bytes;
   }
+}
+
+/** At most `size` bytes of what is buffered. */
+function taken(body: Body, size: number): Piece {
+  const piece = new Uint8Array(size);
+  return piece.subarray(0, body.pull(piece));
 }
 
 /** What a BYOB read asks for; `null` where it is refused. */
@@ -260,5 +329,5 @@ function viewRead(view: ArrayBufferView, options?: { min?: number }): ViewRead |
   const { min = 1 } = options ?? {};
   const size = view.byteLength;
   const least = min * element;
-  return least > 0 && least <= size ? { size, least, filled: 0 } : null;
+  return least > 0 && least <= size ? { size, least, element } : null;
 }

@@ -406,11 +406,12 @@ export class Connection implements Transport, Carrier, BodySource {
 
   /** Whoever waits gets the reason, and nothing is left behind. */
   #stop(ending: Ending): void {
-    const { raw } = this;
+    const { exchange, raw } = this;
     this.#ending = ending;
     this.exchange = this.raw = null;
-    if (raw?.busySending) raw.fail(this.#endReason);
-    else raw?.detach();
+    if (!raw?.busySending) raw?.detach();
+    else if (exchange?.closed) raw.close("connection");
+    else raw.fail(this.#endReason);
     this.deadlines.end(false);
     if (this.#ownsReader) this.reader.discard(ending);
     else this.reader.interrupt(ending);

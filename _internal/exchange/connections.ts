@@ -33,8 +33,10 @@ export class Connections implements ExchangeOwner {
   #current: Connection | null = null;
   /** What the current one waits for while it is opened. */
   #opening: Promise<void> | null = null;
-  /** Exchanges whose response took a connection, or its bytes, with it, and bytes that still go out on one. */
+  /** Exchanges whose response took a connection, or its bytes, with it. */
   #lent = new Set<Exchange>();
+  /** What stands for bytes that are no request, until nothing more of them can go out. */
+  #raw = new Set<Exchange>();
   /** Exchanges that are worked on, be they over or not. */
   #worked = new Set<Exchange>();
 
@@ -48,12 +50,18 @@ export class Connections implements ExchangeOwner {
 
   over(exchange: Exchange): void {
     this.#lent.delete(exchange);
+    this.#raw.delete(exchange);
     this.#options.onover(exchange);
   }
 
   working(exchange: Exchange, isWorking: boolean): void {
     if (isWorking) this.#worked.add(exchange);
     else this.#worked.delete(exchange);
+  }
+
+  /** Bytes that are no request are to be sent: they end with a close, wherever they are. */
+  addRaw(raw: Exchange): void {
+    this.#raw.add(raw);
   }
 
   /** The connection that the next request may go out on, that is opened, or that was switched. */
@@ -93,7 +101,7 @@ export class Connections implements ExchangeOwner {
       // As in Python it is not closed: who set it has it, or the response that was not read.
       const { exchange } = current;
       if (exchange?.unread && !exchange.busySending) {
-        this.#leaveRaw(current);
+        current.raw?.endWithSends();
         this.#lend(current, exchange);
       } else if (current.opening !== null) current.close();
       else current.abandon();
@@ -123,16 +131,10 @@ export class Connections implements ExchangeOwner {
   #giveUp(connection: Connection): void {
     this.#current = null;
     const { exchange } = connection;
-    this.#leaveRaw(connection);
+    // Bytes that are no request, and that are being sent, go out; no others follow them there.
+    connection.raw?.endWithSends();
     if (exchange?.unread && !connection.isSwitched) this.#lend(connection, exchange);
     else if (connection.raw === null) connection.close();
-  }
-
-  /** Bytes that are no request, and that are being sent, go out; no others follow them there. */
-  #leaveRaw({ raw }: Connection): void {
-    if (raw === null) return;
-    this.#lent.add(raw);
-    raw.endWithSends();
   }
 
   /** Nothing follows an upload that was cut off: bytes would be taken for more of it. */
@@ -151,8 +153,7 @@ export class Connections implements ExchangeOwner {
   async openFor(exchange: Exchange): Promise<Connection> {
     while (this.current !== null) {
       if (this.current.opening) {
-        await exchange.until(this.#joinOpening());
-        exchange.check();
+        await exchange.waitBehind(this.#joinOpening());
       }
       const claimed = this.claim(exchange);
       if (claimed !== null && await this.isUsable(claimed, exchange)) return claimed;
@@ -195,7 +196,7 @@ export class Connections implements ExchangeOwner {
     // Whoever was told of the end may have connected already.
     const { current } = this;
     try {
-      if (current?.opening) return await this.#joinOpening();
+      if (current?.opening) return await attempt.waitBehind(this.#joinOpening());
       if (current === null) (await this.#open(attempt)).endOpening(attempt);
     } catch (error) {
       throw attempt.fail(error);
@@ -250,7 +251,7 @@ export class Connections implements ExchangeOwner {
     const { current } = this;
     this.#current = null;
     current?.close();
-    for (const exchange of this.#lent) if (exchange.isRaw) exchange.close("connection");
+    for (const raw of this.#raw) raw.close("connection");
   }
 
   /** Ends all of them. */

@@ -9,6 +9,7 @@
 import { errors } from "../../errors.ts";
 import type { ExchangeDetails, ExchangePhase, RetrySafe } from "../../errors.ts";
 import { type Deferred, deferred } from "../net/platform.ts";
+import { uriHost } from "../wire/authority.ts";
 import { Deadlines } from "./deadlines.ts";
 import {
   next,
@@ -558,6 +559,27 @@ export class Exchange {
       if (this.stopped) wake();
       promise.then(() => resolve(true), reject);
     });
+  }
+
+  /**
+   * Waits for what another exchange does first, while its own deadlines run.
+   *
+   * @throws Why it has failed meanwhile, or what the promise was rejected with.
+   */
+  async waitBehind(promise: Promise<void>): Promise<void> {
+    const destination = `${uriHost(this.host)}:${this.port}`;
+    const deadlines = new Deadlines((name, seconds) =>
+      void this.fail(timedOut(this.phase, name, seconds, destination))
+    );
+    deadlines.set("open", this.limits.timeout);
+    deadlines.set("total", this.limits.total, this.timings.start);
+    deadlines.beginWait();
+    try {
+      await this.until(promise);
+    } finally {
+      deadlines.end(false);
+    }
+    this.check();
   }
 
   // Receiving

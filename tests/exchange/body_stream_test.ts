@@ -3,7 +3,13 @@
  *
  * @module
  */
-import { assert, assertEquals, assertInstanceOf, assertStrictEquals } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertInstanceOf,
+  assertStrictEquals,
+  assertThrows,
+} from "@std/assert";
 import { Body, type BodySource } from "../../_internal/exchange/body.ts";
 import {
   BodyIterator,
@@ -367,13 +373,51 @@ Deno.test("held is what a view that is not full has got, until a reader gets it"
   assertEquals(pulls.held, 3);
   pulls.locks();
   assertEquals(pulls.held, 3);
-  const next = stream.getReader().read();
+  const reader = stream.getReader();
+  const next = reader.read();
   transport.give("d");
   assertEquals(latin1((await soon(next)).value!), "abc");
+  assertEquals(pulls.held, 0);
+  assertEquals(latin1((await soon(reader.read())).value!), "d");
+});
+
+Deno.test("what a view has not got is given to the next reader at once", async () => {
+  const { transport, byob, pulls, letGo } = await abandoned(9, { size: 7, min: 5 });
+  transport.give("abcd");
   await microtasks(10);
-  // What came with it follows it in the stream's queue.
+  await letGo();
+  transport.give("e");
+  await microtasks(20);
+  assertEquals(pulls.held, 4);
+  assertEquals(latin1((await soon(byob().read(new Uint8Array(3)))).value!), "abc");
   assertEquals(pulls.held, 1);
 });
+
+Deno.test("a view that needs more than has come gets what there is at the end", async () => {
+  const { transport, body, byob, pulls } = streamed(3);
+  const reader = byob();
+  const read = reader.read(new Uint8Array(9), { min: 5 });
+  await microtasks(10);
+  transport.give("abc");
+  const { done, value } = await soon(read);
+  assertEquals([done, latin1(value!), pulls.held, body.state], [true, "abc", 0, "complete"]);
+});
+
+for (const stale of [false, true]) {
+  Deno.test(`a part of an element at the end is an error, and no body that looks whole${stale ? ", behind a view that was let go" : ""}`, async () => {
+    const all = stale ? await abandoned(3) : streamed(3);
+    if ("letGo" in all) await (all as Awaited<ReturnType<typeof abandoned>>).letGo();
+    const { transport, body, byob } = all;
+    const reader = byob();
+    const read = reader.read(new Uint16Array(1));
+    await microtasks(10);
+    transport.give("abc");
+    assertEquals((await soon(read)).value!.length, 1);
+    const error = await thrown(reader.read(new Uint16Array(1)));
+    assertInstanceOf(error, TypeError);
+    assertStrictEquals(assertThrows(() => body.readable), error);
+  });
+}
 
 Deno.test("held is what a view of larger elements has got when it needs several", async () => {
   const { transport, pulls, byob } = streamed(9);

@@ -1100,6 +1100,6 @@ Deno.test("lastSend that nobody waits for ends no process when the head fails", 
   const before = exchange.lastSend;
   const reason = new Error("mine");
   exchange.headSent(Promise.reject(reason));
-  await microtasks(10);
+  await new Promise((resolve) => setTimeout(resolve, 0));
   assertStrictEquals(await thrown(before), reason);
 });

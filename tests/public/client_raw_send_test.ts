@@ -4,8 +4,8 @@
  *
  * @module
  */
-import { assertEquals, assertInstanceOf, assertStrictEquals } from "@std/assert";
-import { HTTPConnection, HTTPResponse } from "../../mod.ts";
+import { assertEquals, assertInstanceOf, assertMatch, assertStrictEquals } from "@std/assert";
+import { HTTPConnection, HTTPResponse, type Transport } from "../../mod.ts";
 import {
   answering,
   connectionOver,
@@ -248,6 +248,52 @@ Deno.test("connect() at any moment leaves a send() to its end", async () => {
   }
 });
 
+Deno.test("send() whose source is quiet ends when the response beside it is closed, and that is no failure", async () => {
+  using conn = connectionOver(answering("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel"));
+  await conn.request("GET", "/");
+  const response = await conn.getresponse();
+  const sent = thrown(conn.send(async function* () {
+    yield bytes("one");
+    await never();
+  }()));
+  await microtasks(50);
+  response.close();
+  assertInstanceOf(await sent, Deno.errors.Interrupted);
+  assertEquals(conn.lastFailure, null);
+});
+
+Deno.test("close() ends a send() that waits for a connect() of the user's, and a request behind it", async () => {
+  let stuck = true;
+  class Own extends HTTPConnection {
+    override async connect() {
+      if (stuck) await never();
+      this.sock = new TargetTransport();
+    }
+  }
+  using conn = new Own("example.com");
+  const sent = thrown(conn.send("raw"));
+  const requested = thrown(conn.request("GET", "/first"));
+  await microtasks(50);
+  conn.close();
+  assertInstanceOf(await sent, Deno.errors.Interrupted);
+  assertInstanceOf(await requested, Deno.errors.Interrupted);
+  stuck = false;
+  await conn.request("GET", "/second");
+  assertEquals(await (await conn.getresponse()).text(), "/second");
+});
+
+for (const behind of ["send()", "connect()"]) {
+  Deno.test(`a request fails by its own timeout while it waits behind ${behind}`, async () => {
+    using conn = new HTTPConnection("example.com", { transport: () => never<Transport>() });
+    const first = thrown(behind === "send()" ? conn.send("raw") : conn.connect());
+    const error = await thrown(conn.request("GET", "/", null, {}, { timeout: 0.02 }));
+    assertInstanceOf(error, Deno.errors.TimedOut);
+    assertMatch(error.message, /example\.com:80/);
+    conn.close();
+    assertInstanceOf(await first, Deno.errors.Interrupted);
+  });
+}
+
 Deno.test("detach() throws while bytes go out that the switched connection was given", async () => {
   using conn = connectionOver(answering(SWITCH));
   await conn.request("GET", "/");
@@ -332,3 +378,50 @@ Deno.test("connect() waits for the connection when connectStart calls it", async
   await conn.connect();
   assertStrictEquals(await inner, transport);
 });
+
+/** What a callback does within `send()` without a request, and what then stands on each connection. */
+const WITHIN: [name: string, call: (conn: HTTPConnection) => void, wires: string[]][] = [
+  ["send()", (conn) => void conn.send("inner"), ["outerinner"]],
+  ["request()", (conn) => void conn.request("GET", "/inner"), ["outer", "GET /inner"]],
+  ["connect()", (conn) => void conn.connect(), ["outer"]],
+  ["close() and send()", (conn) => {
+    conn.close();
+    conn.send("inner");
+  }, ["inner"]],
+  ["close() and request()", (conn) => {
+    conn.close();
+    conn.request("GET", "/inner");
+  }, ["GET /inner"]],
+];
+
+for (const [name, call, wires] of WITHIN) {
+  for (const callback of ["connectStart", "transport()"]) {
+    Deno.test(`${name} within ${callback} of a send() comes behind it`, async () => {
+      const transports: TargetTransport[] = [];
+      let called = false;
+      const within = () => {
+        if (called) return;
+        called = true;
+        call(conn);
+      };
+      using conn: HTTPConnection = new HTTPConnection("example.com", {
+        transport() {
+          const transport = new TargetTransport();
+          if (callback === "transport()") within();
+          transports.push(transport);
+          return Promise.resolve(transport);
+        },
+        trace({ type }) {
+          if (type === callback) within();
+        },
+      });
+      const sent = conn.send("outer").then(() => true, () => false);
+      assertEquals(await soon(sent), !name.startsWith("close()"));
+      await microtasks(200);
+      const used = transports.map(({ sent }) => sent.split(" HTTP/1.1")[0]).filter((text) =>
+        text !== ""
+      );
+      assertEquals(used, wires);
+    });
+  }
+}

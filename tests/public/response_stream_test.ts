@@ -435,6 +435,47 @@ for (const framing of ["Content-Length", "chunked"] as const) {
   });
 }
 
+Deno.test("a BYOB read that is let go while it is pulled for leaves its bytes to the next", async () => {
+  for (let moment = 0; moment < 40; moment++) {
+    const transport = new FakeTransport([HEAD]);
+    const response = await begun(transport);
+    let text = "";
+    const start = (size: number) => {
+      const reader = response.getReader({ mode: "byob" });
+      const read = reader.read(new Uint8Array(size)).then(
+        ({ value }) => void (text += latin1(value!)),
+        () => {},
+      );
+      return { reader, read };
+    };
+    start(4).reader.releaseLock();
+    await microtasks(50);
+    transport.arrive(TAIL.slice(0, 3));
+    await microtasks(50);
+    const first = start(1);
+    await first.read;
+    const second = first.reader.read(new Uint8Array(1)).then(
+      ({ value }) => void (text += latin1(value!)),
+      () => {},
+    );
+    await microtasks(moment);
+    first.reader.releaseLock();
+    await second;
+    const third = start(1);
+    await third.read;
+    third.reader.releaseLock();
+    transport.arrive(TAIL.slice(3));
+    assertEquals(text + await soon(response.text()), TEXT, `after ${moment} microtasks`);
+  }
+});
+
+Deno.test("tee() gives all bytes behind a BYOB read that was let go of", async () => {
+  const response = await afterAbandoned("byob");
+  const [one, two] = response.tee();
+  const texts = [drainInto(one.getReader({ mode: "byob" }), 5), drain(two.getReader())];
+  assertEquals(await soon(Promise.all(texts)), [TEXT, TEXT]);
+});
+
 Deno.test("read() throws a TypeError when bytes that come first are in the stream, and a reader gets them", async () => {
   const transport = new FakeTransport([`${HEAD}alp`]);
   const response = await begun(transport);
