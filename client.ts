@@ -435,8 +435,11 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
 
   /** Closes the connection, and those that responses took with them and that were not read to the end. */
   [Symbol.dispose](): void {
-    this.close();
-    this.#connections.dispose();
+    try {
+      this.close();
+    } finally {
+      this.#connections.dispose();
+    }
   }
 
   /** The same. */
@@ -539,7 +542,10 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
         throw error;
       }
       try {
-        return this.endheaders(body, options);
+        const sent = this.endheaders(body, options);
+        // That of a subclass is another promise than the one which is handled.
+        const isOwn = this.endheaders === HTTPConnection.prototype.endheaders;
+        return isOwn ? sent : handled(Promise.resolve(sent));
       } finally {
         this.#isWhole = false;
       }
@@ -576,7 +582,8 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
       exchange.check();
       const connection = exchange.carrier as Connection;
       const response = this.#makeResponse(connection, exchange);
-      await response.begin();
+      if (response.begin === HTTPResponse.prototype.begin) await response.begin();
+      else await this.#beginByUser(response, exchange);
       exchange.check();
       exchange.delivered = true;
       // CPython: a response that closes is read whenever one likes.
@@ -599,6 +606,19 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
       return new this.response_class(connection, { debuglevel, method, url });
     } catch (reason) {
       throw new Thrown(reason);
+    }
+  }
+
+  /** A subclass of the user's may throw what it likes, or never return. */
+  async #beginByUser(response: HTTPResponse, exchange: Exchange): Promise<void> {
+    const ended = deferred<never>();
+    const unwatch = exchange.watch((reason) => ended.reject(reason));
+    try {
+      await Promise.race([response.begin(), ended.promise]);
+    } catch (reason) {
+      throw exchange.failure?.reason === reason ? reason : new Thrown(reason);
+    } finally {
+      unwatch();
     }
   }
 
@@ -1032,8 +1052,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     if (this.connect === HTTPConnection.prototype.connect || connections.current?.opening) {
       return await connections.openFor(exchange);
     }
-    await exchange.until(this.#connectByUser());
-    exchange.check();
+    await exchange.waitBehind(this.#connectByUser());
     const connection = connections.claim(exchange);
     if (connection !== null) {
       await connections.checkUnspoken(connection, exchange);

@@ -210,7 +210,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
     super({
       type: "bytes",
       pull: (controller) => this.#pull(controller as ReadableByteStreamController),
-      cancel: () => this.close(),
+      cancel: () => this.#cancel(),
     }, { highWaterMark: 0 });
     // What this library makes is known to be right.
     if (!(source instanceof Connection)) checkOptionsOf(options, OPTIONS);
@@ -455,7 +455,6 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
   ): ReadableStreamBYOBReader | ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>> {
     this.#lock();
     const reader = super.getReader(options as { mode: "byob" });
-    if (options?.mode !== "byob") return reader;
     this.#stream ??= new BodyStream();
     this.#stream.follow(reader, (controller) => this.#pullNow(controller));
     return reader;
@@ -472,7 +471,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
     destination: WritableStream<Uint8Array<ArrayBuffer>>,
     options?: StreamPipeOptions,
   ): Promise<void> {
-    this.#lock();
+    this.#lockWhole();
     return super.pipeTo(destination, options);
   }
 
@@ -488,7 +487,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
     transform: ReadableWritablePair<T, Uint8Array<ArrayBuffer>>,
     options?: StreamPipeOptions,
   ): ReadableStream<T> {
-    this.#lock();
+    this.#lockWhole();
     return super.pipeThrough(transform, options);
   }
 
@@ -501,7 +500,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
     ReadableStream<Uint8Array<ArrayBuffer>>,
     ReadableStream<Uint8Array<ArrayBuffer>>,
   ] {
-    this.#lock();
+    this.#lockWhole();
     const branches = super.tee();
     // They read by readers of their own, which nobody can follow.
     this.#stream?.unblock((controller) => this.#pullNow(controller));
@@ -852,6 +851,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
    */
   async drain(limit: number = 65536): Promise<boolean> {
     let left = checkCount(limit);
+    this.#enter();
     const buffer = new Uint8Array(Math.max(1, Math.min(left, DRAIN_PIECE)));
     while ((this.length ?? 0) <= left) {
       if (left === 0 && (await this.peek(1)).length > 0) break;
@@ -922,7 +922,10 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
         need: needCoding,
         keep: (content) => void (body.partial = content),
         delivered: (error) => {
-          return delivered(isDecodeError(error) ? this.#exchange.annotate(error) : error);
+          if (!isDecodeError(error)) return delivered(error);
+          // To read on must not look as if nothing was missing.
+          if (body.state === "complete") body.lose(body.partial, error);
+          return delivered(this.#exchange.annotate(error));
         },
       },
       codings,
@@ -1063,6 +1066,18 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
   /** Whoever locks the stream takes it over from a reader that has let go. */
   #lock(): void {
     if (!this.locked) this.#stream?.locks();
+  }
+
+  /** The same for those whose readers nobody can follow. */
+  #lockWhole(): void {
+    if (this.locked) return;
+    this.#stream?.locks();
+    this.#stream?.flush();
+  }
+
+  #cancel(): void {
+    this.#stream?.drop();
+    this.close();
   }
 }
 

@@ -90,14 +90,22 @@ export interface Asker {
   answer(): void;
 }
 
-/** What a BYOB reader waits for. */
-interface ViewRead {
-  /** How many bytes its view takes, and how many it needs at least. */
+/** What a reader waits for. */
+interface Asked {
+  /** How many bytes its view takes, and how many it needs at least; a piece takes any number. */
   readonly size: number;
   readonly least: number;
   /** The size of its elements: it takes no part of one. */
   readonly element: number;
 }
+
+/** A piece of any size. */
+const PIECE: Asked = { size: Infinity, least: 1, element: 1 };
+
+/** A reader, as this module follows it. */
+type Followed =
+  | ReadableStreamBYOBReader
+  | ReadableStreamDefaultReader<Piece>;
 
 /**
  * The stream of a body: what each `pull` of it does.
@@ -105,25 +113,32 @@ interface ViewRead {
  * A BYOB reader may let go while its read is out. The standard keeps its view in the first place: what is
  * answered to that goes into the stream's own queue, and a read of another BYOB reader waits behind it
  * without a `pull`. So such a view is never answered, and `enqueue()` takes it out of the way. Nor is a view
- * filled in part: what it needs is kept here until there is enough.
+ * filled in part: what it needs is kept here until there is enough. And a reader that asks for nothing is
+ * given nothing.
  */
 export class BodyStream {
   #controller: ReadableByteStreamController | null = null;
   /** The `pull` that is at work, and on whose behalf. */
   pulling: Promise<void> | null = null;
   asker: Asker | null = null;
-  /** Whether the view in the first place is of a reader that has let go. */
+  /** Gives what is kept, while a `pull` is at work. */
+  #giveKept: (() => void) | null = null;
+  /** Whether the view in the first place is of a reader that has let go, and how many bytes are in it. */
   #hasStaleView = false;
-  /** What the BYOB reader that was got last waits for; `null` for any other reader. */
-  #reads: ViewRead[] | null = null;
+  #stale = 0;
+  /** What the reader that is followed waits for; `null` for any other. */
+  #reads: Asked[] | null = null;
   /** Bytes of the body that are not enough for a view, and how many there are. */
   #kept: Piece = NONE;
   #count = 0;
+  #isEnded = false;
 
   /** How many bytes of the body nobody has but the stream; of one that has failed nobody gets them. */
   get held(): number {
-    const free = this.#controller === null ? 0 : this.#controller.desiredSize;
-    return free === null ? 0 : this.#count + Math.max(0, -free);
+    const controller = this.#controller;
+    const free = controller === null ? 0 : controller.desiredSize;
+    if (free === null) return 0;
+    return this.#count + Math.max(0, -free) + (controller?.byobRequest ? this.#stale : 0);
   }
 
   /** Somebody locks the stream, which nobody had locked: a view that is out is of one who has let go. */
@@ -132,27 +147,51 @@ export class BodyStream {
     this.#reads = null;
   }
 
+  /** Readers that are not followed find what is kept in the queue. */
+  flush(): void {
+    if (this.#count > 0 && this.#controller!.desiredSize !== null) {
+      this.#put(this.#controller!, null, this.#takeKept(this.#count));
+    }
+  }
+
+  /** The stream was cancelled: what is kept is nobody's. */
+  drop(): void {
+    this.#count = this.#stale = 0;
+    this.#kept = NONE;
+  }
+
   /**
-   * Follows what a BYOB reader asks for.
+   * Follows what a reader asks for.
    *
    * @param pull Has the stream pulled, where it would not be by itself.
    */
-  follow(
-    reader: ReadableStreamBYOBReader,
-    pull: (controller: ReadableByteStreamController) => void,
-  ): void {
-    const reads: ViewRead[] = this.#reads = [];
-    const { read } = reader;
-    const followed = (view: Uint8Array, options?: { min?: number }) => {
-      const asked = viewRead(view, options);
-      if (asked !== null) reads.push(asked);
-      const result = read.call(reader, view, options as { min: number });
+  follow(reader: Followed, pull: (controller: ReadableByteStreamController) => void): void {
+    const reads: Asked[] = this.#reads = [];
+    const define = (name: "read" | "releaseLock", value: unknown) => {
+      Object.defineProperty(reader, name, { value, configurable: true, writable: true });
+    };
+    const { read, releaseLock } = reader as ReadableStreamBYOBReader;
+    define("read", (view?: Uint8Array, options?: { min: number }) => {
+      const asked = ArrayBuffer.isView(view) ? viewRead(view, options) : PIECE;
+      const isQueued = asked === PIECE && (this.#controller?.desiredSize ?? 0) < 0;
+      if (!isQueued) reads.push(asked);
+      const result = read.call(reader as ReadableStreamBYOBReader, view!, options!);
+      // What the standard refuses it does not transfer.
+      const isRefused = asked !== PIECE && (asked.size === 0 || view!.buffer.byteLength > 0);
+      if (isRefused && reads.at(-1) === asked) reads.pop();
       // It was answered from the queue, or is done.
-      if (this.#controller !== null && !this.#controller.byobRequest) reads.length = 0;
+      else if (asked !== PIECE && this.#controller?.byobRequest === null) reads.length = 0;
+      if (this.#count > 0) this.#giveKept?.();
       this.unblock(pull);
       return result;
-    };
-    Object.defineProperty(reader, "read", { value: followed, configurable: true, writable: true });
+    });
+    define("releaseLock", () => {
+      const view = this.#controller?.byobRequest?.view;
+      const [first] = reads;
+      if (view && first && !this.#hasStaleView) this.#stale = first.size - view.byteLength;
+      releaseLock.call(reader as ReadableStreamBYOBReader);
+      if (this.#reads === reads) this.#reads = null;
+    });
   }
 
   /** Has the stream pulled for reads that wait behind a stale view, if nothing else does that. */
@@ -170,21 +209,35 @@ export class BodyStream {
    */
   async pull(body: Body, controller: ReadableByteStreamController, asker: Asker): Promise<void> {
     this.#controller = controller;
-    let isOver = false;
-    if (this.#count > 0) isOver = this.#give(body, controller, NEED_MORE, asker);
-    else if (body.readsLargeNext && !controller.byobRequest) {
-      await body.readLarge((read) => isOver = this.#giveLarge(body, controller, read, asker));
-    }
-    while (!isOver) {
-      await body.whenReady((run) => isOver = this.#give(body, controller, run, asker));
+    const follower: Asker = {
+      get isThere() {
+        return asker.isThere;
+      },
+      // The read of the body that is out is not over with what was kept.
+      answer() {},
+    };
+    const giveKept = () => void this.#give(body, controller, NEED_MORE, follower);
+    this.#giveKept = giveKept;
+    try {
+      let isOver = false;
+      if (this.#count > 0) isOver = this.#give(body, controller, NEED_MORE, asker);
+      else if (body.readsLargeNext && !controller.byobRequest) {
+        await body.readLarge((read) => isOver = this.#giveLarge(body, controller, read, asker));
+      }
+      while (!isOver) {
+        await body.whenReady((run) => isOver = this.#give(body, controller, run, asker));
+      }
+    } finally {
+      // What this has given may have had the stream pulled anew.
+      if (this.#giveKept === giveKept) this.#giveKept = null;
     }
   }
 
   /** Whether nobody is given anything. */
   #isLeft(controller: ReadableByteStreamController, asker: Asker): boolean {
     if (!asker.isThere) this.#hasStaleView = controller.byobRequest !== null;
-    const isIdle = this.#hasStaleView && this.#reads?.length === 0;
-    return !asker.isThere || isIdle || controller.desiredSize === null;
+    const isIdle = this.#reads?.length === 0;
+    return !asker.isThere || isIdle || this.#isEnded || controller.desiredSize === null;
   }
 
   /** Gives a piece that was read directly from the socket; whether it did. */
@@ -202,6 +255,7 @@ export class BodyStream {
     }
     const piece = body.decodeLarge(read);
     if (piece.length === 0) return false;
+    this.#reads?.shift();
     asker.answer();
     controller.enqueue(piece);
     return true;
@@ -223,20 +277,24 @@ export class BodyStream {
       asker.answer();
       return true;
     }
-    const asked = this.#reads?.[0];
+    const asked = this.#reads?.[0] ?? PIECE;
     const view = this.#hasStaleView ? null : controller.byobRequest?.view as Uint8Array | null;
-    if (asked !== undefined && (asked.least > 1 || this.#count > 0)) {
-      if (run > 0) this.#keep(body, asked.size);
-      if (this.#count < asked.least && run !== ENDED) return false;
-      const count = Math.min(this.#count, asked.size);
-      const whole = count - count % asked.element;
+    const isPiece = asked === PIECE;
+    if (!isPiece && (asked.least > 1 || this.#count > 0)) {
+      // The standard may have put something into it from its queue.
+      const filled = view ? asked.size - view.byteLength : 0;
+      if (run > 0) this.#keep(body, asked.size - filled);
+      const there = filled + Math.min(this.#count, asked.size - filled);
+      const whole = there - there % asked.element;
       if (whole >= asked.least) {
         this.#reads!.shift();
         asker.answer();
-        this.#put(controller, view, this.#takeKept(whole));
+        this.#put(controller, view, this.#takeKept(whole - filled));
         return true;
       }
+      if (run !== ENDED) return false;
     } else if (this.#count > 0) {
+      this.#reads?.shift();
       asker.answer();
       this.#put(controller, null, this.#takeKept(this.#count));
       return true;
@@ -245,6 +303,8 @@ export class BodyStream {
       this.#end(body, controller, view, asker);
       return true;
     }
+    // What is kept is all there is.
+    if (run === NEED_MORE) return false;
     if (view) {
       const count = body.pull(view);
       this.#reads?.shift();
@@ -252,7 +312,7 @@ export class BodyStream {
       controller.byobRequest?.respond(count);
       return true;
     }
-    const piece = asked === undefined ? body.piece(run) : taken(body, asked.size);
+    const piece = isPiece ? body.piece(run) : taken(body, asked.size);
     this.#reads?.shift();
     asker.answer();
     this.#put(controller, null, piece);
@@ -270,6 +330,7 @@ export class BodyStream {
       controller.byobRequest?.respond(bytes.length);
     } else {
       this.#hasStaleView = false;
+      this.#stale = 0;
       controller.enqueue(bytes);
     }
   }
@@ -282,8 +343,8 @@ export class BodyStream {
     asker: Asker,
   ): void {
     body.end();
+    this.#isEnded = true;
     asker.answer();
-    if (this.#reads !== null) this.#reads.length = 0;
     const rest = this.#takeKept(this.#count);
     try {
       if (rest.length > 0) this.#put(controller, view, rest);
@@ -322,12 +383,10 @@ function taken(body: Body, size: number): Piece {
   return piece.subarray(0, body.pull(piece));
 }
 
-/** What a BYOB read asks for; `null` where it is refused. */
-function viewRead(view: ArrayBufferView, options?: { min?: number }): ViewRead | null {
-  if (!ArrayBuffer.isView(view) || view.byteLength === 0) return null;
+/** What a BYOB read asks for, as the standard takes its options. */
+function viewRead(view: ArrayBufferView, options?: { min?: number }): Asked {
   const { BYTES_PER_ELEMENT: element = 1 } = view as Partial<Uint8Array>;
   const { min = 1 } = options ?? {};
-  const size = view.byteLength;
-  const least = min * element;
-  return least > 0 && least <= size ? { size, least, element } : null;
+  const least = typeof min === "number" ? Math.trunc(min) : 1;
+  return { size: view.byteLength, least: least * element, element };
 }

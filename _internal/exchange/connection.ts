@@ -31,12 +31,13 @@ import { plainView } from "../wire/grammar.ts";
 import type { Head } from "../wire/response_head.ts";
 import { Body, type BodySource } from "./body.ts";
 import { debugHeaders, debugInterim, debugReply, type DebugSink } from "./debug.ts";
-import { Deadlines } from "./deadlines.ts";
+import { type DeadlineKind, Deadlines } from "./deadlines.ts";
 import {
   byUser,
   type Carrier,
   Closing,
   type Exchange,
+  lost,
   NO_LIMITS,
   Thrown,
   timedOut,
@@ -138,7 +139,7 @@ export class Connection implements Transport, Carrier, BodySource {
   constructor(settings: ResponseSettings = DEFAULT_SETTINGS, trace: Trace | null = null) {
     this.settings = settings;
     this.#trace = trace;
-    this.deadlines = new Deadlines((name, seconds) => this.#expire(name, seconds));
+    this.deadlines = new Deadlines((...expired) => this.#expire(...expired));
   }
 
   /** A connection over a transport that is there. */
@@ -409,9 +410,11 @@ export class Connection implements Transport, Carrier, BodySource {
     const { exchange, raw } = this;
     this.#ending = ending;
     this.exchange = this.raw = null;
+    // Where one of two fails, the other gets an error of its own.
+    if (exchange !== null && raw?.failure) exchange.fail(this.#endBeside(exchange));
     if (!raw?.busySending) raw?.detach();
     else if (exchange?.closed) raw.close("connection");
-    else raw.fail(this.#endReason);
+    else raw.fail(exchange === null ? this.#endReason : this.#endBeside(raw));
     this.deadlines.end(false);
     if (this.#ownsReader) this.reader.discard(ending);
     else this.reader.interrupt(ending);
@@ -427,12 +430,19 @@ export class Connection implements Transport, Carrier, BodySource {
     return isForeign ? new Thrown(reason) : reason;
   }
 
+  /** What one is told that did not fail, but whose connection ended with another. */
+  #endBeside({ phase }: Exchange): unknown {
+    const { reason, isForeign } = this.#ending!;
+    return isForeign ? new Thrown(reason) : lost(phase, reason);
+  }
+
   #move(event: ConnectionEvent): void {
     this.availability = next(CONNECTION, this.availability, event);
   }
 
-  #expire(name: string, seconds: number): void {
-    const exchange = this.exchange ?? this.raw;
+  #expire(name: string, seconds: number, kind: DeadlineKind): void {
+    const writer = kind === "write" ? this.#writer : null;
+    const exchange = writer ?? this.exchange ?? this.raw;
     exchange?.fail(timedOut(exchange.phase, name, seconds, this.destination));
   }
 

@@ -156,7 +156,9 @@ export class Connections implements ExchangeOwner {
         await exchange.waitBehind(this.#joinOpening());
       }
       const claimed = this.claim(exchange);
-      if (claimed !== null && await this.isUsable(claimed, exchange)) return claimed;
+      if (claimed === null) continue;
+      // Behind bytes that are no request whatever comes is the user's.
+      if (exchange.isRaw || await this.isUsable(claimed, exchange)) return claimed;
     }
     const connection = await this.#open(exchange, exchange.isRaw);
     begin(connection, exchange);
@@ -249,9 +251,11 @@ export class Connections implements ExchangeOwner {
   /** Ends the current connection, and what is sent; those that responses took with them stay readable. */
   close(): void {
     const { current } = this;
+    // What is told of the end may send anew.
+    const raws = [...this.#raw];
     this.#current = null;
     current?.close();
-    for (const raw of this.#raw) raw.close("connection");
+    for (const raw of raws) raw.close("connection");
   }
 
   /** Ends all of them. */

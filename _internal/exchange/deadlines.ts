@@ -43,7 +43,7 @@ const LONGEST_TIMER = 0x7fffffff;
 
 /** The deadlines of one connection. */
 export class Deadlines {
-  #onexpired: (name: string, seconds: number) => void;
+  #onexpired: (name: string, seconds: number, kind: DeadlineKind) => void;
   /** When each deadline ends, as `performance.now()` counts; none before the first is set. */
   #ends: Record<DeadlineKind, number> | null = null;
   /** How many seconds each had. */
@@ -56,7 +56,7 @@ export class Deadlines {
   #referenced = false;
 
   /** @param onexpired Told which deadline has passed, while a call waits. */
-  constructor(onexpired: (name: string, seconds: number) => void) {
+  constructor(onexpired: (name: string, seconds: number, kind: DeadlineKind) => void) {
     this.#onexpired = onexpired;
   }
 
@@ -144,6 +144,6 @@ export class Deadlines {
     if (first === null) return;
     const at = this.#ends![first];
     if (at - performance.now() > 1) return this.#watch(at);
-    this.#onexpired(NAMES[first], this.#seconds[first]!);
+    this.#onexpired(NAMES[first], this.#seconds[first]!, first);
   };
 }

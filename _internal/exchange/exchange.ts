@@ -8,7 +8,7 @@
  */
 import { errors } from "../../errors.ts";
 import type { ExchangeDetails, ExchangePhase, RetrySafe } from "../../errors.ts";
-import { type Deferred, deferred } from "../net/platform.ts";
+import { type Deferred, deferred, socketError } from "../net/platform.ts";
 import { uriHost } from "../wire/authority.ts";
 import { Deadlines } from "./deadlines.ts";
 import {
@@ -686,6 +686,12 @@ function actionOf(phase: ExchangePhase, destination: string): string {
 /** The error of whoever waits for what is closed. */
 export function interrupted(phase: ExchangePhase, what: string, destination = ""): Error {
   return new errors.Interrupted(`${actionOf(phase, destination)}: the ${what} was closed`);
+}
+
+/** The error of one whose connection ended by the failure of another. */
+export function lost(phase: ExchangePhase, cause: unknown): Error {
+  const message = `${ACTIONS[phase]}: the connection has failed`;
+  return socketError(errors.ConnectionAborted, message, cause);
 }
 
 /**

@@ -87,7 +87,9 @@ export function closeQuietly(closer: { close(): void; closeWrite?(): Promise<voi
   try {
     // Deno: in 2.8.3 a read that is pending keeps the socket open, and the peer would not hear of the end.
     if (!CLOSE_ENDS_READS && isDenoSocket(closer)) closer.closeWrite?.().catch(() => {});
-    closer.close();
+    const closing: unknown = closer.close();
+    // One of the user's may fail later, too.
+    if (closing instanceof Promise) closing.catch(() => {});
   } catch {
     // BadResource: the peer's end or a deadline was there first.
   }

@@ -5,6 +5,7 @@
  */
 import { writeAll } from "@std/io/write-all";
 import { BUFFER_SIZE } from "./buffered_reader.ts";
+import { deferred, turn } from "./platform.ts";
 import { closeQuietly, type Transport } from "./transport.ts";
 
 /** Both directions of a transport, `buffered` first. */
@@ -14,14 +15,29 @@ export function streamsOf(transport: Transport, buffered: Uint8Array): {
 } {
   let readOver = false;
   let writeOver = false;
-  const endIfOver = () => {
-    if (readOver && writeOver) closeQuietly(transport);
+  let isClosed = false;
+  const close = () => {
+    if (!isClosed) closeQuietly(transport);
+    isClosed = true;
   };
-  let rest = buffered;
+  /** A stream that has failed tells its source no more: the transport is closed here. */
+  const orClose = async <T>(operation: Promise<T>): Promise<T> => {
+    try {
+      return await operation;
+    } catch (error) {
+      close();
+      throw error;
+    }
+  };
+  const endIfOver = () => {
+    if (readOver && writeOver) close();
+  };
+  // What a stream gives out is transferred.
+  let rest = buffered.slice();
   const readable = new ReadableStream<Uint8Array>({
     type: "bytes",
     async pull(controller) {
-      const piece = rest.length > 0 ? rest : await orClose(transport, readPiece(transport));
+      const piece = rest.length > 0 ? rest : await orClose(readPiece(transport));
       rest = new Uint8Array(0);
       if (piece !== null) return controller.enqueue(piece as Uint8Array<ArrayBuffer>);
       readOver = true;
@@ -29,32 +45,36 @@ export function streamsOf(transport: Transport, buffered: Uint8Array): {
       controller.close();
       (controller as ReadableByteStreamController).byobRequest?.respond(0);
     },
-    cancel: () => closeQuietly(transport),
+    cancel: close,
   }, { highWaterMark: 0 });
+  const aborted = deferred<never>();
+  aborted.promise.catch(() => {});
   const writable = new WritableStream<Uint8Array>({
-    write: (piece) => orClose(transport, writeAll(transport, piece)),
+    start({ signal }) {
+      // The standard calls `abort` only when a write that is out has ended.
+      signal.addEventListener("abort", () => {
+        close();
+        aborted.reject(signal.reason);
+      });
+    },
+    write: (piece) => orClose(Promise.race([writeAll(transport, piece), aborted.promise])),
     async close() {
       writeOver = true;
-      if (transport.closeWrite === undefined || readOver) return closeQuietly(transport);
+      if (transport.closeWrite === undefined || readOver) return close();
       await transport.closeWrite();
     },
-    abort: () => closeQuietly(transport),
+    abort: close,
   });
   return { readable, writable };
 }
 
-/** A stream that has failed tells its source no more: the transport is closed here. */
-async function orClose<T>(transport: Transport, operation: Promise<T>): Promise<T> {
-  try {
-    return await operation;
-  } catch (error) {
-    closeQuietly(transport);
-    throw error;
-  }
-}
-
 async function readPiece(transport: Transport): Promise<Uint8Array | null> {
   const buffer = new Uint8Array(BUFFER_SIZE);
-  const count = await transport.read(buffer);
-  return count === null ? null : buffer.subarray(0, count);
+  for (;;) {
+    const count = await transport.read(buffer);
+    if (count === null) return null;
+    if (count > 0) return buffer.subarray(0, count);
+    // One that gives nothing, again and again, must not starve the event loop.
+    await turn();
+  }
 }

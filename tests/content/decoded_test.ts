@@ -728,3 +728,14 @@ Deno.test("decoded() gives nothing for br when Deno cannot decode it and the bod
     assertSame(await decode("br", new Uint8Array()), new Uint8Array());
   });
 });
+
+Deno.test("read() throws the error again after content that could not be decoded, though the body has come", async () => {
+  const fake = new FakeTransport([
+    "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 8\r\n\r\nnonsense",
+  ]);
+  using conn = new HTTPConnection("example.com", over(fake));
+  await conn.request("GET", "/");
+  const response = await conn.getresponse();
+  const error = await assertRejects(() => response.decoded().text(), HTTPException);
+  assertStrictEquals(await assertRejects(() => response.read()), error);
+});

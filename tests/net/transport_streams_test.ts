@@ -7,7 +7,7 @@ import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import type { Transport } from "../../mod.ts";
 import { streamsOf } from "../../_internal/net/transport_streams.ts";
 import { FakeTransport } from "../helpers/fake_transport.ts";
-import { microtasks } from "../helpers/waiting.ts";
+import { microtasks, never, soon, thrown } from "../helpers/waiting.ts";
 import { bytes, latin1 } from "../servers/raw.ts";
 
 const NOTHING = new Uint8Array(0);
@@ -191,4 +191,31 @@ Deno.test("writable swallows what close() throws", async () => {
     },
   };
   await streamsOf(transport, NOTHING).writable.close();
+});
+
+Deno.test("writable closes the transport when it is aborted, though a write is out", async () => {
+  const fake = new FakeTransport();
+  fake.write = () => never();
+  const writer = streamsOf(fake, NOTHING).writable.getWriter();
+  const reason = new Error("mine");
+  const written = thrown(writer.write(bytes("abc")));
+  await microtasks(10);
+  await soon(writer.abort(reason));
+  assertStrictEquals(await written, reason);
+  assertEquals(fake.closes, 1);
+});
+
+Deno.test("readable reads again when the transport gives no bytes", async () => {
+  const fake = new FakeTransport(["abc"], { ended: true });
+  const read = fake.read.bind(fake);
+  let reads = 0;
+  fake.read = (p) => ++reads < 3 ? Promise.resolve(0) : read(p);
+  assertEquals(await piecesOf(streamsOf(fake, NOTHING).readable), ["abc"]);
+});
+
+Deno.test("readable leaves what was buffered to whoever has that, too", async () => {
+  const buffered = bytes("one");
+  const fake = new FakeTransport([], { ended: true });
+  assertEquals(await piecesOf(streamsOf(fake, buffered).readable), ["one"]);
+  assertEquals(latin1(buffered), "one");
 });

@@ -541,3 +541,8 @@ Deno.test("fromStream() cancels the stream when it is closed", async () => {
   fromStream(stream).close();
   await cancelled.promise;
 });
+
+Deno.test("closeQuietly() swallows what close() is rejected with", async () => {
+  closeQuietly({ close: () => Promise.reject(new Error("mine")) });
+  await new Promise((resolve) => setTimeout(resolve, 0));
+});

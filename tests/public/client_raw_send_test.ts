@@ -425,3 +425,63 @@ for (const [name, call, wires] of WITHIN) {
     });
   }
 }
+
+Deno.test("send() that is called when close() tells of its end goes out on a new connection", async () => {
+  const transports = [new TargetTransport(), new TargetTransport()];
+  let sent: Promise<void> | undefined;
+  using conn: HTTPConnection = new HTTPConnection("example.com", {
+    ...over(...transports),
+    trace({ type }) {
+      if (type === "close") sent ??= conn.send("raw");
+    },
+  });
+  await conn.connect();
+  conn.close();
+  await soon(sent!);
+  assertEquals(transports[1].sent, "raw");
+});
+
+Deno.test("send() behind a connect() that was not awaited reads nothing of what comes", async () => {
+  const transport = new FakeTransport(["banner"]);
+  let reads = 0;
+  const read = transport.read.bind(transport);
+  transport.read = (p) => {
+    reads++;
+    return read(p);
+  };
+  using conn = connectionOver(transport);
+  conn.connect();
+  await conn.send("raw");
+  assertEquals([reads, transport.sent], [0, "raw"]);
+});
+
+Deno.test("a send() that is timed out beside a response, and that response, tell each of itself", async () => {
+  const transport = answering("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel");
+  using conn = new HTTPConnection("example.com", { ...over(transport), timeout: 0.02 });
+  await conn.request("GET", "/");
+  const response = await conn.getresponse();
+  transport.write = () => never();
+  const error = await thrown(conn.send("raw")) as Error & { requestBytesSent: number };
+  assertInstanceOf(error, Deno.errors.TimedOut);
+  assertEquals(error.requestBytesSent, 0);
+  const other = await thrown(response.read()) as Error & { phase: string };
+  assertInstanceOf(other, Deno.errors.ConnectionAborted);
+  assertEquals([other.phase, other.cause], ["body", error]);
+});
+
+Deno.test("a send() beside a response that fails gets an error of its own", async () => {
+  const transport = answering("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel");
+  using conn = connectionOver(transport);
+  await conn.request("GET", "/");
+  const response = await conn.getresponse();
+  const sent = thrown(conn.send(async function* () {
+    yield bytes("one");
+    await never();
+  }()));
+  await microtasks(50);
+  transport.end();
+  const error = await thrown(response.read());
+  const other = await sent as Error & { phase: string };
+  assertInstanceOf(other, Deno.errors.ConnectionAborted);
+  assertEquals([other.phase, (other.cause as Error).name], ["send", (error as Error).name]);
+});

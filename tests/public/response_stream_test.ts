@@ -788,3 +788,116 @@ Deno.test("close() cancels the stream that is the source", async () => {
   await microtasks(10);
   assertEquals(cancelled, 1);
 });
+
+/** A response of a BYOB reader that has let go while it waited; nothing has come. */
+async function letGo(
+  view = new Uint8Array(6),
+  min = 1,
+): Promise<
+  { response: HTTPResponse; transport: FakeTransport; come: (text: string) => Promise<void> }
+> {
+  const transport = new FakeTransport(["HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"]);
+  const response = await begun(transport);
+  const reader = response.getReader({ mode: "byob" });
+  const read = assertRejects(() => reader.read(view, { min }), TypeError);
+  await microtasks(20);
+  const come = async (text: string) => {
+    transport.arrive(text);
+    await microtasks(50);
+  };
+  if (min > 1) await come("abcde");
+  reader.releaseLock();
+  await read;
+  await microtasks(20);
+  return { response, transport, come };
+}
+
+Deno.test("a view with a least size gets what came when its reader had asked for nothing", async () => {
+  const { response, come } = await letGo();
+  const reader = response.getReader({ mode: "byob" });
+  await come("abc");
+  const read = reader.read(new Uint8Array(6), { min: 6 });
+  await come("defghi");
+  assertEquals(latin1((await soon(read)).value!), "abcdef");
+  reader.releaseLock();
+  assertEquals(await response.text(), "ghi");
+});
+
+for (const how of ["a default reader", "a BYOB reader", "tee()", "pipeTo()"]) {
+  Deno.test(`${how} gets what was not enough for a view at once`, async () => {
+    const { response } = await letGo(new Uint8Array(6), 6);
+    await assertRejects(() => response.read(), TypeError, "its stream holds 5 bytes");
+    let got: Uint8Array | undefined;
+    if (how === "pipeTo()") {
+      const arrived = Promise.withResolvers<Uint8Array>();
+      response.pipeTo(new WritableStream({ write: (piece) => arrived.resolve(piece) })).catch(
+        () => {},
+      );
+      got = await soon(arrived.promise);
+    } else if (how === "a BYOB reader") {
+      const reader = response.getReader({ mode: "byob" });
+      got = (await soon(reader.read(new Uint8Array(9)))).value;
+    } else {
+      const stream = how === "tee()" ? response.tee()[0] : response;
+      got = (await soon(stream.getReader().read())).value;
+    }
+    assertEquals(latin1(got!), "abcde");
+  });
+}
+
+Deno.test("a read that is refused takes no bytes of the next one", async () => {
+  const { response, come } = await letGo();
+  const reader = response.getReader({ mode: "byob" });
+  const { buffer } = new WebAssembly.Memory({ initial: 1 });
+  const first = reader.read(new Uint8Array(4));
+  await assertRejects(() =>
+    reader.read(new Uint8Array(buffer as unknown as ArrayBuffer), { min: 20 })
+  );
+  const second = reader.read(new Uint8Array(4));
+  await come("abcdefghi");
+  assertEquals([latin1((await first).value!), latin1((await second).value!)], ["abcd", "efgh"]);
+});
+
+Deno.test("a view with a least size gets the end behind one that was let go", async () => {
+  const { response, come } = await letGo();
+  await come("abcdef");
+  const reader = response.getReader({ mode: "byob" });
+  const read = reader.read(new Uint8Array(20), { min: 20 });
+  await come("g");
+  await come("hi");
+  const { done, value } = await soon(read);
+  assertEquals([done, latin1(value!)], [true, "abcdefghi"]);
+  reader.releaseLock();
+  assertEquals(await response.text(), "");
+});
+
+Deno.test("a stream reads on after a BYOB reader that has let go at once, and a read()", async () => {
+  const { response, come } = await letGo();
+  await come("abcdefghi");
+  const reader = response.getReader({ mode: "byob" });
+  const read = assertRejects(() => reader.read(new Uint8Array(3)), TypeError);
+  reader.releaseLock();
+  assertEquals(latin1(await response.read(5)), "abcde");
+  await read;
+  await microtasks(50);
+  assertEquals(latin1((await soon(response.getReader().read())).value!), "fghi");
+});
+
+Deno.test("read() says that the response was closed, not that bytes are held, after cancel()", async () => {
+  const transport = new FakeTransport([`${HEAD}abc`]);
+  const response = await begun(transport);
+  const reader = response.getReader({ mode: "byob" });
+  reader.read(new Uint8Array(9), { min: 6 });
+  await microtasks(50);
+  await reader.cancel();
+  reader.releaseLock();
+  await microtasks(50);
+  await assertRejects(() => response.read(), Deno.errors.Interrupted);
+});
+
+Deno.test("a least size that is no whole number is one less, as the standard has it", async () => {
+  const response = await begun(new FakeTransport([HEAD + TAIL]));
+  const reader = response.getReader({ mode: "byob" });
+  const { value } = await soon(reader.read(new Uint16Array(2), { min: 1.5 }));
+  assertEquals(value!.length, 2);
+});

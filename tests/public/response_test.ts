@@ -6,7 +6,7 @@
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { HTTPResponse, LineReader, ResponseNotReady } from "../../mod.ts";
-import { FakeTransport } from "../helpers/fake_transport.ts";
+import { answering, connectionOver, FakeTransport } from "../helpers/fake_transport.ts";
 import { randomFrom } from "../helpers/random.ts";
 import { SegmentTransport } from "../parity/transports.ts";
 import {
@@ -781,3 +781,17 @@ Deno.test("writable(), seekable() and isatty() are false, and flush() does nothi
   ]);
   assertEquals(await response.text(), "hello");
 });
+
+for (const where of ["a reader", "another read", "decoded()"]) {
+  Deno.test(`drain() throws a TypeError beside ${where}, however long the body is`, async () => {
+    const transport = answering(`HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nabc`);
+    using conn = connectionOver(transport);
+    await conn.request("GET", "/");
+    const response = await conn.getresponse();
+    if (where === "a reader") response.getReader();
+    else if (where === "another read") response.read().catch(() => {});
+    else response.decoded();
+    await assertRejects(() => response.drain(10), TypeError);
+    assertEquals(response.isclosed(), false);
+  });
+}
