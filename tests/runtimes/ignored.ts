@@ -206,6 +206,7 @@ const IGNORED: Ignored[] = [
     /stuck after three pieces/,
     "its streams take one piece more ahead",
   ],
+  [/^node/, /response_stream_test/, /^a least size that is no whole/, "Node refuses such a size"],
   [/^workerd/, /small_chunks_test/, /^decodeSmallChunks\(\)/, "workerd compiles no WebAssembly"],
   [
     OLD,
