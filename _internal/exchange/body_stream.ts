@@ -170,12 +170,15 @@ export class BodyStream {
     const define = (name: "read" | "releaseLock", value: unknown) => {
       Object.defineProperty(reader, name, { value, configurable: true, writable: true });
     };
-    const { read, releaseLock } = reader as ReadableStreamBYOBReader;
+    const { read, releaseLock } = reader as {
+      read: (view?: Uint8Array, options?: { min: number }) => unknown;
+      releaseLock: () => void;
+    };
     define("read", (view?: Uint8Array, options?: { min: number }) => {
       const asked = ArrayBuffer.isView(view) ? viewRead(view, options) : PIECE;
       const isQueued = asked === PIECE && (this.#controller?.desiredSize ?? 0) < 0;
       if (!isQueued) reads.push(asked);
-      const result = read.call(reader as ReadableStreamBYOBReader, view!, options!);
+      const result = read.call(reader, view, options);
       // What the standard refuses it does not transfer.
       const isRefused = asked !== PIECE && (asked.size === 0 || view!.buffer.byteLength > 0);
       if (isRefused && reads.at(-1) === asked) reads.pop();
@@ -189,7 +192,7 @@ export class BodyStream {
       const view = this.#controller?.byobRequest?.view;
       const [first] = reads;
       if (view && first && !this.#hasStaleView) this.#stale = first.size - view.byteLength;
-      releaseLock.call(reader as ReadableStreamBYOBReader);
+      releaseLock.call(reader);
       if (this.#reads === reads) this.#reads = null;
     });
   }
