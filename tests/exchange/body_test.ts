@@ -1317,6 +1317,12 @@ Deno.test("piece() does not copy again what is nearly all content", async () => 
   assertEquals([piece!.length, piece!.buffer.byteLength], [1000, 1007]);
 });
 
+Deno.test("piece() does not copy again when exactly seven eighths of it are content", async () => {
+  const { body } = await opened("chunked", chunk("a".repeat(14)));
+  const piece = await body.chunk();
+  assertEquals([piece!.length, piece!.buffer.byteLength], [14, 16]);
+});
+
 Deno.test("piece() counts what it gives of chunks that are tiny, and keeps little more memory", async () => {
   const { body, transport } = await opened("chunked", chunk("a").repeat(50));
   const first = await body.chunk();

@@ -19,6 +19,12 @@ export interface Equivalent {
 /** All of them, by module. */
 export const EQUIVALENT: Equivalent[] = [
   {
+    module: "_internal/net/platform.ts",
+    text: "return i >= 0 && a[i]! < b[i]!;",
+    mutation: "comparison: a[i]! < b[i]! -> a[i]! <= b[i]!",
+    reason: "These two parts are known to differ.",
+  },
+  {
     module: "_internal/exchange/send_request.ts",
     text: "await this.#flush(true);",
     mutation: "boolean: true -> false",

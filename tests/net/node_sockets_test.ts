@@ -468,6 +468,28 @@ Deno.test("connect() tries no other address when the signal aborts", async () =>
   assertEquals(dialled, 1);
 });
 
+Deno.test("connect() throws the signal's reason when it aborts at the last address, behind one that failed", async () => {
+  const controller = new AbortController();
+  const reason = new Error("mine");
+  const sockets = [new MemorySocket(), new MemorySocket()];
+  const [first, last] = sockets;
+  await whereNames({ "many.example": ["127.0.0.2", "127.0.0.3"] }, async () => {
+    const { connect: before } = net;
+    (net as { connect: unknown }).connect = () => sockets.shift();
+    try {
+      const route = routeTo({ hostname: "many.example", port: 7 });
+      const connecting = assertRejects(() => connect(route, controller.signal));
+      await until("the first socket is opened", () => first.calls.length > 0);
+      first.emit("error", Object.assign(new Error("refused"), { code: "ECONNREFUSED" }));
+      await until("the last socket is opened", () => last.calls.length > 0);
+      controller.abort(reason);
+      assertStrictEquals(await connecting, reason);
+    } finally {
+      net.connect = before;
+    }
+  });
+});
+
 Deno.test("connect() dials nobody when the signal aborts while the name is looked up", async () => {
   const controller = new AbortController();
   const reason = new Error("mine");
