@@ -389,16 +389,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
    * @throws {TunnelError} When the proxy refuses the tunnel.
    */
   async connect(): Promise<void> {
-    const { host, port } = this.#peer;
-    const attempt = new Exchange({
-      method: "",
-      target: "",
-      url: "",
-      host,
-      port,
-      limits: limitsOf(this.timeout, this.#options.deadlines),
-      owner: this.#connections,
-    });
+    const attempt = this.#withoutRequest();
     try {
       await this.#connections.connect(attempt);
     } catch (error) {
@@ -724,7 +715,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
           head.closes,
           () => void handled(sent),
         );
-        exchange.headSent(sent);
+        exchange.setFirstSend(sent);
         return sent;
       } catch (error) {
         this.#refuse();
@@ -851,8 +842,18 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     const known = this.#raw;
     // After a failure the next bytes go out on a new connection, as a request would.
     if (known !== null && !known.over && !known.endsWithSends) return this.#sendMore(known, out);
+    const raw = this.#raw = this.#withoutRequest();
+    this.#connections.addRaw(raw);
+    const sent = this.#sendMore(raw, out);
+    // A callback of this may send more, which follows.
+    raw.setFirstSend(this.#takeFor(raw));
+    return sent;
+  }
+
+  /** What stands for connecting alone, or for bytes that are no request. */
+  #withoutRequest(): Exchange {
     const { host, port } = this.#peer;
-    const raw = this.#raw = new Exchange({
+    return new Exchange({
       method: "",
       target: "",
       url: "",
@@ -861,11 +862,6 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
       limits: limitsOf(this.timeout, this.#options.deadlines),
       owner: this.#connections,
     });
-    this.#connections.addRaw(raw);
-    const sent = this.#sendMore(raw, out);
-    // A callback of this may send more, which follows.
-    raw.headSent(this.#takeFor(raw));
-    return sent;
   }
 
   #sendMore(raw: Exchange, out: Outgoing): Promise<void> {

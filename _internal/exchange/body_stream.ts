@@ -99,6 +99,9 @@ interface Asked {
   readonly element: number;
 }
 
+/** A reader that asks right now; the `pull` that is at work goes on. */
+const ASKING: Asker = { isThere: true, answer() {} };
+
 /** A piece of any size. */
 const PIECE: Asked = { size: Infinity, least: 1, element: 1 };
 
@@ -121,8 +124,8 @@ export class BodyStream {
   /** The `pull` that is at work, and on whose behalf. */
   pulling: Promise<void> | null = null;
   asker: Asker | null = null;
-  /** Gives what is kept, while a `pull` is at work. */
-  #giveKept: (() => void) | null = null;
+  /** What it gives pieces of, once it was asked for one. */
+  #body: Body | null = null;
   /** Whether the view in the first place is of a reader that has let go, and how many bytes are in it. */
   #hasStaleView = false;
   #stale = 0;
@@ -184,7 +187,10 @@ export class BodyStream {
       if (isRefused && reads.at(-1) === asked) reads.pop();
       // It was answered from the queue, or is done.
       else if (asked !== PIECE && this.#controller?.byobRequest === null) reads.length = 0;
-      if (this.#count > 0) this.#giveKept?.();
+      // A `pull` that begins gives what is kept; one that is at work waits for more.
+      if (this.#count > 0 && this.pulling !== null) {
+        this.#give(this.#body!, this.#controller!, NEED_MORE, ASKING);
+      }
       this.unblock(pull);
       return result;
     });
@@ -212,27 +218,14 @@ export class BodyStream {
    */
   async pull(body: Body, controller: ReadableByteStreamController, asker: Asker): Promise<void> {
     this.#controller = controller;
-    const follower: Asker = {
-      get isThere() {
-        return asker.isThere;
-      },
-      // The read of the body that is out is not over with what was kept.
-      answer() {},
-    };
-    const giveKept = () => void this.#give(body, controller, NEED_MORE, follower);
-    this.#giveKept = giveKept;
-    try {
-      let isOver = false;
-      if (this.#count > 0) isOver = this.#give(body, controller, NEED_MORE, asker);
-      else if (body.readsLargeNext && !controller.byobRequest) {
-        await body.readLarge((read) => isOver = this.#giveLarge(body, controller, read, asker));
-      }
-      while (!isOver) {
-        await body.whenReady((run) => isOver = this.#give(body, controller, run, asker));
-      }
-    } finally {
-      // What this has given may have had the stream pulled anew.
-      if (this.#giveKept === giveKept) this.#giveKept = null;
+    this.#body = body;
+    let isOver = false;
+    if (this.#count > 0) isOver = this.#give(body, controller, NEED_MORE, asker);
+    else if (body.readsLargeNext && !controller.byobRequest) {
+      await body.readLarge((read) => isOver = this.#giveLarge(body, controller, read, asker));
+    }
+    while (!isOver) {
+      await body.whenReady((run) => isOver = this.#give(body, controller, run, asker));
     }
   }
 

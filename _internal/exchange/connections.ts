@@ -157,7 +157,7 @@ export class Connections implements ExchangeOwner {
       }
       const claimed = this.claim(exchange);
       if (claimed === null) continue;
-      // Behind bytes that are no request whatever comes is the user's.
+      // Whatever comes behind bytes that are no request is the user's to read.
       if (exchange.isRaw || await this.isUsable(claimed, exchange)) return claimed;
     }
     const connection = await this.#open(exchange, exchange.isRaw);

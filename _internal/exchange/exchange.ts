@@ -162,9 +162,9 @@ export class Exchange {
   body: ExchangeBody | null = null;
   /** Told the status of each interim response, while a 100 is waited for. */
   oninterim: ((status: number) => void) | null = null;
-  /** The send that was begun last; `null` as long as the call that sends the head has not returned. */
+  /** The send that was begun last; `null` as long as the call that begins the first has not returned. */
   #lastSend: Promise<void> | null = null;
-  #onhead: Deferred<void> | null = null;
+  #onfirst: Deferred<void> | null = null;
   /** How many bytes of the body were given to be sent. */
   given = 0;
   /** Whether nothing follows the sends that were begun. */
@@ -480,21 +480,21 @@ export class Exchange {
   /** The send that the next one follows. */
   get lastSend(): Promise<void> {
     if (this.#lastSend !== null) return this.#lastSend;
-    // A callback of the call that sends the head may send more, before that has returned its promise.
-    this.#onhead ??= deferred<void>();
+    // A callback of the call that begins the first may send more, before that has returned its promise.
+    this.#onfirst ??= deferred<void>();
     // What follows may have failed by itself, and wait for it no more.
-    this.#onhead.promise.catch(() => {});
-    return this.#onhead.promise;
+    this.#onfirst.promise.catch(() => {});
+    return this.#onfirst.promise;
   }
 
   set lastSend(sent: Promise<void>) {
     this.#lastSend = sent;
   }
 
-  /** The call that sends the head has returned. */
-  headSent(sent: Promise<void>): void {
-    if (this.#onhead === null) this.#lastSend = sent;
-    else this.#onhead.resolve(sent);
+  /** The call that begins the first send has returned its promise. */
+  setFirstSend(sent: Promise<void>): void {
+    if (this.#onfirst === null) this.#lastSend = sent;
+    else this.#onfirst.resolve(sent);
   }
 
   /** Nothing follows the sends that were begun: it is over with the last of them. */

@@ -32,12 +32,23 @@ export function streamsOf(transport: Transport, buffered: Uint8Array): {
   const endIfOver = () => {
     if (readOver && writeOver) close();
   };
+  const readPiece = async (): Promise<Uint8Array | null> => {
+    const buffer = new Uint8Array(BUFFER_SIZE);
+    while (!isClosed) {
+      const count = await transport.read(buffer);
+      if (count === null) break;
+      if (count > 0) return buffer.subarray(0, count);
+      // One that gives nothing, again and again, must not starve the event loop.
+      await turn();
+    }
+    return null;
+  };
   // What a stream gives out is transferred.
   let rest = buffered.slice();
   const readable = new ReadableStream<Uint8Array>({
     type: "bytes",
     async pull(controller) {
-      const piece = rest.length > 0 ? rest : await orClose(readPiece(transport));
+      const piece = rest.length > 0 ? rest : await orClose(readPiece());
       rest = new Uint8Array(0);
       if (piece !== null) return controller.enqueue(piece as Uint8Array<ArrayBuffer>);
       readOver = true;
@@ -66,15 +77,4 @@ export function streamsOf(transport: Transport, buffered: Uint8Array): {
     abort: close,
   });
   return { readable, writable };
-}
-
-async function readPiece(transport: Transport): Promise<Uint8Array | null> {
-  const buffer = new Uint8Array(BUFFER_SIZE);
-  for (;;) {
-    const count = await transport.read(buffer);
-    if (count === null) return null;
-    if (count > 0) return buffer.subarray(0, count);
-    // One that gives nothing, again and again, must not starve the event loop.
-    await turn();
-  }
 }

@@ -1080,7 +1080,7 @@ Deno.test("lastSend is that of the head, for who asks before the call that sends
   const exchange = newExchange();
   const head = Promise.withResolvers<void>();
   const before = exchange.lastSend;
-  exchange.headSent(head.promise);
+  exchange.setFirstSend(head.promise);
   assertEquals(await stateOf(before), "pending");
   head.resolve();
   await soon(before);
@@ -1091,7 +1091,7 @@ Deno.test("lastSend is the send that a callback has begun, when the head's is kn
   const head = exchange.lastSend;
   const sent = head.then(() => {});
   exchange.lastSend = sent;
-  exchange.headSent(Promise.resolve());
+  exchange.setFirstSend(Promise.resolve());
   assertStrictEquals(exchange.lastSend, sent);
 });
 
@@ -1099,7 +1099,7 @@ Deno.test("lastSend that nobody waits for ends no process when the head fails", 
   const exchange = newExchange();
   const before = exchange.lastSend;
   const reason = new Error("mine");
-  exchange.headSent(Promise.reject(reason));
+  exchange.setFirstSend(Promise.reject(reason));
   await new Promise((resolve) => setTimeout(resolve, 0));
   assertStrictEquals(await thrown(before), reason);
 });

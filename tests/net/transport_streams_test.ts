@@ -7,7 +7,7 @@ import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import type { Transport } from "../../mod.ts";
 import { streamsOf } from "../../_internal/net/transport_streams.ts";
 import { FakeTransport } from "../helpers/fake_transport.ts";
-import { microtasks, never, soon, thrown } from "../helpers/waiting.ts";
+import { microtasks, never, soon, thrown, turns } from "../helpers/waiting.ts";
 import { bytes, latin1 } from "../servers/raw.ts";
 
 const NOTHING = new Uint8Array(0);
@@ -218,4 +218,22 @@ Deno.test("readable leaves what was buffered to whoever has that, too", async ()
   const fake = new FakeTransport([], { ended: true });
   assertEquals(await piecesOf(streamsOf(fake, buffered).readable), ["one"]);
   assertEquals(latin1(buffered), "one");
+});
+
+Deno.test("readable asks no more for bytes when it was cancelled and the transport gives none", async () => {
+  const fake = new FakeTransport();
+  let reads = 0;
+  fake.read = () => {
+    reads++;
+    return Promise.resolve(0);
+  };
+  const reader = streamsOf(fake, NOTHING).readable.getReader();
+  const read = reader.read();
+  await turns(3);
+  await reader.cancel();
+  await read;
+  await turns(3);
+  const before = reads;
+  await turns(10);
+  assertEquals([reads, fake.closes], [before, 1]);
 });

@@ -27,6 +27,12 @@ async function* slowly(...parts: string[]): AsyncGenerator<Uint8Array> {
   }
 }
 
+/** Bytes behind which nothing comes, nor an end. */
+async function* quietly(part: string): AsyncGenerator<Uint8Array> {
+  yield bytes(part);
+  await never();
+}
+
 /** Gets a response and leaves it unread, or reads it. */
 async function get(conn: HTTPConnection, { read }: { read: boolean }) {
   await conn.request("GET", "/first");
@@ -205,10 +211,7 @@ Deno.test("send() whose source is quiet ends when the response beside it fails",
   using conn = connectionOver(answering("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel"));
   await conn.request("GET", "/", null, {}, { signal: controller.signal });
   await conn.getresponse();
-  const sent = thrown(conn.send(async function* () {
-    yield bytes("one");
-    await never();
-  }()));
+  const sent = thrown(conn.send(quietly("one")));
   await microtasks(50);
   const reason = new Error("mine");
   controller.abort(reason);
@@ -252,10 +255,7 @@ Deno.test("send() whose source is quiet ends when the response beside it is clos
   using conn = connectionOver(answering("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel"));
   await conn.request("GET", "/");
   const response = await conn.getresponse();
-  const sent = thrown(conn.send(async function* () {
-    yield bytes("one");
-    await never();
-  }()));
+  const sent = thrown(conn.send(quietly("one")));
   await microtasks(50);
   response.close();
   assertInstanceOf(await sent, Deno.errors.Interrupted);
@@ -474,10 +474,7 @@ Deno.test("a send() beside a response that fails gets an error of its own", asyn
   using conn = connectionOver(transport);
   await conn.request("GET", "/");
   const response = await conn.getresponse();
-  const sent = thrown(conn.send(async function* () {
-    yield bytes("one");
-    await never();
-  }()));
+  const sent = thrown(conn.send(quietly("one")));
   await microtasks(50);
   transport.end();
   const error = await thrown(response.read());
