@@ -777,11 +777,13 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
    * Sends bytes as they are, after {@linkcode endheaders}: what makes up the body, framing included. They
    * follow the head and the `send()` before, awaited or not, and are to be left alone until the promise
    * settles. Without a request, and after a head that announces no body, they go out all the same, and no
-   * request follows on that connection.
+   * request follows on that connection. The rest of a declared body goes out where its head went: once that
+   * connection is closed, it is dropped, as `requestComplete` tells.
    *
    * @param data A body of any kind.
    * @throws {CannotSendRequest} Between {@linkcode putrequest} and {@linkcode endheaders}.
-   * @throws {NotConnected} When there is no connection and `auto_open` is off.
+   * @throws {NotConnected} When there is no connection and `auto_open` is off, or the one that a body was sent
+   * on which the caller frames is closed.
    * @throws {TypeError} When the data is more than the `Content-Length`; none of it is sent then.
    */
   send(data: RequestBody): Promise<void> {
@@ -812,9 +814,15 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
   /** Whether bytes that are sent now belong to an exchange. */
   #takesMore(exchange: Exchange): boolean {
     // The rest of a request goes where its head went, or nowhere.
-    if (!exchange.delivered || exchange.failure !== null) return true;
-    if (exchange.over) return false;
-    return exchange.framing === "caller" || !exchange.complete || exchange.busySending;
+    if (!exchange.delivered || exchange.failure !== null || !exchange.complete) return true;
+    const isCallers = exchange.framing === "caller";
+    if (!exchange.over) return isCallers || exchange.busySending;
+    if (isCallers && !this.#connections.current?.reused) {
+      throw new NotConnected(
+        "Cannot send: the connection of the request is closed, begin another request first",
+      );
+    }
+    return false;
   }
 
   /** Sends something behind what an exchange sends already. */

@@ -456,7 +456,11 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
     this.#lock();
     const reader = super.getReader(options as { mode: "byob" });
     this.#stream ??= new BodyStream();
-    this.#stream.follow(reader, (controller) => this.#pullNow(controller));
+    this.#stream.follow(
+      reader,
+      () => this.#refuseBusy(),
+      (controller) => this.#pullNow(controller),
+    );
     return reader;
   }
 
@@ -471,7 +475,11 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
     destination: WritableStream<Uint8Array<ArrayBuffer>>,
     options?: StreamPipeOptions,
   ): Promise<void> {
-    this.#lockWhole();
+    try {
+      this.#lockWhole();
+    } catch (error) {
+      return Promise.reject(error);
+    }
     return super.pipeTo(destination, options);
   }
 
@@ -977,9 +985,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
 
   /** The same for whoever has the body already. */
   #enterBody(): Body | null {
-    if (this.#busy) {
-      throw new TypeError("Cannot read response: another read is at work, await it first");
-    }
+    if (this.#busy) throw isBusy();
     const body = this.#opened();
     return body.readable ? body : null;
   }
@@ -1026,7 +1032,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
       const stream = this.#stream ??= new BodyStream();
       if (this.#busy) {
         if (stream.pulling !== null) return stream.pulling;
-        throw new TypeError("Cannot read response: another read is at work, await it first");
+        throw isBusy();
       }
       const asker = new StreamAsker(this, () => this.#busy = false);
       stream.asker = asker;
@@ -1063,6 +1069,11 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
     }
   }
 
+  /** Refuses to read the stream while a call reads beside it, which would make it fail for good. */
+  #refuseBusy(): void {
+    if (this.#busy && !this.#stream?.isAtWork) throw isBusy();
+  }
+
   /** Whoever locks the stream takes it over from a reader that has let go. */
   #lock(): void {
     if (!this.locked) this.#stream?.locks();
@@ -1071,6 +1082,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
   /** The same for those whose readers nobody can follow. */
   #lockWhole(): void {
     if (this.locked) return;
+    this.#refuseBusy();
     this.#stream?.locks();
     this.#stream?.flush();
   }
@@ -1097,9 +1109,15 @@ class StreamAsker implements Asker {
   }
 
   answer(): void {
+    // By then another call may be at work.
+    if (this.isAnswered) return;
     this.isAnswered = true;
     this.#onanswer();
   }
+}
+
+function isBusy(): TypeError {
+  return new TypeError("Cannot read response: another read is at work, await it first");
 }
 
 /** A connection that only reads, over what the user gave. */

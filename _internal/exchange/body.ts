@@ -18,6 +18,8 @@ import { BODY, type BodyEvent, type BodyState, next } from "./states.ts";
 /** No bytes. */
 export const EMPTY: Uint8Array<ArrayBuffer> = new Uint8Array(0);
 const LF = 10;
+/** What a wait for the socket ends with whose caller has let go; it never leaves the stream. */
+export const LEFT: unique symbol = Symbol("left");
 /** `#ready()` has found that the body is not open any longer. */
 const NOT_OPEN = -2;
 const MIB = 1048576;
@@ -55,6 +57,8 @@ export interface BodySource {
   fill(exchange: Exchange): Promise<number>;
   /** The same directly into `target`. */
   fillInto(exchange: Exchange, target: Uint8Array): Promise<number>;
+  /** Whoever waits for bytes waits no more, and gets `reason`; what comes is for the next one. */
+  leaveFill(exchange: Exchange, reason: unknown): void;
 }
 
 /** The body of one response. */
@@ -159,8 +163,8 @@ export class Body {
   }
 
   /** The same error with the bytes of calls before that are part of the one which fails. */
-  #withPartial(error: unknown, before: Bytes[]): unknown {
-    if (before.length === 0) return error;
+  withPartial(error: unknown, before: Bytes[]): unknown {
+    if (before.every(({ length }) => length === 0)) return error;
     const last = error instanceof IncompleteRead ? error.partial as Bytes : this.partial ?? EMPTY;
     const parts = [...before, last];
     return this.reason(concat(parts));
@@ -488,7 +492,7 @@ export class Body {
       } catch (error) {
         if (lines.length > 0 && this.#endedEarly) return lines;
         // What a callback has thrown ends the exchange before anything is told of it.
-        throw this.#withPartial(this.failed(error), lines);
+        throw this.withPartial(this.failed(error), lines);
       }
       if (line.length === 0) return lines;
       lines.push(line);
@@ -602,6 +606,17 @@ export class Body {
     this.#reader.unread(piece);
   }
 
+  /**
+   * Whoever waits in {@linkcode whenReady} or {@linkcode readLarge} lets go, and gets `LEFT`.
+   *
+   * @returns Whether the socket was waited for; what it has brought is given in the next microtasks.
+   */
+  leave(): boolean {
+    if (!this.#reader.waits) return false;
+    this.#source.leaveFill(this.#exchange, LEFT);
+    return true;
+  }
+
   /** Moves what is buffered into `target`, of which there must be something. */
   pull(target: Uint8Array): number {
     const count = this.#moveTo(target, 0, target.length);
@@ -644,6 +659,7 @@ export class Body {
     try {
       return await read;
     } catch (error) {
+      if (error === LEFT) throw error;
       this.#failReading(error);
       return -1;
     }

@@ -5,7 +5,7 @@
  * @module
  */
 import { ENDED, NEED_MORE } from "../wire/body_decoder.ts";
-import type { Body } from "./body.ts";
+import { type Body, LEFT } from "./body.ts";
 
 type Piece = Uint8Array<ArrayBuffer>;
 type Step = IteratorResult<Piece, undefined>;
@@ -86,7 +86,9 @@ export class BodyIterator implements AsyncIterableIterator<Piece>, AsyncDisposab
 export interface Asker {
   /** Whether it is still there, rather than having let go. */
   readonly isThere: boolean;
-  /** Called right before it is given something. */
+  /** Whether it waits no more. */
+  readonly isAnswered: boolean;
+  /** Called right before it is given something, and where it is left without. */
   answer(): void;
 }
 
@@ -100,7 +102,7 @@ interface Asked {
 }
 
 /** A reader that asks right now; the `pull` that is at work goes on. */
-const ASKING: Asker = { isThere: true, answer() {} };
+const ASKING: Asker = { isThere: true, isAnswered: false, answer() {} };
 
 /** A piece of any size. */
 const PIECE: Asked = { size: Infinity, least: 1, element: 1 };
@@ -136,6 +138,11 @@ export class BodyStream {
   #count = 0;
   #isEnded = false;
 
+  /** Whether a `pull` reads from the body. */
+  get isAtWork(): boolean {
+    return this.pulling !== null && !this.asker!.isAnswered;
+  }
+
   /** How many bytes of the body nobody has but the stream; of one that has failed nobody gets them. */
   get held(): number {
     const controller = this.#controller;
@@ -157,18 +164,25 @@ export class BodyStream {
     }
   }
 
-  /** The stream was cancelled: what is kept is nobody's. */
+  /** The stream was cancelled: what is kept is nobody's, and nobody is given anything more. */
   drop(): void {
     this.#count = this.#stale = 0;
     this.#kept = NONE;
+    this.#isEnded = true;
+    if (this.isAtWork) this.asker!.answer();
   }
 
   /**
    * Follows what a reader asks for.
    *
+   * @param check Throws where no read may begin: the stream would fail for good.
    * @param pull Has the stream pulled, where it would not be by itself.
    */
-  follow(reader: Followed, pull: (controller: ReadableByteStreamController) => void): void {
+  follow(
+    reader: Followed,
+    check: () => void,
+    pull: (controller: ReadableByteStreamController) => void,
+  ): void {
     const reads: Asked[] = this.#reads = [];
     const define = (name: "read" | "releaseLock", value: unknown) => {
       Object.defineProperty(reader, name, { value, configurable: true, writable: true });
@@ -178,7 +192,16 @@ export class BodyStream {
       releaseLock: () => void;
     };
     define("read", (view?: Uint8Array, options?: { min: number }) => {
-      const asked = ArrayBuffer.isView(view) ? viewRead(view, options) : PIECE;
+      let asked = PIECE;
+      try {
+        check();
+        if (ArrayBuffer.isView(view)) {
+          options = converted(options);
+          asked = viewRead(view, options);
+        }
+      } catch (error) {
+        return Promise.reject(error);
+      }
       const isQueued = asked === PIECE && (this.#controller?.desiredSize ?? 0) < 0;
       if (!isQueued) reads.push(asked);
       const result = read.call(reader, view, options);
@@ -200,7 +223,13 @@ export class BodyStream {
       if (view && first && !this.#hasStaleView) this.#stale = first.size - view.byteLength;
       releaseLock.call(reader);
       if (this.#reads === reads) this.#reads = null;
+      this.#leave();
     });
+  }
+
+  /** A reader has let go: where only the socket is waited for, others may read at once. */
+  #leave(): void {
+    if (this.isAtWork && this.#body!.leave()) this.asker!.answer();
   }
 
   /** Has the stream pulled for reads that wait behind a stale view, if nothing else does that. */
@@ -220,12 +249,16 @@ export class BodyStream {
     this.#controller = controller;
     this.#body = body;
     let isOver = false;
-    if (this.#count > 0) isOver = this.#give(body, controller, NEED_MORE, asker);
-    else if (body.readsLargeNext && !controller.byobRequest) {
-      await body.readLarge((read) => isOver = this.#giveLarge(body, controller, read, asker));
-    }
-    while (!isOver) {
-      await body.whenReady((run) => isOver = this.#give(body, controller, run, asker));
+    try {
+      if (this.#count > 0) isOver = this.#give(body, controller, NEED_MORE, asker);
+      else if (body.readsLargeNext && !controller.byobRequest) {
+        await body.readLarge((read) => isOver = this.#giveLarge(body, controller, read, asker));
+      }
+      while (!isOver) {
+        await body.whenReady((run) => isOver = this.#give(body, controller, run, asker));
+      }
+    } catch (error) {
+      if (error !== LEFT) throw body.withPartial(error, [this.#takeKept(this.#count)]);
     }
   }
 
@@ -233,7 +266,8 @@ export class BodyStream {
   #isLeft(controller: ReadableByteStreamController, asker: Asker): boolean {
     if (!asker.isThere) this.#hasStaleView = controller.byobRequest !== null;
     const isIdle = this.#reads?.length === 0;
-    return !asker.isThere || isIdle || this.#isEnded || controller.desiredSize === null;
+    return !asker.isThere || isIdle || this.#isEnded ||
+      controller.desiredSize === null;
   }
 
   /** Gives a piece that was read directly from the socket; whether it did. */
@@ -379,10 +413,16 @@ function taken(body: Body, size: number): Piece {
   return piece.subarray(0, body.pull(piece));
 }
 
-/** What a BYOB read asks for, as the standard takes its options. */
-function viewRead(view: ArrayBufferView, options?: { min?: number }): Asked {
+/** The options of a BYOB read, converted once, as the standard does. What is no object it refuses. */
+function converted(options?: { min: number }): { min: number } | undefined {
+  if (typeof options !== "object" || options === null) return options;
+  const { min } = options;
+  return min === undefined ? undefined : { min: +min };
+}
+
+/** What a BYOB read asks for. */
+function viewRead(view: ArrayBufferView, options?: { min: number }): Asked {
   const { BYTES_PER_ELEMENT: element = 1 } = view as Partial<Uint8Array>;
-  const { min = 1 } = options ?? {};
-  const least = typeof min === "number" ? Math.trunc(min) : 1;
+  const least = Math.trunc(options?.min ?? 1);
   return { size: view.byteLength, least: least * element, element };
 }

@@ -29,7 +29,7 @@ import { DEFAULT_LIMITS, type SectionLimits } from "../wire/field_section.ts";
 import { frame, type Framing } from "../wire/framing.ts";
 import { plainView } from "../wire/grammar.ts";
 import type { Head } from "../wire/response_head.ts";
-import { Body, type BodySource } from "./body.ts";
+import { Body, type BodySource, LEFT } from "./body.ts";
 import { debugHeaders, debugInterim, debugReply, type DebugSink } from "./debug.ts";
 import { type DeadlineKind, Deadlines } from "./deadlines.ts";
 import {
@@ -127,6 +127,8 @@ export class Connection implements Transport, Carrier, BodySource {
   #answer: Promise<Answer> | null = null;
   /** How many calls wait for it, where there are deadlines. */
   #headWaits = 0;
+  /** How many wait for bytes of a body, where there are deadlines. */
+  #fillWaits = 0;
   /** Whether a call has asked for it. */
   #isAwaited = false;
   /** Whether the transport lets the process end. */
@@ -575,27 +577,38 @@ export class Connection implements Transport, Carrier, BodySource {
 
   /** Waits for bytes of a body, on behalf of a call. Resolves as the reader's `fill()` does. */
   fill(exchange: Exchange): Promise<number> {
+    this.#reference();
     return this.#timed ? this.#within(exchange, () => this.reader.fill()) : this.reader.fill();
   }
 
   /** The same directly into the caller's memory. */
   fillInto(exchange: Exchange, target: Uint8Array): Promise<number> {
+    this.#reference();
     const read = () => this.reader.fillInto(target);
     return this.#timed ? this.#within(exchange, read) : read();
   }
 
   async #within(exchange: Exchange, read: () => Promise<number>): Promise<number> {
     const { deadlines } = this;
+    this.#fillWaits++;
     deadlines.set("read", exchange.limits.timeout);
     deadlines.set("bodyIdle", exchange.limits.bodyIdle);
     deadlines.beginWait();
     try {
       return await read();
     } finally {
-      deadlines.clear("read");
-      deadlines.clear("bodyIdle");
+      // One that was left ends when the next has begun.
+      if (--this.#fillWaits === 0) {
+        deadlines.clear("read");
+        deadlines.clear("bodyIdle");
+      }
       deadlines.endWait();
     }
+  }
+
+  leaveFill(exchange: Exchange, reason: unknown): void {
+    this.reader.interrupt({ reason });
+    if (!exchange.busySending) this.#unreference();
   }
 
   /** Waits for the final head, on behalf of a call. */
@@ -700,15 +713,16 @@ export class Connection implements Transport, Carrier, BodySource {
    */
   async #watch(exchange: Exchange, body: Body): Promise<void> {
     const { reader } = this;
-    try {
-      while (exchange.sending === "going" && this.exchange === exchange && !reader.full) {
+    while (exchange.sending === "going" && this.exchange === exchange && !reader.full) {
+      try {
         if (await reader.fill() > 0) continue;
         // The server may have said all that it has to say, and read on.
         if (!body.canEnd) exchange.lose(new RemoteDisconnected(LOST));
         return;
+      } catch (reason) {
+        if (reason === LEFT) continue;
+        return exchange.lose(this.throwsFor(reason) ? new Thrown(reason) : reason);
       }
-    } catch (reason) {
-      exchange.lose(this.throwsFor(reason) ? new Thrown(reason) : reason);
     }
   }
 
@@ -738,6 +752,10 @@ export class Connection implements Transport, Carrier, BodySource {
   /** The request is out: a read for a head that nobody waits for yet does not keep the process alive. */
   endSending(): void {
     if (this.#isAwaited || (this.#answer === null && !this.reader.reading)) return;
+    this.#unreference();
+  }
+
+  #unreference(): void {
     this.#isUnreferenced = true;
     unref(this.transport);
   }

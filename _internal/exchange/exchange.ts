@@ -622,6 +622,8 @@ export class Exchange {
   #end(): void {
     if (this.#over) return;
     this.#over = true;
+    // What the caller sends step by step and has not completed goes nowhere any more.
+    if (this.sending === "going") this.sending = next(SENDING, this.sending, "cut");
     for (const signal of this.#signals) signal.removeEventListener("abort", this.#onabort!);
     this.#signals = NO_SIGNALS;
     // Whoever has the response has its body: an idle connection holds neither.

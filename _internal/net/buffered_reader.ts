@@ -98,6 +98,11 @@ export class BufferedReader implements BufferedBytes {
     return this.#reading;
   }
 
+  /** Whether somebody waits for what it brings. */
+  get waits(): boolean {
+    return this.#waiting !== null;
+  }
+
   /** Whether the source failed. */
   get failed(): boolean {
     return this.#failure !== null;

@@ -4,6 +4,7 @@
  * @module
  */
 import { writeAll } from "@std/io/write-all";
+import { errors } from "../../errors.ts";
 import { BUFFER_SIZE } from "./buffered_reader.ts";
 import { deferred, turn } from "./platform.ts";
 import { closeQuietly, type Transport } from "./transport.ts";
@@ -16,17 +17,23 @@ export function streamsOf(transport: Transport, buffered: Uint8Array): {
   let readOver = false;
   let writeOver = false;
   let isClosed = false;
+  /** Why one of the two has failed: the other must not look as if it had ended. */
+  let failure: { readonly reason: unknown } | null = null;
   const close = () => {
     if (!isClosed) closeQuietly(transport);
     isClosed = true;
+  };
+  const fail = (reason: unknown) => {
+    if (!isClosed) failure = { reason };
+    close();
   };
   /** A stream that has failed tells its source no more: the transport is closed here. */
   const orClose = async <T>(operation: Promise<T>): Promise<T> => {
     try {
       return await operation;
     } catch (error) {
-      close();
-      throw error;
+      fail(error);
+      throw failure === null ? error : failure.reason;
     }
   };
   const endIfOver = () => {
@@ -41,6 +48,7 @@ export function streamsOf(transport: Transport, buffered: Uint8Array): {
       // One that gives nothing, again and again, must not starve the event loop.
       await turn();
     }
+    if (failure !== null) throw failure.reason;
     return null;
   };
   // What a stream gives out is transferred.
@@ -64,17 +72,18 @@ export function streamsOf(transport: Transport, buffered: Uint8Array): {
     start({ signal }) {
       // The standard calls `abort` only when a write that is out has ended.
       signal.addEventListener("abort", () => {
-        close();
+        fail(signal.reason);
         aborted.reject(signal.reason);
       });
     },
     write: (piece) => orClose(Promise.race([writeAll(transport, piece), aborted.promise])),
     async close() {
       writeOver = true;
-      if (transport.closeWrite === undefined || readOver) return close();
-      await transport.closeWrite();
+      if (readOver) return close();
+      if (transport.closeWrite !== undefined) return await transport.closeWrite();
+      fail(new errors.Interrupted("Cannot read: the transport has no closeWrite() and was closed"));
     },
-    abort: close,
+    abort: fail,
   });
   return { readable, writable };
 }

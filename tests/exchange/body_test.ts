@@ -74,6 +74,10 @@ class Source implements BodySource {
     this.directs.push(target.length);
     return this.reader.fillInto(target);
   }
+
+  leaveFill(_exchange: Exchange, reason: unknown): void {
+    this.reader.interrupt({ reason });
+  }
 }
 
 interface Opened {

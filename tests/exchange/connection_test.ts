@@ -1272,6 +1272,34 @@ Deno.test("endSending() is asked anew for each exchange", async () => {
   connection.close();
 });
 
+Deno.test("leaveFill() lets the process end, and the next call that waits keeps it alive", async () => {
+  const { connection, transport, exchange } = await answered(head("Content-Length: 5\r\n"));
+  const left = connection.fill(exchange);
+  const reason = new Error("left");
+  connection.leaveFill(exchange, reason);
+  assertStrictEquals(await thrown(left), reason);
+  assertEquals(transport.refs, ["unref"]);
+  const fill = connection.fill(exchange);
+  assertEquals(transport.refs, ["unref", "ref"]);
+  transport.give("abc");
+  assertEquals(await soon(fill), 3);
+  connection.leaveFill(exchange, reason);
+  const into = connection.fillInto(exchange, new Uint8Array(2));
+  assertEquals(transport.refs, ["unref", "ref", "unref", "ref"]);
+  connection.close();
+  await thrown(into);
+});
+
+Deno.test("leaveFill() leaves a process alive that still sends", async () => {
+  const { connection, transport, exchange } = await answered(head("Content-Length: 5\r\n"));
+  exchange.beginSend();
+  const left = connection.fill(exchange);
+  connection.leaveFill(exchange, new Error("left"));
+  await thrown(left);
+  assertEquals(transport.refs, []);
+  connection.close();
+});
+
 Deno.test("release() keeps the process alive again", async () => {
   const { connection, transport, exchange } = await unawaited();
   transport.give(OK);

@@ -3,7 +3,13 @@
  *
  * @module
  */
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import {
   type Detached,
   HTTPConnection,
@@ -15,7 +21,7 @@ import {
 import { getText } from "../helpers/exchanges.ts";
 import { answering, FakeTransport, ok, over } from "../helpers/fake_transport.ts";
 import { tunnelTo } from "../helpers/relay.ts";
-import { turns } from "../helpers/waiting.ts";
+import { microtasks, thrown, turns } from "../helpers/waiting.ts";
 import { delay } from "../servers/child.ts";
 import { bytes, latin1, type Peer, startRaw } from "../servers/raw.ts";
 import { startRawTls } from "../servers/raw_tls.ts";
@@ -253,6 +259,29 @@ Deno.test("writable closes a transport without closeWrite() when it ends", async
   await writable.close();
   assertEquals(fake.closes, 1);
 });
+
+/** What closes the transport under a `readable` that has not come to its end, and what that then throws. */
+const CUTS: [name: string, cut: (writable: WritableStream) => Promise<unknown>, message: string][] =
+  [
+    ["was aborted", (writable) => writable.abort(new Error("mine")), "mine"],
+    ["has failed", (writable) => thrown(writable.getWriter().write("no bytes")), ""],
+    ["was closed, where there is no closeWrite()", (writable) => writable.close(), "closeWrite"],
+  ];
+
+for (const [name, cut, message] of CUTS) {
+  for (const [when, isWaiting] of [["reads", true], ["is read later", false]] as const) {
+    Deno.test(`readable does not look as if it had ended when writable ${name} while it ${when}`, async () => {
+      using conn = new HTTPConnection("example.com", over(answering(SWITCH)));
+      const { readable, writable } = await switched(conn);
+      const reader = readable.getReader();
+      const waiting = isWaiting ? thrown(reader.read()) : null;
+      await microtasks(20);
+      await cut(writable);
+      const error = await (waiting ?? thrown(reader.read()));
+      assertStringIncludes((error as Error).message, message);
+    });
+  }
+}
 
 Deno.test("writable sends the rest when the transport takes a part", async () => {
   const fake = answering(SWITCH);

@@ -22,6 +22,7 @@ import {
   HTTPResponse,
   HTTPSConnection,
   InvalidURL,
+  NotConnected,
   type RequestBody,
   type RequestOptions,
   type Transport,
@@ -1178,6 +1179,74 @@ Deno.test("requestComplete is false, and nothing follows, when send() gave less 
   assertEquals([await response.text(), response.requestComplete], ["one", false]);
   assertEquals(await getText(conn), "two");
   assertEquals([first.writes.length, first.closes], [2, 1]);
+});
+
+Deno.test("send() takes the rest of a declared body nowhere after detach()", async () => {
+  const first = answering("HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\n\r\n");
+  const second = new FakeTransport();
+  using conn = new HTTPConnection("example.com", over(first, second));
+  await declareFive(conn);
+  await conn.getresponse();
+  const before = first.sent;
+  using _detached = conn.detach();
+  await conn.send("abc");
+  assertEquals([first.sent, second.sent], [before, ""]);
+});
+
+/** Answers that come before a request is whole, and whether its connection goes on. */
+const EARLY: [name: string, answer: string, isKept: boolean][] = [
+  ["413", "HTTP/1.1 413 No\r\nContent-Length: 2\r\n\r\nno", false],
+  ["413 without a body", "HTTP/1.1 413 No\r\nContent-Length: 0\r\n\r\n", false],
+  ["200 that closes", ok("ok", "Connection: close\r\n"), false],
+  ["200", ok(), true],
+];
+
+for (const [name, answer, isKept] of EARLY) {
+  Deno.test(`send() never takes the rest of a declared body to another connection behind a ${name}`, async () => {
+    const first = answering(answer);
+    using conn = new HTTPConnection("example.com", over(first));
+    await declareFive(conn);
+    await conn.send("abc");
+    const response = await conn.getresponse();
+    await response.read();
+    const before = first.sent;
+    await conn.send("de");
+    assertEquals(first.sent, isKept ? `${before}de` : before);
+    assertEquals(response.requestComplete, isKept);
+  });
+}
+
+for (
+  const [name, answer] of [
+    ["a 200 that closes", ok("ok", "Connection: close\r\n")],
+    ["a 413 that closes", "HTTP/1.1 413 No\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"],
+  ]
+) {
+  Deno.test(`send() refuses more of a body that the caller frames behind ${name}`, async () => {
+    const second = new FakeTransport();
+    using conn = new HTTPConnection("example.com", over(answering(answer), second));
+    conn.putrequest("POST", "/");
+    conn.putheader("Transfer-Encoding", "chunked");
+    await conn.endheaders("3\r\nabc\r\n");
+    await (await conn.getresponse()).read();
+    await assertRejects(() => conn.send("0\r\n\r\n"), NotConnected);
+    await conn.connect();
+    await assertRejects(() => conn.send("0\r\n\r\n"), NotConnected);
+    assertEquals(second.sent, "");
+    conn.close();
+  });
+}
+
+Deno.test("send() sends more of a body that the caller frames where its head went, behind a response", async () => {
+  const transport = answering("HTTP/1.1 413 No\r\nContent-Length: 0\r\n\r\n");
+  using conn = new HTTPConnection("example.com", over(transport));
+  conn.putrequest("POST", "/");
+  conn.putheader("Transfer-Encoding", "chunked");
+  await conn.endheaders("3\r\nabc\r\n");
+  await (await conn.getresponse()).read();
+  const before = transport.sent;
+  await conn.send("0\r\n\r\n");
+  assertEquals(transport.sent, `${before}0\r\n\r\n`);
 });
 
 Deno.test("send() goes out on a connection of its own when an upload was cut off on the last one", async () => {

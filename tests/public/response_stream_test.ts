@@ -4,11 +4,19 @@
  *
  * @module
  */
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { HTTPConnection, type HTTPResponse, type Transport } from "../../mod.ts";
+import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } from "@std/assert";
+import {
+  HTTPConnection,
+  type HTTPResponse,
+  IncompleteRead,
+  RemoteDisconnected,
+  type Transport,
+} from "../../mod.ts";
 import { getResponse } from "../helpers/exchanges.ts";
-import { FakeTransport } from "../helpers/fake_transport.ts";
-import { microtasks, soon } from "../helpers/waiting.ts";
+import { FIRST_SIZE } from "../../_internal/net/buffered_reader.ts";
+import { FakeClock } from "../helpers/fake_clock.ts";
+import { answering, FakeTransport, over } from "../helpers/fake_transport.ts";
+import { microtasks, soon, thrown } from "../helpers/waiting.ts";
 import { SegmentTransport } from "../parity/transports.ts";
 import { startRaw } from "../servers/raw.ts";
 import {
@@ -561,17 +569,21 @@ for (const mode of ["default", "byob"] as const) {
     await assertRejects(() => soon(last), Deno.errors.Interrupted);
   });
 
-  Deno.test(`read() throws a TypeError while a ${mode} read that was let go of is out`, async () => {
-    const transport = new FakeTransport([HEAD]);
-    const response = await begun(transport);
-    const { reader, read } = startRead(response, mode);
-    reader.releaseLock();
-    await assertRejects(() => read, TypeError);
-    await assertRejects(() => response.read(), TypeError);
-    transport.arrive(TAIL);
-    await microtasks(50);
-    assertEquals(await response.text(), TEXT);
-  });
+  for (const after of [0, 1, 2, 3, 5, 10]) {
+    Deno.test(`read() reads what a ${mode} read waited for that was let go of, ${after} microtasks after that`, async () => {
+      const transport = new FakeTransport([HEAD]);
+      const response = await begun(transport);
+      const { reader, read } = startRead(response, mode);
+      await microtasks(20);
+      reader.releaseLock();
+      await microtasks(after);
+      const text = response.text();
+      await assertRejects(() => read, TypeError);
+      await assertRejects(() => response.read(), TypeError, "another read is at work");
+      transport.arrive(TAIL);
+      assertEquals(await text, TEXT);
+    });
+  }
 }
 
 Deno.test("getReader() takes over a read that was let go of", async () => {
@@ -900,4 +912,308 @@ Deno.test("a least size that is no whole number is one less, as the standard has
   const reader = response.getReader({ mode: "byob" });
   const { value } = await soon(reader.read(new Uint16Array(2), { min: 1.5 }));
   assertEquals(value!.length, 2);
+});
+
+/** A function that gives a value, once. */
+function once<T>(value: T): () => T {
+  let calls = 0;
+  return () => {
+    if (++calls > 1) throw new Error("It was called again");
+    return value;
+  };
+}
+
+for (
+  const [name, min, count] of [
+    ["a text", "3", 3],
+    ["an object", { valueOf: once(2) }, 2],
+    ["a boolean", true, 1],
+  ] as const
+) {
+  Deno.test(`a least size that is ${name} is converted, as the standard has it`, async () => {
+    const transport = new FakeTransport([HEAD]);
+    const response = await begun(transport);
+    const read = response.getReader({ mode: "byob" })
+      .read(new Uint8Array(count), { min: min as number });
+    for (const character of TAIL.slice(0, count)) {
+      await microtasks(20);
+      transport.arrive(character);
+    }
+    assertEquals(latin1((await soon(read)).value!), TAIL.slice(0, count));
+  });
+}
+
+Deno.test("a least size is read once, and what its getter throws is thrown", async () => {
+  const response = await begun(new FakeTransport([HEAD + TAIL]));
+  const reader = response.getReader({ mode: "byob" });
+  let gets = 0;
+  const options = {
+    get min() {
+      if (++gets > 1) throw new Error("mine");
+      return 2;
+    },
+  };
+  assertEquals(
+    latin1((await soon(reader.read(new Uint8Array(2), options))).value!),
+    TEXT.slice(0, 2),
+  );
+  await assertRejects(() => reader.read(new Uint8Array(2), options), Error, "mine");
+  assertEquals(latin1((await soon(reader.read(new Uint8Array(3)))).value!), TEXT.slice(2, 5));
+});
+
+for (const name of ["chunked", "until close"]) {
+  const { head, tail } = shape(name);
+  for (const mode of [undefined, "byob"] as const) {
+    Deno.test(`cancel() at any moment around the end leaves no error of the stream's (${name}, ${mode ?? "default"})`, async () => {
+      for (let after = 0; after < 20; after++) {
+        const transport = new FakeTransport([head]);
+        const response = await begun(transport);
+        const reader = mode ? response.getReader({ mode }) : response.getReader();
+        const read = () =>
+          mode
+            ? (reader as ReadableStreamBYOBReader).read(new Uint8Array(99))
+            : (reader as ReadableStreamDefaultReader).read();
+        const first = read();
+        transport.arrive(tail.slice(0, TEXT.length));
+        await soon(first);
+        const last = read().catch(() => {});
+        await microtasks(20);
+        transport.arrive(tail.slice(TEXT.length));
+        transport.end();
+        await microtasks(after);
+        await Promise.all([reader.cancel(), last]);
+        await microtasks(20);
+        reader.releaseLock();
+        const error = await response.read().then(
+          (rest) => assertEquals(latin1(rest), ""),
+          (error) => error,
+        );
+        if (error !== undefined) assertInstanceOf(error, Deno.errors.Interrupted);
+      }
+    });
+  }
+}
+
+/** Ways in which a body ends too early, and the error that tells. */
+const EARLY_ENDS: [name: string, end: (transport: FakeTransport, abort: () => void) => void][] = [
+  ["the end", (transport) => transport.end()],
+  ["an abort", (_, abort) => abort()],
+];
+
+for (const [name, end] of EARLY_ENDS) {
+  for (
+    const [of, view, options, kept] of [
+      ["a view with a least size", new Uint8Array(8), { min: 5 }, "abc"],
+      ["a view of two bytes each", new Uint16Array(4), undefined, "c"],
+    ] as const
+  ) {
+    Deno.test(`what ${of} had received is in the error, or in partial, when ${name} cuts the body short`, async () => {
+      const transport = answering("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc");
+      using conn = new HTTPConnection("example.com", over(transport));
+      const controller = new AbortController();
+      await conn.request("GET", "/", null, {}, { signal: controller.signal });
+      const response = await conn.getresponse();
+      const reader = response.getReader({ mode: "byob" });
+      if (options === undefined) {
+        assertEquals((await soon(reader.read(new Uint16Array(4)))).value!.length, 1);
+      }
+      const read = thrown(reader.read(view.slice(), options));
+      await microtasks(20);
+      end(transport, () => controller.abort());
+      const error = await read;
+      const partial = error instanceof IncompleteRead ? error.partial : response.partial;
+      assertEquals(latin1(partial!), kept);
+    });
+  }
+}
+
+/** Reads of the stream that would fail it for good beside another call, and how each of them begins. */
+const READS_OF_STREAM: [name: string, read: (response: HTTPResponse) => unknown][] = [
+  ["a reader", (response) => {
+    const reader = response.getReader();
+    return reader.read().finally(() => reader.releaseLock());
+  }],
+  ["a BYOB reader", (response) => {
+    const reader = response.getReader({ mode: "byob" });
+    return reader.read(new Uint8Array(9)).finally(() => reader.releaseLock());
+  }],
+  ["pipeTo()", (response) => response.pipeTo(new WritableStream())],
+  ["pipeThrough()", (response) => response.pipeThrough(new TransformStream())],
+  ["tee()", (response) => response.tee()],
+];
+
+for (const [name, read] of READS_OF_STREAM) {
+  Deno.test(`${name} is refused beside a call that reads, and the stream gives the rest later`, async () => {
+    const transport = new FakeTransport([HEAD]);
+    const response = await begun(transport);
+    const first = response.read(2);
+    await assertRejects(async () => await read(response), TypeError, "another read is at work");
+    transport.arrive(TAIL);
+    assertEquals(latin1(await first), TEXT.slice(0, 2));
+    assertEquals(await drain(response.getReader()), TEXT.slice(2));
+  });
+}
+
+for (const [when, isThere] of [["has come", true], ["comes later", false]] as const) {
+  Deno.test(`read() gets what was read directly from the socket for a reader that has let go, and that ${when}`, async () => {
+    const size = 5 * BUFFER;
+    const body = "0123456789abcdef".repeat(size / 16);
+    for (let after = 0; after < 20; after++) {
+      const transport = new FakeTransport([`HTTP/1.1 200 OK\r\nContent-Length: ${size}\r\n\r\n`]);
+      const response = await begun(transport);
+      const reader = response.getReader();
+      let got = "";
+      // Both buffers, each of them full: the next read goes to memory of its own.
+      const filled = FIRST_SIZE + BUFFER;
+      transport.arrive(body.slice(0, filled));
+      while (got.length < filled) got += latin1((await soon(reader.read())).value!);
+      const last = reader.read().then(({ value }) => void (got += latin1(value!)), () => {});
+      await microtasks(20);
+      if (isThere) transport.arrive(body.slice(filled, filled + 2 * BUFFER));
+      await microtasks(after);
+      reader.releaseLock();
+      // Where it had come the moment before, it may be on its way to the reader.
+      const read = response.read().catch(async () => {
+        await microtasks(20);
+        return await response.read();
+      });
+      await last;
+      transport.arrive(body.slice(isThere ? filled + 2 * BUFFER : filled));
+      assertEquals(got + latin1(await soon(read)), body);
+    }
+  });
+}
+
+Deno.test("bytes that come for an upload's answer while its reader lets go are the next call's", async () => {
+  for (let after = 0; after < 20; after++) {
+    const transport = new FakeTransport();
+    using conn = new HTTPConnection("example.com", over(transport));
+    conn.request(
+      "POST",
+      "/",
+      (async function* () {
+        yield bytes("piece");
+        await new Promise(() => {});
+      })(),
+    ).catch(() => {});
+    transport.arrive("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n");
+    const response = await conn.getresponse();
+    const reader = response.getReader();
+    let got = "";
+    const first = reader.read().then(({ value }) => void (got += latin1(value!)), () => {});
+    await microtasks(20);
+    transport.arrive("abc");
+    await microtasks(after);
+    reader.releaseLock();
+    const second = response.read(9).catch(async () => {
+      await microtasks(20);
+      return await response.read(9);
+    });
+    await first;
+    await microtasks(20);
+    for (const more of ["def", "ghi"]) {
+      await assertRejects(() => response.read(), TypeError, "another read is at work");
+      transport.arrive(more);
+      await microtasks(20);
+    }
+    assertEquals(got + latin1(await soon(second)), "abcdefghi");
+  }
+});
+
+Deno.test("a reader that had asked for nothing leaves a call that reads alone when it lets go", async () => {
+  const transport = new FakeTransport([HEAD + TAIL.slice(0, 2)]);
+  const response = await begun(transport);
+  const first = response.getReader();
+  await first.read();
+  first.releaseLock();
+  const read = response.read();
+  response.getReader().releaseLock();
+  await microtasks(20);
+  await assertRejects(() => response.read1(), TypeError, "another read is at work");
+  transport.arrive(TAIL.slice(2));
+  assertEquals(latin1(await soon(read)), TEXT.slice(2));
+});
+
+Deno.test("a reader is refused beside a call that was begun right behind a piece, and the stream goes on", async () => {
+  const transport = new FakeTransport([HEAD]);
+  const response = await begun(transport);
+  const reader = response.getReader();
+  const calls = reader.read().then(({ value }) => {
+    reader.releaseLock();
+    const read = response.read(2);
+    const second = response.getReader();
+    const refused = thrown(second.read()).finally(() => second.releaseLock());
+    return [Promise.resolve(value!), read, refused] as const;
+  });
+  transport.arrive(TAIL.slice(0, 2));
+  const [piece, read, refused] = await calls;
+  assertInstanceOf(await refused, TypeError);
+  await microtasks(20);
+  transport.arrive(TAIL.slice(2));
+  const got = latin1(await piece) + latin1(await read);
+  assertEquals(got + await drain(response.getReader()), TEXT);
+});
+
+Deno.test("read() behind a cancel() is told that the response was closed, and not that a read is at work", async () => {
+  const response = await begun(new FakeTransport([HEAD]));
+  const reader = response.getReader();
+  const read = reader.read();
+  await microtasks(20);
+  const cancelled = reader.cancel();
+  reader.releaseLock();
+  await assertRejects(() => response.read(), Deno.errors.Interrupted);
+  await Promise.all([read, cancelled]);
+});
+
+Deno.test("a reader that lets go leaves the deadline of the call behind it", async () => {
+  const transport = answering("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n");
+  using conn = new HTTPConnection("example.com", { ...over(transport), timeout: 0.05 });
+  await conn.request("GET", "/");
+  const response = await conn.getresponse();
+  const reader = response.getReader();
+  const left = thrown(reader.read());
+  await microtasks(20);
+  reader.releaseLock();
+  const read = response.read();
+  await left;
+  await assertRejects(() => soon(read), Deno.errors.TimedOut);
+});
+
+Deno.test("a reader that lets go leaves no deadline running", async () => {
+  using clock = new FakeClock();
+  const transport = answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n");
+  using conn = new HTTPConnection("example.com", { ...over(transport), timeout: 1 });
+  await conn.request("GET", "/");
+  const response = await conn.getresponse();
+  const reader = response.getReader();
+  const left = thrown(reader.read());
+  await microtasks(20);
+  reader.releaseLock();
+  await left;
+  await microtasks(20);
+  clock.advance(2000);
+  await microtasks(20);
+  transport.arrive("ok");
+  assertEquals(await response.text(), "ok");
+});
+
+Deno.test("an upload hears that its server has gone behind a reader of the answer that has let go", async () => {
+  const transport = new FakeTransport();
+  using conn = new HTTPConnection("example.com", over(transport));
+  const sent = thrown(conn.request(
+    "POST",
+    "/",
+    (async function* () {
+      yield bytes("piece");
+      await new Promise(() => {});
+    })(),
+  ));
+  transport.arrive("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n");
+  const reader = (await conn.getresponse()).getReader();
+  const left = thrown(reader.read());
+  await microtasks(20);
+  reader.releaseLock();
+  await left;
+  transport.end();
+  assertInstanceOf(await sent, RemoteDisconnected);
 });
