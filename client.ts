@@ -365,6 +365,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
 
   set sock(sock: Transport | null) {
     checkSock("sock", sock);
+    this.#beginAnew();
     this.#connections.sock = sock;
   }
 
@@ -389,6 +390,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
    * @throws {TunnelError} When the proxy refuses the tunnel.
    */
   async connect(): Promise<void> {
+    this.#beginAnew();
     const attempt = this.#withoutRequest();
     try {
       await this.#connections.connect(attempt);
@@ -778,7 +780,8 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
    * follow the head and the `send()` before, awaited or not, and are to be left alone until the promise
    * settles. Without a request, and after a head that announces no body, they go out all the same, and no
    * request follows on that connection. The rest of a declared body goes out where its head went: once that
-   * connection is closed, it is dropped, as `requestComplete` tells.
+   * connection is closed, it is dropped, as `requestComplete` tells. What follows `connect()` or `sock =` is not
+   * taken for that rest.
    *
    * @param data A body of any kind.
    * @throws {CannotSendRequest} Between {@linkcode putrequest} and {@linkcode endheaders}.
@@ -817,12 +820,18 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     if (!exchange.delivered || exchange.failure !== null || !exchange.complete) return true;
     const isCallers = exchange.framing === "caller";
     if (!exchange.over) return isCallers || exchange.busySending;
-    if (isCallers && !this.#connections.current?.reused) {
+    if (isCallers && this.#connections.current === null) {
       throw new NotConnected(
         "Cannot send: the connection of the request is closed, begin another request first",
       );
     }
     return false;
+  }
+
+  /** What is sent from now on is for the connection that the user makes, and not the rest of a request. */
+  #beginAnew(): void {
+    const exchange = this.#exchange;
+    if (exchange?.over && exchange.delivered) this.#exchange = null;
   }
 
   /** Sends something behind what an exchange sends already. */

@@ -480,7 +480,13 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
     } catch (error) {
       return Promise.reject(error);
     }
-    return super.pipeTo(destination, options);
+    const piped = super.pipeTo(destination, options);
+    // Its own reader has let go by then, also where it ended early.
+    const leave = () => {
+      if (!this.locked) this.#stream?.leave();
+    };
+    piped.then(leave, leave);
+    return piped;
   }
 
   /**

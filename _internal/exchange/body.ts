@@ -92,6 +92,8 @@ export class Body {
   #refused = false;
   /** The size of the next piece that is read directly from the socket; 0 for none. */
   #largeSize = 0;
+  /** Whether such a read is out, or what it has brought is not taken yet. */
+  #isReadingLarge = false;
 
   constructor(
     source: BodySource,
@@ -527,12 +529,14 @@ export class Body {
    * Waits for content and gives it to `take` as soon as it is there, or tells it that the body has ended.
    *
    * @param take Gets how many bytes of content are buffered in one run, or `ENDED`.
+   * @param isWaiting Whether it is to be waited on, asked each time; it ends with `LEFT` otherwise.
    */
-  async whenReady(take: (run: number) => void): Promise<void> {
+  async whenReady(take: (run: number) => void, isWaiting?: () => boolean): Promise<void> {
     for (;;) {
       const run = this.#ready();
       if (run === NOT_OPEN) throw this.reason(EMPTY);
       if (run !== NEED_MORE) return take(run);
+      if (isWaiting?.() === false) throw LEFT;
       await this.#more();
     }
   }
@@ -573,10 +577,15 @@ export class Body {
   async readLarge(take: (read: Bytes) => void): Promise<void> {
     const size = this.#largeSize;
     const target = new Uint8Array(size);
-    const count = await this.#guarded(this.#source.fillInto(this.#exchange, target));
-    if (this.state !== "open") throw this.reason(EMPTY);
-    this.#largeSize = sizeAfter(size, count);
-    take(target.subarray(0, count));
+    this.#isReadingLarge = true;
+    try {
+      const count = await this.#guarded(this.#source.fillInto(this.#exchange, target));
+      if (this.state !== "open") throw this.reason(EMPTY);
+      this.#largeSize = sizeAfter(size, count);
+      take(target.subarray(0, count));
+    } finally {
+      this.#isReadingLarge = false;
+    }
   }
 
   /** The content of what {@linkcode readLarge} gave, which may be none; chunk framing is taken out in place. */
@@ -609,10 +618,10 @@ export class Body {
   /**
    * Whoever waits in {@linkcode whenReady} or {@linkcode readLarge} lets go, and gets `LEFT`.
    *
-   * @returns Whether the socket was waited for; what it has brought is given in the next microtasks.
+   * @returns Whether others may read at once: not where a large read has come, but was not taken yet.
    */
   leave(): boolean {
-    if (!this.#reader.waits) return false;
+    if (this.#isReadingLarge && !this.#reader.readsDirectly) return false;
     this.#source.leaveFill(this.#exchange, LEFT);
     return true;
   }

@@ -223,12 +223,12 @@ export class BodyStream {
       if (view && first && !this.#hasStaleView) this.#stale = first.size - view.byteLength;
       releaseLock.call(reader);
       if (this.#reads === reads) this.#reads = null;
-      this.#leave();
+      this.leave();
     });
   }
 
-  /** A reader has let go: where only the socket is waited for, others may read at once. */
-  #leave(): void {
+  /** Who had the lock has let go: others may read at once. */
+  leave(): void {
     if (this.isAtWork && this.#body!.leave()) this.asker!.answer();
   }
 
@@ -254,11 +254,11 @@ export class BodyStream {
       else if (body.readsLargeNext && !controller.byobRequest) {
         await body.readLarge((read) => isOver = this.#giveLarge(body, controller, read, asker));
       }
-      while (!isOver) {
-        await body.whenReady((run) => isOver = this.#give(body, controller, run, asker));
-      }
+      const take = (run: number) => isOver = this.#give(body, controller, run, asker);
+      while (!isOver) await body.whenReady(take, () => !asker.isAnswered);
     } catch (error) {
-      if (error !== LEFT) throw body.withPartial(error, [this.#takeKept(this.#count)]);
+      if (error === LEFT) return;
+      throw body.withPartial(body.failed(error), [this.#takeKept(this.#count)]);
     }
   }
 
@@ -266,7 +266,7 @@ export class BodyStream {
   #isLeft(controller: ReadableByteStreamController, asker: Asker): boolean {
     if (!asker.isThere) this.#hasStaleView = controller.byobRequest !== null;
     const isIdle = this.#reads?.length === 0;
-    return !asker.isThere || isIdle || this.#isEnded ||
+    return !asker.isThere || asker.isAnswered || isIdle || this.#isEnded ||
       controller.desiredSize === null;
   }
 
@@ -278,9 +278,11 @@ export class BodyStream {
     asker: Asker,
   ): boolean {
     if (read.length === 0) return false;
+    const isLeft = this.#isLeft(controller, asker);
     // What does not fit into a view would be left in the stream's queue.
-    if (this.#isLeft(controller, asker) || controller.byobRequest) {
+    if (isLeft || controller.byobRequest) {
       body.unread(read);
+      if (isLeft) asker.answer();
       return false;
     }
     const piece = body.decodeLarge(read);

@@ -129,7 +129,7 @@ export class Connection implements Transport, Carrier, BodySource {
   #headWaits = 0;
   /** How many wait for bytes of a body, where there are deadlines. */
   #fillWaits = 0;
-  /** Whether a call has asked for it. */
+  /** Whether a call waits, or has waited, for what the server sends. */
   #isAwaited = false;
   /** Whether the transport lets the process end. */
   #isUnreferenced = false;
@@ -520,6 +520,8 @@ export class Connection implements Transport, Carrier, BodySource {
         new ProtocolError("Cannot send: the server spoke before the request"),
       );
     }
+    // Only a socket of Deno's own keeps the process alive for writes alone.
+    if (this.kind !== "deno") this.#reference();
     this.#writer = exchange;
     this.#writeSize = piece.length;
     exchange.beginWrite();
@@ -577,13 +579,13 @@ export class Connection implements Transport, Carrier, BodySource {
 
   /** Waits for bytes of a body, on behalf of a call. Resolves as the reader's `fill()` does. */
   fill(exchange: Exchange): Promise<number> {
-    this.#reference();
+    this.#await();
     return this.#timed ? this.#within(exchange, () => this.reader.fill()) : this.reader.fill();
   }
 
   /** The same directly into the caller's memory. */
   fillInto(exchange: Exchange, target: Uint8Array): Promise<number> {
-    this.#reference();
+    this.#await();
     const read = () => this.reader.fillInto(target);
     return this.#timed ? this.#within(exchange, read) : read();
   }
@@ -608,6 +610,7 @@ export class Connection implements Transport, Carrier, BodySource {
 
   leaveFill(exchange: Exchange, reason: unknown): void {
     this.reader.interrupt({ reason });
+    this.#isAwaited = false;
     if (!exchange.busySending) this.#unreference();
   }
 
@@ -615,8 +618,7 @@ export class Connection implements Transport, Carrier, BodySource {
   awaitAnswer(exchange: Exchange, debug: boolean): Promise<Answer> {
     if (exchange.failure !== null) return Promise.reject(exchange.failure.reason);
     const answer = this.receive(exchange, debug);
-    this.#isAwaited = true;
-    this.#reference();
+    this.#await();
     return this.#timed ? this.#withinHeadLimits(exchange, answer) : answer;
   }
 
@@ -753,6 +755,12 @@ export class Connection implements Transport, Carrier, BodySource {
   endSending(): void {
     if (this.#isAwaited || (this.#answer === null && !this.reader.reading)) return;
     this.#unreference();
+  }
+
+  /** A call waits for what the server sends. */
+  #await(): void {
+    this.#isAwaited = true;
+    this.#reference();
   }
 
   #unreference(): void {

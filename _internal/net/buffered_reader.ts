@@ -98,9 +98,9 @@ export class BufferedReader implements BufferedBytes {
     return this.#reading;
   }
 
-  /** Whether somebody waits for what it brings. */
-  get waits(): boolean {
-    return this.#waiting !== null;
+  /** Whether that read fills the caller's memory. */
+  get readsDirectly(): boolean {
+    return this.#direct !== null;
   }
 
   /** Whether the source failed. */

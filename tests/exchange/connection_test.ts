@@ -861,6 +861,19 @@ Deno.test("send() throws a TypeError when the buffer is transferred between two 
   assertEquals(transport.writes.length, 1);
 });
 
+Deno.test("send() writes again behind a write that has failed", async () => {
+  const { connection, transport, exchange } = begun();
+  transport.accepting = false;
+  const first = connection.send(exchange, bytes("abc"));
+  const reason = new Error("mine");
+  transport.writes[0].reject(reason);
+  await thrown(first);
+  const second = connection.send(exchange, bytes("def"));
+  transport.writes[1].accept();
+  await soon(second);
+  connection.close();
+});
+
 for (const count of [0, -1, NaN, 4]) {
   Deno.test(`send() throws WriteZero when the transport says that it took ${count} of 3 bytes`, async () => {
     const { connection, transport, exchange } = begun();
@@ -1289,6 +1302,42 @@ Deno.test("leaveFill() lets the process end, and the next call that waits keeps 
   connection.close();
   await thrown(into);
 });
+
+Deno.test("endSending() lets the process end when the wait for the body was left while it was sent", async () => {
+  const { connection, transport, exchange } = await answered(head("Content-Length: 5\r\n"));
+  exchange.beginSend();
+  const left = connection.fill(exchange);
+  connection.leaveFill(exchange, new Error("left"));
+  await thrown(left);
+  connection.endSending();
+  assertEquals(transport.refs, ["unref"]);
+  connection.close();
+});
+
+Deno.test("endSending() changes nothing while a call waits for the body", async () => {
+  const { connection, transport, exchange } = await answered(head("Content-Length: 5\r\n"));
+  const left = connection.fill(exchange);
+  connection.leaveFill(exchange, new Error("left"));
+  await thrown(left);
+  const fill = connection.fill(exchange);
+  connection.endSending();
+  assertEquals(transport.refs, ["unref", "ref"]);
+  connection.close();
+  await thrown(fill);
+});
+
+for (const [kind, refs] of [["deno", "unref"], ["node", "unref,ref"]] as const) {
+  Deno.test(`send() keeps the process alive where a write does not by itself (${kind})`, async () => {
+    const { connection, transport, exchange } = await answered(head("Content-Length: 5\r\n"));
+    connection.kind = kind;
+    const left = connection.fill(exchange);
+    connection.leaveFill(exchange, new Error("left"));
+    await thrown(left);
+    await connection.send(exchange, bytes("more"));
+    assertEquals(transport.refs.join(), refs);
+    connection.close();
+  });
+}
 
 Deno.test("leaveFill() leaves a process alive that still sends", async () => {
   const { connection, transport, exchange } = await answered(head("Content-Length: 5\r\n"));

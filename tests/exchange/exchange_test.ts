@@ -1031,6 +1031,17 @@ Deno.test("watch() tells the owner when the work begins and when it is over", ()
   assertEquals(owner.calls, ["working true", "working false"]);
 });
 
+Deno.test("watch() fails the exchange, and tells who works, when the total deadline has passed", () => {
+  using clock = new FakeClock();
+  const exchange = newExchange({ limits: { total: 5 } });
+  const told: unknown[] = [];
+  const end = exchange.watch((reason) => told.push(reason));
+  clock.advance(5000);
+  assertInstanceOf(exchange.failure!.reason, Deno.errors.TimedOut);
+  assertStrictEquals(told.at(-1), exchange.failure!.reason);
+  end();
+});
+
 Deno.test("watch() leaves no timer when the work is over", () => {
   using clock = new FakeClock();
   const exchange = newExchange({ limits: { total: 5 } });

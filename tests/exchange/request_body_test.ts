@@ -229,6 +229,11 @@ Deno.test("contentOf() takes what has pipe() and nothing else of a stream of Nod
   assertEquals(await piecesOf(body), ["a", "b"]);
 });
 
+Deno.test("contentOf() takes an iterable without pipe(), whatever other properties of a stream it has", async () => {
+  const body = Object.assign(asyncGeneratorOf("a", "b"), { readableDidRead: true });
+  assertEquals(await piecesOf(body), ["a", "b"]);
+});
+
 Deno.test("contentOf() takes a stream of Node's for an async iterable", async () => {
   const through = new PassThrough();
   through.end("hello");

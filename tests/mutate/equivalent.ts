@@ -621,4 +621,18 @@ export const EQUIVALENT: Equivalent[] = [
     mutation: "throw: throw STOPPED; -> (nothing)",
     reason: "It is false where the exchange has stopped, and the next line asks for that.",
   },
+  {
+    module: "_internal/exchange/send_request.ts",
+    text: "if (error === STOPPED || this.#exchange.failure !== null) throw error;",
+    mutation:
+      "logic: error === STOPPED || this.#exchange.failure !== null -> ((error === STOPPED) && (this.#exchange.failure !== null))",
+    reason:
+      "What follows throws the same where there is nothing to wait for, and here there is nothing.",
+  },
+  {
+    module: "_internal/exchange/body_stream.ts",
+    text: "const PIECE: Asked = { size: Infinity, least: 1, element: 1 };",
+    mutation: "number: 1 -> 0",
+    reason: "Of a read that takes any piece nobody asks for the least and the element.",
+  },
 ];

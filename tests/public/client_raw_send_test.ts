@@ -284,7 +284,10 @@ Deno.test("close() ends a send() that waits for a connect() of the user's, and a
 
 for (const behind of ["send()", "connect()"]) {
   Deno.test(`a request fails by its own timeout while it waits behind ${behind}`, async () => {
-    using conn = new HTTPConnection("example.com", { transport: () => never<Transport>() });
+    using conn = new HTTPConnection("example.com", {
+      transport: () => never<Transport>(),
+      deadlines: { total: 60 },
+    });
     const first = thrown(behind === "send()" ? conn.send("raw") : conn.connect());
     const error = await thrown(conn.request("GET", "/", null, {}, { timeout: 0.02 }));
     assertInstanceOf(error, Deno.errors.TimedOut);

@@ -1230,10 +1230,50 @@ for (
     await conn.endheaders("3\r\nabc\r\n");
     await (await conn.getresponse()).read();
     await assertRejects(() => conn.send("0\r\n\r\n"), NotConnected);
-    await conn.connect();
     await assertRejects(() => conn.send("0\r\n\r\n"), NotConnected);
     assertEquals(second.sent, "");
-    conn.close();
+  });
+}
+
+/** Ways of the user's to another connection, behind which bytes are no rest of a request. */
+const MAKING: [name: string, make: (conn: HTTPConnection, transport: Transport) => unknown][] = [
+  ["connect()", (conn) => conn.connect()],
+  ["connect() that is not awaited", (conn) => void conn.connect()],
+  ["sock =", (conn, transport) => conn.sock = transport],
+];
+
+for (const [name, make] of MAKING) {
+  for (const field of ["Content-Length", "Transfer-Encoding"]) {
+    Deno.test(`send() goes out raw behind ${name} when a body framed by ${field} was not completed`, async () => {
+      const second = new FakeTransport();
+      const first = answering(ok("ok", "Connection: close\r\n"));
+      using conn = new HTTPConnection("example.com", over(first, second));
+      conn.putrequest("POST", "/");
+      conn.putheader(field, field === "Content-Length" ? 5 : "chunked");
+      await conn.endheaders("abc");
+      await (await conn.getresponse()).read();
+      await make(conn, second);
+      await conn.send("raw bytes");
+      assertEquals(second.sent, "raw bytes");
+    });
+  }
+}
+
+for (const [name, make] of MAKING) {
+  Deno.test(`${name} leaves a request that is out to its response`, async () => {
+    const transport = new FakeTransport();
+    using conn = new HTTPConnection("example.com", over(transport, new FakeTransport()));
+    conn.putrequest("POST", "/");
+    conn.putheader("Content-Length", 5);
+    await conn.endheaders("abc");
+    transport.arrive("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbo");
+    const response = await conn.getresponse();
+    await make(conn, new FakeTransport());
+    const before = transport.sent;
+    await conn.send("de");
+    assertEquals(transport.sent, `${before}de`);
+    transport.arrive("dy");
+    assertEquals([await response.text(), response.requestComplete], ["body", true]);
   });
 }
 

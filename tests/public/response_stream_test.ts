@@ -1105,10 +1105,7 @@ Deno.test("bytes that come for an upload's answer while its reader lets go are t
     transport.arrive("abc");
     await microtasks(after);
     reader.releaseLock();
-    const second = response.read(9).catch(async () => {
-      await microtasks(20);
-      return await response.read(9);
-    });
+    const second = response.read(9);
     await first;
     await microtasks(20);
     for (const more of ["def", "ghi"]) {
@@ -1156,7 +1153,8 @@ Deno.test("a reader is refused beside a call that was begun right behind a piece
 
 Deno.test("read() behind a cancel() is told that the response was closed, and not that a read is at work", async () => {
   const response = await begun(new FakeTransport([HEAD]));
-  const reader = response.getReader();
+  // Nobody follows when it lets go.
+  const reader = new ReadableStreamDefaultReader(response);
   const read = reader.read();
   await microtasks(20);
   const cancelled = reader.cancel();
@@ -1216,4 +1214,127 @@ Deno.test("an upload hears that its server has gone behind a reader of the answe
   await left;
   transport.end();
   assertInstanceOf(await sent, RemoteDisconnected);
+});
+
+for (
+  const [framing, part, rest] of [
+    ["a part of a size line", "2", "\r\nho\r\n0\r\n\r\n"],
+    ["a size line", "2\r\n", "ho\r\n0\r\n\r\n"],
+    ["an extension", "2;x=1", "\r\nho\r\n0\r\n\r\n"],
+  ]
+) {
+  for (const [when, isLater] of [["at once", false], ["later", true]] as const) {
+    Deno.test(`a reader that lets go right behind ${framing} waits no more, and read() reads ${when}`, async () => {
+      for (let after = 0; after < 10; after++) {
+        using clock = new FakeClock();
+        const transport = answering("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+        using conn = new HTTPConnection("example.com", { ...over(transport), timeout: 1 });
+        await conn.request("GET", "/");
+        const response = await conn.getresponse();
+        const reader = response.getReader();
+        const left = thrown(reader.read());
+        await microtasks(20);
+        transport.arrive(part);
+        await microtasks(after);
+        reader.releaseLock();
+        if (isLater) {
+          await left;
+          await microtasks(20);
+          clock.advance(2000);
+          await microtasks(20);
+        }
+        const text = response.text();
+        await left;
+        transport.arrive(rest);
+        assertEquals(await soon(text), "ho");
+      }
+    });
+  }
+}
+
+Deno.test("what trace throws is thrown by a BYOB read that has kept bytes, and nothing looks whole behind it", async () => {
+  const mine = new Error("mine");
+  const transport = answering("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nab");
+  let total = 0;
+  using conn = new HTTPConnection("example.com", {
+    ...over(transport),
+    trace(event) {
+      if (event.type === "responseBody" && (total = event.total) > 2) throw mine;
+    },
+  });
+  await conn.request("GET", "/");
+  const response = await conn.getresponse();
+  const reader = response.getReader({ mode: "byob" });
+  const read = thrown(reader.read(new Uint8Array(6), { min: 5 }));
+  await microtasks(20);
+  transport.arrive("cd");
+  assertEquals([await read === mine, total], [true, 4]);
+  reader.releaseLock();
+  assertEquals([latin1(response.partial!), conn.lastFailure!.phase, transport.closes], [
+    "ab",
+    "body",
+    1,
+  ]);
+  transport.arrive("ef");
+  assertEquals(await thrown(response.read()) === mine, true);
+});
+
+Deno.test("pipeTo() that is aborted leaves the response to the next call when it must not cancel it", async () => {
+  const transport = new FakeTransport([HEAD]);
+  const response = await begun(transport);
+  const controller = new AbortController();
+  const piped = response.pipeTo(new WritableStream(), {
+    signal: controller.signal,
+    preventCancel: true,
+  });
+  await microtasks(20);
+  controller.abort();
+  await thrown(piped);
+  const text = response.text();
+  transport.arrive(TAIL);
+  assertEquals(await soon(text), TEXT);
+});
+
+Deno.test("a read behind cancel() and a view that was let go leaves no error of the stream's", async () => {
+  const { head, tail, body } = shape("chunked");
+  const transport = new FakeTransport([head]);
+  const response = await begun(transport);
+  const byob = response.getReader({ mode: "byob" });
+  const left = thrown(byob.read(new Uint8Array(9)));
+  await microtasks(20);
+  byob.releaseLock();
+  await left;
+  transport.arrive(tail);
+  assertEquals(latin1(await response.read(body.length)), body);
+  const reader = response.getReader();
+  await reader.cancel();
+  assertEquals((await soon(reader.read())).done, true);
+  await microtasks(50);
+  reader.releaseLock();
+  assertEquals(latin1(await response.read()), "");
+});
+
+Deno.test("a reader that lets go right behind a large read of nothing but framing waits no more", async () => {
+  const head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+  // Both buffers are filled by one chunk: the next read goes to memory of its own.
+  const filled = FIRST_SIZE + BUFFER;
+  const size = (filled - "11ff9\r\n".length).toString(16);
+  for (let after = 0; after < 10; after++) {
+    const transport = new FakeTransport([head]);
+    const response = await begun(transport);
+    const reader = response.getReader();
+    const data = "x".repeat(parseInt(size, 16));
+    transport.arrive(`${size}\r\n${data}`);
+    for (let got = 0; got < data.length;) got += (await soon(reader.read())).value!.length;
+    const last = thrown(reader.read());
+    await microtasks(20);
+    transport.arrive("\r\n");
+    await microtasks(after);
+    reader.releaseLock();
+    await last;
+    await microtasks(20);
+    const rest = response.text();
+    transport.arrive("2\r\nho\r\n0\r\n\r\n");
+    assertEquals(await soon(rest), "ho");
+  }
 });
