@@ -471,22 +471,17 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
    * @param options What closes the streams, and a signal.
    * @returns Settles when all of it was written.
    */
-  override pipeTo(
+  override async pipeTo(
     destination: WritableStream<Uint8Array<ArrayBuffer>>,
     options?: StreamPipeOptions,
   ): Promise<void> {
+    this.#lockWhole();
     try {
-      this.#lockWhole();
-    } catch (error) {
-      return Promise.reject(error);
-    }
-    const piped = super.pipeTo(destination, options);
-    // Its own reader has let go by then, also where it ended early.
-    const leave = () => {
+      await super.pipeTo(destination, options);
+    } finally {
+      // Its own reader has let go by then, also where it ended early.
       if (!this.locked) this.#stream?.leave();
-    };
-    piped.then(leave, leave);
-    return piped;
+    }
   }
 
   /**
