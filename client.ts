@@ -831,7 +831,9 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
   /** What is sent from now on is for the connection that the user makes, and not the rest of a request. */
   #beginAnew(): void {
     const exchange = this.#exchange;
-    if (exchange?.over && exchange.delivered) this.#exchange = null;
+    if (exchange === null || !exchange.delivered || exchange.busySending) return;
+    exchange.endSending();
+    this.#exchange = null;
   }
 
   /** Sends something behind what an exchange sends already. */

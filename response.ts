@@ -986,6 +986,8 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
 
   /** The same for whoever has the body already. */
   #enterBody(): Body | null {
+    // A reader that is not followed may have let go.
+    if (this.#busy && !this.locked) this.#stream?.leave();
     if (this.#busy) throw isBusy();
     const body = this.#opened();
     return body.readable ? body : null;
@@ -1080,12 +1082,11 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
     if (!this.locked) this.#stream?.locks();
   }
 
-  /** The same for those whose readers nobody can follow. */
+  /** The same for those whose readers nobody can follow: what they find wrong makes the stream fail. */
   #lockWhole(): void {
     if (this.locked) return;
     this.#refuseBusy();
     this.#stream?.locks();
-    this.#stream?.flush();
   }
 
   #cancel(): void {

@@ -58,7 +58,7 @@ export interface BodySource {
   /** The same directly into `target`. */
   fillInto(exchange: Exchange, target: Uint8Array): Promise<number>;
   /** Whoever waits for bytes waits no more, and gets `reason`; what comes is for the next one. */
-  leaveFill(exchange: Exchange, reason: unknown): void;
+  leaveFill(reason: unknown): void;
 }
 
 /** The body of one response. */
@@ -622,7 +622,9 @@ export class Body {
    */
   leave(): boolean {
     if (this.#isReadingLarge && !this.#reader.readsDirectly) return false;
-    this.#source.leaveFill(this.#exchange, LEFT);
+    // Otherwise nothing is waited for, and the connection may carry another exchange by now.
+    const isCarried = this.state === "open" && this.#reader === this.#source.reader;
+    if (isCarried) this.#source.leaveFill(LEFT);
     return true;
   }
 

@@ -157,13 +157,6 @@ export class BodyStream {
     this.#reads = null;
   }
 
-  /** Readers that are not followed find what is kept in the queue. */
-  flush(): void {
-    if (this.#count > 0 && this.#controller!.desiredSize !== null) {
-      this.#put(this.#controller!, null, this.#takeKept(this.#count));
-    }
-  }
-
   /** The stream was cancelled: what is kept is nobody's, and nobody is given anything more. */
   drop(): void {
     this.#count = this.#stale = 0;
@@ -218,11 +211,13 @@ export class BodyStream {
       return result;
     });
     define("releaseLock", () => {
+      // One that has let go before has no lock, and may be told to let go again.
+      if (this.#reads !== reads) return releaseLock.call(reader);
       const view = this.#controller?.byobRequest?.view;
       const [first] = reads;
       if (view && first && !this.#hasStaleView) this.#stale = first.size - view.byteLength;
       releaseLock.call(reader);
-      if (this.#reads === reads) this.#reads = null;
+      this.#reads = null;
       this.leave();
     });
   }

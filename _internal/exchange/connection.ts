@@ -129,8 +129,10 @@ export class Connection implements Transport, Carrier, BodySource {
   #headWaits = 0;
   /** How many wait for bytes of a body, where there are deadlines. */
   #fillWaits = 0;
-  /** Whether a call waits, or has waited, for what the server sends. */
+  /** Whether a call has asked for it. */
   #isAwaited = false;
+  /** Whether a read for a body is out that nobody waits for any more. */
+  #isLeft = false;
   /** Whether the transport lets the process end. */
   #isUnreferenced = false;
   /** Whether the exchange has deadlines. */
@@ -543,9 +545,7 @@ export class Connection implements Transport, Carrier, BodySource {
         new errors.WriteZero("Cannot send: the transport took nothing"),
       );
     }
-    const writer = this.#writer!;
-    this.#writer = null;
-    writer.wrote(count);
+    this.#endWrite().wrote(count);
     this.#resolveWrite(count);
   };
 
@@ -555,9 +555,15 @@ export class Connection implements Transport, Carrier, BodySource {
     this.#failWrite(reason);
   };
 
-  #failWrite(error: unknown): void {
+  #endWrite(): Exchange {
     const writer = this.#writer!;
     this.#writer = null;
+    if (this.#isLeft) this.#unreference();
+    return writer;
+  }
+
+  #failWrite(error: unknown): void {
+    const writer = this.#endWrite();
     writer.wrote(0);
     writer.writeError ??= { reason: error };
     this.#rejectWrite(error);
@@ -579,13 +585,13 @@ export class Connection implements Transport, Carrier, BodySource {
 
   /** Waits for bytes of a body, on behalf of a call. Resolves as the reader's `fill()` does. */
   fill(exchange: Exchange): Promise<number> {
-    this.#await();
+    this.#awaitFill();
     return this.#timed ? this.#within(exchange, () => this.reader.fill()) : this.reader.fill();
   }
 
   /** The same directly into the caller's memory. */
   fillInto(exchange: Exchange, target: Uint8Array): Promise<number> {
-    this.#await();
+    this.#awaitFill();
     const read = () => this.reader.fillInto(target);
     return this.#timed ? this.#within(exchange, read) : read();
   }
@@ -608,17 +614,24 @@ export class Connection implements Transport, Carrier, BodySource {
     }
   }
 
-  leaveFill(exchange: Exchange, reason: unknown): void {
+  leaveFill(reason: unknown): void {
     this.reader.interrupt({ reason });
-    this.#isAwaited = false;
-    if (!exchange.busySending) this.#unreference();
+    this.#isLeft = true;
+    if (this.#writer === null) this.#unreference();
+  }
+
+  /** A call waits for bytes of a body. */
+  #awaitFill(): void {
+    this.#isLeft = false;
+    this.#reference();
   }
 
   /** Waits for the final head, on behalf of a call. */
   awaitAnswer(exchange: Exchange, debug: boolean): Promise<Answer> {
     if (exchange.failure !== null) return Promise.reject(exchange.failure.reason);
     const answer = this.receive(exchange, debug);
-    this.#await();
+    this.#isAwaited = true;
+    this.#reference();
     return this.#timed ? this.#withinHeadLimits(exchange, answer) : answer;
   }
 
@@ -757,13 +770,8 @@ export class Connection implements Transport, Carrier, BodySource {
     this.#unreference();
   }
 
-  /** A call waits for what the server sends. */
-  #await(): void {
-    this.#isAwaited = true;
-    this.#reference();
-  }
-
   #unreference(): void {
+    if (this.#isUnreferenced) return;
     this.#isUnreferenced = true;
     unref(this.transport);
   }

@@ -497,6 +497,12 @@ export class Exchange {
     else this.#onfirst.resolve(sent);
   }
 
+  /** Nothing follows what was sent, be it whole or not. */
+  endSending(): void {
+    if (this.sending === "going") this.send("cut");
+    this.endIfOver();
+  }
+
   /** Nothing follows the sends that were begun: it is over with the last of them. */
   endWithSends(): void {
     this.endsWithSends = true;

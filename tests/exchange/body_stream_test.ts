@@ -209,7 +209,7 @@ class Source implements BodySource {
     return this.reader.fillInto(target);
   }
 
-  leaveFill(_exchange: Exchange, reason: unknown): void {
+  leaveFill(reason: unknown): void {
     this.reader.interrupt({ reason });
   }
 }

@@ -11,7 +11,7 @@ import {
   assertStrictEquals,
   assertThrows,
 } from "@std/assert";
-import { Body, type BodySource } from "../../_internal/exchange/body.ts";
+import { Body, type BodySource, LEFT } from "../../_internal/exchange/body.ts";
 import { type Exchange, Thrown } from "../../_internal/exchange/exchange.ts";
 import type { TraceEvent } from "../../_internal/exchange/trace.ts";
 import { BufferedReader } from "../../_internal/net/buffered_reader.ts";
@@ -75,7 +75,7 @@ class Source implements BodySource {
     return this.reader.fillInto(target);
   }
 
-  leaveFill(_exchange: Exchange, reason: unknown): void {
+  leaveFill(reason: unknown): void {
     this.reader.interrupt({ reason });
   }
 }
@@ -518,6 +518,52 @@ Deno.test("takeBytes() reads on from a copy when all of it has come, and leaves 
     assertEquals([body.state, source.fills], ["complete", 0]);
   }
 });
+
+Deno.test("leave() ends the wait for the socket, and what comes is for the next call", async () => {
+  const { body, transport } = await opened("length", "", { length: 3 });
+  const left = body.whenReady(() => {});
+  assertEquals(body.leave(), true);
+  assertStrictEquals(await thrown(left), LEFT);
+  assertEquals(body.state, "open");
+  const whole = body.gather(Infinity);
+  transport.give("abc");
+  assertEquals(latin1(await soon(whole)), "abc");
+});
+
+Deno.test("whenReady() does not wait when nobody is waited on, but gives what is there", async () => {
+  const { body } = await opened("length", "ab", { length: 3 });
+  let runs = 0;
+  const take = (run: number) => {
+    runs += run;
+    body.pull(new Uint8Array(run));
+  };
+  await body.whenReady(take, () => false);
+  assertStrictEquals(await thrown(body.whenReady(take, () => false)), LEFT);
+  assertEquals(runs, 2);
+});
+
+for (
+  const [name, make] of [
+    ["was read to its end", async () => {
+      const all = await opened("length", "abc", { length: 3 });
+      await all.body.gather(Infinity);
+      return all;
+    }],
+    ["has left with its bytes", async () => {
+      const all = await opened("length", "abc", { length: 3 });
+      all.body.takeBytes();
+      return all;
+    }],
+  ] as [string, () => Promise<Opened>][]
+) {
+  Deno.test(`leave() ends no wait of the next exchange when the body ${name}`, async () => {
+    const { body, source, transport } = await make();
+    const next = source.reader.fill();
+    assertEquals(body.leave(), true);
+    transport.give("next");
+    assertEquals(await soon(next), 4);
+  });
+}
 
 Deno.test("takeBytes() takes nothing when the body has not come whole, or ends with the connection", async () => {
   for (

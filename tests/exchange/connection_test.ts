@@ -1289,64 +1289,66 @@ Deno.test("leaveFill() lets the process end, and the next call that waits keeps 
   const { connection, transport, exchange } = await answered(head("Content-Length: 5\r\n"));
   const left = connection.fill(exchange);
   const reason = new Error("left");
-  connection.leaveFill(exchange, reason);
+  connection.leaveFill(reason);
   assertStrictEquals(await thrown(left), reason);
   assertEquals(transport.refs, ["unref"]);
   const fill = connection.fill(exchange);
   assertEquals(transport.refs, ["unref", "ref"]);
   transport.give("abc");
   assertEquals(await soon(fill), 3);
-  connection.leaveFill(exchange, reason);
+  connection.leaveFill(reason);
   const into = connection.fillInto(exchange, new Uint8Array(2));
   assertEquals(transport.refs, ["unref", "ref", "unref", "ref"]);
   connection.close();
   await thrown(into);
 });
 
-Deno.test("endSending() lets the process end when the wait for the body was left while it was sent", async () => {
-  const { connection, transport, exchange } = await answered(head("Content-Length: 5\r\n"));
-  exchange.beginSend();
-  const left = connection.fill(exchange);
-  connection.leaveFill(exchange, new Error("left"));
-  await thrown(left);
-  connection.endSending();
-  assertEquals(transport.refs, ["unref"]);
-  connection.close();
-});
-
-Deno.test("endSending() changes nothing while a call waits for the body", async () => {
-  const { connection, transport, exchange } = await answered(head("Content-Length: 5\r\n"));
-  const left = connection.fill(exchange);
-  connection.leaveFill(exchange, new Error("left"));
-  await thrown(left);
-  const fill = connection.fill(exchange);
-  connection.endSending();
-  assertEquals(transport.refs, ["unref", "ref"]);
-  connection.close();
-  await thrown(fill);
-});
-
-for (const [kind, refs] of [["deno", "unref"], ["node", "unref,ref"]] as const) {
-  Deno.test(`send() keeps the process alive where a write does not by itself (${kind})`, async () => {
+for (const [kind, refs] of [["deno", "unref"], ["node", "unref,ref,unref"]] as const) {
+  Deno.test(`send() keeps the process alive as long as it writes, behind a wait that was left (${kind})`, async () => {
     const { connection, transport, exchange } = await answered(head("Content-Length: 5\r\n"));
     connection.kind = kind;
     const left = connection.fill(exchange);
-    connection.leaveFill(exchange, new Error("left"));
+    connection.leaveFill(new Error("left"));
     await thrown(left);
-    await connection.send(exchange, bytes("more"));
-    assertEquals(transport.refs.join(), refs);
+    for (const ends of [true, false]) {
+      transport.accepting = false;
+      const sent = connection.send(exchange, bytes("more"));
+      assertEquals(transport.refs.at(-1), kind === "deno" ? "unref" : "ref");
+      const write = transport.writes.at(-1)!;
+      if (ends) write.accept();
+      else write.reject(new Error("mine"));
+      await sent.catch(() => {});
+      assertEquals(transport.refs.at(-1), "unref");
+      if (ends) assertEquals(transport.refs.join(), refs);
+    }
     connection.close();
   });
 }
 
-Deno.test("leaveFill() leaves a process alive that still sends", async () => {
+Deno.test("leaveFill() lets the process end only when the write that is out has ended", async () => {
   const { connection, transport, exchange } = await answered(head("Content-Length: 5\r\n"));
-  exchange.beginSend();
+  transport.accepting = false;
+  const sent = connection.send(exchange, bytes("more"));
   const left = connection.fill(exchange);
-  connection.leaveFill(exchange, new Error("left"));
+  connection.leaveFill(new Error("left"));
   await thrown(left);
   assertEquals(transport.refs, []);
+  transport.writes.at(-1)!.accept();
+  await sent;
+  assertEquals(transport.refs, ["unref"]);
   connection.close();
+});
+
+Deno.test("a write leaves the process alive while a call waits for the body", async () => {
+  const { connection, transport, exchange } = await answered(head("Content-Length: 5\r\n"));
+  const left = connection.fill(exchange);
+  connection.leaveFill(new Error("left"));
+  await thrown(left);
+  const fill = connection.fill(exchange);
+  await connection.send(exchange, bytes("more"));
+  assertEquals(transport.refs, ["unref", "ref"]);
+  connection.close();
+  await thrown(fill);
 });
 
 Deno.test("release() keeps the process alive again", async () => {

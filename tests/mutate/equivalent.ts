@@ -635,4 +635,28 @@ export const EQUIVALENT: Equivalent[] = [
     mutation: "number: 1 -> 0",
     reason: "Of a read that takes any piece nobody asks for the least and the element.",
   },
+  {
+    module: "_internal/exchange/body_stream.ts",
+    text: "if (!this.#hasStaleView) return;",
+    mutation: "return: return; -> (nothing)",
+    reason: "It is asked again before anything is done; here it spares the wait.",
+  },
+  {
+    module: "_internal/exchange/body_stream.ts",
+    text: "throw error;",
+    mutation: "throw: throw error; -> (nothing)",
+    reason: "The stream has failed with it by itself.",
+  },
+  {
+    module: "_internal/exchange/body.ts",
+    text: "const least = limit === Infinity && available > 0 ? available : PIECE;",
+    mutation: "number: 0 -> 1",
+    reason: "How large an array is tried first only spares memory.",
+  },
+  {
+    module: "_internal/exchange/exchange.ts",
+    text: "if (performance.now() < end) return;",
+    mutation: "comparison: performance.now() < end -> performance.now() <= end",
+    reason: "Nobody can tell the very moment from the one after it.",
+  },
 ];

@@ -710,6 +710,19 @@ Deno.test("interrupt() has the read into a caller's memory come first in what is
   assertEquals([buffered(reader), reader.received], ["ab", 2]);
 });
 
+Deno.test("interrupt() concerns only the read that is out: the next one is its caller's alone", async () => {
+  const { source, reader } = byHand();
+  const left = thrown(reader.fillInto(new Uint8Array(4)));
+  reader.interrupt({ reason: "mine" });
+  await left;
+  await source.give("ab");
+  reader.take(2);
+  const target = new Uint8Array(4);
+  const filled = reader.fillInto(target);
+  await source.give("cd");
+  assertEquals([await filled, latin1(target.subarray(0, 2)), buffered(reader)], [2, "cd", ""]);
+});
+
 Deno.test("interrupt() does nothing when nobody waits", async () => {
   const { source, reader } = await holding("a");
   reader.interrupt({ reason: "mine" });

@@ -1260,20 +1260,52 @@ for (const [name, make] of MAKING) {
 }
 
 for (const [name, make] of MAKING) {
-  Deno.test(`${name} leaves a request that is out to its response`, async () => {
+  Deno.test(`getresponse() tells what ${name} has done to a request whose response was not got`, async () => {
+    const second = answering(ok("two"));
+    using conn = new HTTPConnection("example.com", over(new FakeTransport(), second));
+    await conn.request("GET", "/");
+    await make(conn, second);
+    await assertRejects(() => soon(conn.getresponse()), Deno.errors.Interrupted);
+    assertEquals(await getText(conn), "two");
+  });
+}
+
+// `sock =` fails it, as its doc comment says.
+for (const [name, make] of MAKING.filter(([name]) => name !== "sock =")) {
+  Deno.test(`${name} leaves a send() to its end that is under way, and its response`, async () => {
     const transport = new FakeTransport();
     using conn = new HTTPConnection("example.com", over(transport, new FakeTransport()));
     conn.putrequest("POST", "/");
     conn.putheader("Content-Length", 5);
     await conn.endheaders("abc");
+    transport.arrive("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody");
+    const response = await conn.getresponse();
+    const before = transport.sent;
+    const sent = conn.send("de");
+    await make(conn, new FakeTransport());
+    await soon(sent);
+    assertEquals(transport.sent, `${before}de`);
+    assertEquals([await response.text(), response.requestComplete], ["body", true]);
+  });
+}
+
+for (const [name, make] of MAKING) {
+  Deno.test(`send() goes out raw behind ${name} when the response before is unread, which reads on`, async () => {
+    const transport = new FakeTransport();
+    const second = new FakeTransport();
+    using conn = new HTTPConnection("example.com", over(transport, second));
+    conn.putrequest("POST", "/");
+    conn.putheader("Content-Length", 5);
+    await conn.endheaders("abc");
     transport.arrive("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbo");
     const response = await conn.getresponse();
-    await make(conn, new FakeTransport());
     const before = transport.sent;
-    await conn.send("de");
-    assertEquals(transport.sent, `${before}de`);
+    await make(conn, second);
+    await conn.send("raw bytes");
+    assertEquals([transport.sent, second.sent], [before, "raw bytes"]);
     transport.arrive("dy");
-    assertEquals([await response.text(), response.requestComplete], ["body", true]);
+    assertEquals([await response.text(), response.requestComplete], ["body", false]);
+    assertEquals(transport.closes, 1);
   });
 }
 

@@ -15,7 +15,7 @@ import {
 import { getResponse } from "../helpers/exchanges.ts";
 import { FIRST_SIZE } from "../../_internal/net/buffered_reader.ts";
 import { FakeClock } from "../helpers/fake_clock.ts";
-import { answering, FakeTransport, over } from "../helpers/fake_transport.ts";
+import { answering, FakeTransport, ok, over } from "../helpers/fake_transport.ts";
 import { microtasks, soon, thrown } from "../helpers/waiting.ts";
 import { SegmentTransport } from "../parity/transports.ts";
 import { startRaw } from "../servers/raw.ts";
@@ -1337,4 +1337,103 @@ Deno.test("a reader that lets go right behind a large read of nothing but framin
     transport.arrive("2\r\nho\r\n0\r\n\r\n");
     assertEquals(await soon(rest), "ho");
   }
+});
+
+/** Whoever has the lock behind a reader that has let go, all of whose bytes come later. */
+const HOLDERS: [name: string, read: (response: HTTPResponse) => Promise<string>][] = [
+  ["a reader", (response) => drain(response.getReader())],
+  ["a BYOB reader", (response) => drainInto(response.getReader({ mode: "byob" }), 4)],
+  ["pipeTo()", async (response) => {
+    let text = "";
+    await response.pipeTo(new WritableStream({ write: (piece) => void (text += latin1(piece)) }));
+    return text;
+  }],
+  ["tee()", async (response) => {
+    const [one, other] = response.tee();
+    const texts = await Promise.all([drain(one.getReader()), drain(other.getReader())]);
+    return texts[0];
+  }],
+];
+
+for (const [name, read] of HOLDERS) {
+  for (const mode of ["default", "byob"] as const) {
+    Deno.test(`a ${mode} reader that lets go once more takes nothing from ${name}`, async () => {
+      const transport = new FakeTransport([HEAD]);
+      const response = await begun(transport);
+      const { reader, read: left } = startRead(response, mode);
+      await microtasks(20);
+      reader.releaseLock();
+      await thrown(left);
+      const text = read(response);
+      await microtasks(20);
+      reader.releaseLock();
+      await microtasks(20);
+      transport.arrive(TAIL);
+      assertEquals(await soon(text), TEXT);
+    });
+  }
+}
+
+Deno.test("read() reads on behind a reader that is not followed, and has let go", async () => {
+  const transport = new FakeTransport([HEAD]);
+  const response = await begun(transport);
+  const reader = new ReadableStreamDefaultReader(response);
+  const left = thrown(reader.read());
+  await microtasks(20);
+  reader.releaseLock();
+  await left;
+  const text = response.text();
+  transport.arrive(TAIL);
+  assertEquals(await soon(text), TEXT);
+});
+
+Deno.test("a reader that lets go of a response that is over leaves the next exchange alone", async () => {
+  for (let after = 0; after < 10; after++) {
+    const transport = answering("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\none");
+    using conn = new HTTPConnection("example.com", over(transport));
+    await conn.request("GET", "/");
+    const response = await conn.getresponse();
+    const reader = response.getReader();
+    await reader.read();
+    const last = reader.read();
+    await microtasks(after);
+    await conn.request("GET", "/next");
+    const next = conn.getresponse();
+    reader.releaseLock();
+    await last.catch(() => {});
+    await microtasks(20);
+    transport.arrive(ok("two"));
+    assertEquals(await (await soon(next)).text(), "two");
+  }
+});
+
+Deno.test("cancel() drops the bytes that a reader has left behind", async () => {
+  const response = await begun(new FakeTransport([`${HEAD}abc`]));
+  const reader = response.getReader({ mode: "byob" });
+  const left = thrown(reader.read(new Uint8Array(9), { min: 6 }));
+  await microtasks(50);
+  reader.releaseLock();
+  await left;
+  await assertRejects(() => response.read(), TypeError, "holds 3 bytes");
+  await response.cancel();
+  await assertRejects(() => response.read(), Deno.errors.Interrupted);
+});
+
+Deno.test("the calls of a reader can be replaced, and be as they were again", async () => {
+  const response = await begun(WIRE);
+  const reader = response.getReader();
+  const calls: string[] = [];
+  const { read, releaseLock } = reader;
+  reader.read = () => {
+    calls.push("read");
+    return read();
+  };
+  reader.releaseLock = () => {
+    calls.push("releaseLock");
+    releaseLock();
+  };
+  assertEquals(latin1((await reader.read()).value!), TEXT);
+  reader.releaseLock();
+  assertEquals([calls, response.locked], [["read", "releaseLock"], false]);
+  assertEquals(Reflect.deleteProperty(reader, "read"), true);
 });
