@@ -781,7 +781,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
    * settles. Without a request, and after a head that announces no body, they go out all the same, and no
    * request follows on that connection. The rest of a declared body goes out where its head went: once that
    * connection is closed, it is dropped, as `requestComplete` tells. What follows `connect()` or `sock =` is not
-   * taken for that rest.
+   * taken for that rest, unless a `send()` of it is under way.
    *
    * @param data A body of any kind.
    * @throws {CannotSendRequest} Between {@linkcode putrequest} and {@linkcode endheaders}.

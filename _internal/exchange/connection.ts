@@ -248,7 +248,7 @@ export class Connection implements Transport, Carrier, BodySource {
     this.#move("begin");
     this.exchange = exchange;
     this.#answer = null;
-    this.#isAwaited = false;
+    this.#isAwaited = this.#isLeft = false;
     exchange.begin(this);
     this.#limit(exchange);
   }
@@ -384,6 +384,7 @@ export class Connection implements Transport, Carrier, BodySource {
 
   /** The transport is the user's: it keeps the process alive as any other does. */
   #restoreReference(): void {
+    this.#isLeft = false;
     if (this.kind === "node") ref(this.transport);
     else this.#reference();
   }

@@ -1339,6 +1339,43 @@ Deno.test("leaveFill() lets the process end only when the write that is out has 
   connection.close();
 });
 
+Deno.test("begin() forgets that a wait was left in the exchange before", async () => {
+  const { connection, transport, exchange, answer } = await answered(head("Content-Length: 5\r\n"));
+  connection.kind = "node";
+  const left = connection.fill(exchange);
+  connection.leaveFill(new Error("left"));
+  await thrown(left);
+  transport.give("hello");
+  await microtasks(10);
+  await answer.body.gather(Infinity);
+  const next = newExchange({ method: "GET" });
+  connection.begin(next);
+  next.send("send");
+  transport.accepting = false;
+  const sent = connection.send(next, bytes("GET / HTTP/1.1\r\n\r\n"));
+  const wait = connection.awaitAnswer(next, false);
+  transport.writes.at(-1)!.accept();
+  await sent;
+  assertEquals(transport.refs.at(-1), "ref");
+  transport.give(OK);
+  await soon(wait);
+});
+
+Deno.test("abandon() leaves the transport alone when a write ends behind it", async () => {
+  const { connection, transport, exchange } = await answered(head("Content-Length: 5\r\n"));
+  connection.kind = "node";
+  const left = connection.fill(exchange);
+  connection.leaveFill(new Error("left"));
+  await thrown(left);
+  transport.accepting = false;
+  const sent = thrown(connection.send(exchange, bytes("more")));
+  connection.abandon();
+  await sent;
+  transport.writes.at(-1)!.accept();
+  await microtasks(10);
+  assertEquals(transport.refs.at(-1), "ref");
+});
+
 Deno.test("a write leaves the process alive while a call waits for the body", async () => {
   const { connection, transport, exchange } = await answered(head("Content-Length: 5\r\n"));
   const left = connection.fill(exchange);

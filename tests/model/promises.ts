@@ -487,7 +487,8 @@ function checkTrace(player: Player, conn: ConnState): void {
 /** `requestComplete` is true to what was sent. To be asked when nothing happens any more. */
 export function checkComplete(player: Player): void {
   if (player.server !== null) return;
-  // An answer or a close() that stops the upload may come before it is told of the last write: `false`.
+  // An answer, a close() or a `sock =` that stops the upload may come before it is told of the last write:
+  // `false`.
   const stopped = (known: Known) =>
     arrivals(player, known.id).some(({ wire }) => mayStop(player, wire, known));
   for (const { owner, response, closed, conn } of player.conns.flatMap((conn) => conn.responses)) {
@@ -501,8 +502,9 @@ export function checkComplete(player: Player): void {
     // What a pending write has taken, the library cannot know yet.
     const writing = player.conns[known.conn].transports.some(({ writing }) => writing > 0);
     const failed = player.calls.some(({ id, status }) => id === known.id && status === "rejected");
-    const ended = closed || failed || known.outcome !== "resolved" ||
-      player.conns[conn].closes.length > 0;
+    const { closes, sockSet } = player.conns[conn];
+    const ended = closed || failed || known.outcome !== "resolved" || closes.length > 0 ||
+      sockSet > 0;
     if (!requestComplete && (ended || stopped(known))) continue;
     if (requestComplete !== sent && !writing && !(known.steps && !known.framed)) {
       player.world.fail(
