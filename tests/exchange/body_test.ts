@@ -519,6 +519,15 @@ Deno.test("takeBytes() reads on from a copy when all of it has come, and leaves 
   }
 });
 
+Deno.test("readinto1() of nothing takes the end of a chunked body, and reads nothing of another", async () => {
+  const chunked = await opened("chunked", "0\r\n\r\n");
+  assertEquals(await soon(chunked.body.readinto1(new Uint8Array(0))), 0);
+  assertEquals(chunked.body.state, "complete");
+  const { body, source } = await opened("length", "", { length: 5 });
+  assertEquals(await soon(body.readinto1(new Uint8Array(0))), 0);
+  assertEquals([body.state, source.fills], ["open", 0]);
+});
+
 Deno.test("leave() ends the wait for the socket, and what comes is for the next call", async () => {
   const { body, transport } = await opened("length", "", { length: 3 });
   const left = body.whenReady(() => {});

@@ -659,4 +659,55 @@ export const EQUIVALENT: Equivalent[] = [
     mutation: "comparison: performance.now() < end -> performance.now() <= end",
     reason: "Nobody can tell the very moment from the one after it.",
   },
+  {
+    module: "_internal/exchange/body.ts",
+    text: "const MIB = 1048576;",
+    mutation: "number: 1048576 -> 2097152",
+    reason: "It only says how much memory is taken at a time.",
+  },
+  {
+    module: "_internal/exchange/body.ts",
+    text: "const NOT_OPEN = -2;",
+    mutation: "number: 2 -> 3",
+    reason: "A mark that only has to differ from the others.",
+  },
+  {
+    module: "_internal/exchange/connection.ts",
+    text: "raw?.leave();",
+    mutation: "statement: raw?.leave(); -> (nothing)",
+    reason: "A request claims no connection on which bytes went out without one.",
+  },
+  {
+    module: "_internal/exchange/body_stream.ts",
+    text: "if (!isPiece && (asked.least > 1 || this.#count > 0)) {",
+    mutation: "comparison: asked.least > 1 -> asked.least >= 1",
+    reason: "The same bytes are given, copied once more.",
+  },
+  {
+    module: "_internal/exchange/body_stream.ts",
+    text: "if (this.#count > 0 && this.pulling !== null) {",
+    mutation: "condition: this.#count > 0 -> !(this.#count > 0)",
+    reason: "The pull that follows gives it, some microtasks later.",
+  },
+  {
+    module: "_internal/net/node_sockets.ts",
+    text: "return await opened(net.connect({ path: route.path }), signal);",
+    mutation:
+      "await: await opened(net.connect({ path: route.path }), signal) -> opened(net.connect({ path: route.path }), signal)",
+    reason: "Whoever calls awaits it.",
+  },
+  {
+    module: "_internal/net/node_sockets.ts",
+    text: "!(this.socket.destroyed && this.#failure !== null);",
+    mutation:
+      "logic: this.socket.destroyed && this.#failure !== null -> ((this.socket.destroyed) || (this.#failure !== null))",
+    reason:
+      "One that is destroyed without a failure has ended both ways, and its writes before that.",
+  },
+  {
+    module: "_internal/net/platform.ts",
+    text: "if (deno === undefined) return true;",
+    mutation: "boolean: true -> false",
+    reason: "It is for other runtimes, on which no mutants are run.",
+  },
 ];
