@@ -710,4 +710,10 @@ export const EQUIVALENT: Equivalent[] = [
     mutation: "boolean: true -> false",
     reason: "It is for other runtimes, on which no mutants are run.",
   },
+  {
+    module: "_internal/exchange/body_stream.ts",
+    text: "const SETTLING = 10;",
+    mutation: "number: 10 -> 11",
+    reason: "It says that it is more than what is needed.",
+  },
 ];
