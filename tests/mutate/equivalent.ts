@@ -135,13 +135,6 @@ export const EQUIVALENT: Equivalent[] = [
     reason: "Work that has ended has nobody to tell: only memory is kept.",
   },
   {
-    module: "_internal/exchange/body.ts",
-    text:
-      "if (count <= FEW) { for (let i = 0; i < count; i++) bytes[this.size + i] = source[start + i]!; }",
-    mutation: "comparison: count <= FEW -> count < FEW",
-    reason: "Both ways of copying give the same bytes; one is faster for a few.",
-  },
-  {
     module: "_internal/content/undo.ts",
     text: "function isZlib([method = 0, flags = 0]: Uint8Array): boolean {",
     mutation: "number: 0 -> 1",
@@ -715,5 +708,18 @@ export const EQUIVALENT: Equivalent[] = [
     text: "const SETTLING = 10;",
     mutation: "number: 10 -> 11",
     reason: "It says that it is more than what is needed.",
+  },
+  {
+    module: "_internal/exchange/deadlines.ts",
+    text: "if (this.#ends![kind] < at) [first, at] = [kind, this.#ends![kind]];",
+    mutation: "comparison: this.#ends![kind] < at -> this.#ends![kind] <= at",
+    reason: "Of two that end at the same moment either may be told.",
+  },
+  {
+    module: "_internal/exchange/body.ts",
+    text:
+      "return count < available * 7 / 8 ? copyOf(target, 0, count) : target.subarray(0, count);",
+    mutation: "number: 8 -> 9",
+    reason: "It only says how much memory a piece may keep beside its bytes.",
   },
 ];
