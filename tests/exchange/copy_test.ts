@@ -414,6 +414,40 @@ Deno.test("copyTo() is ended by the bodyIdle deadline, with what came written or
   assertEquals([sink.text, response.partial], ["hello", null]);
 });
 
+Deno.test("copyTo() leaves in partial what came behind the end of its ring and at the start of it", async () => {
+  const size = 3 * 1048576;
+  const body = Uint8Array.from({ length: size }, (_, i) => (i * 7 + (i >> 8)) & 255);
+  let at = 0;
+  const response = new HTTPResponse(
+    new ReadableStream({
+      start: (c) => c.enqueue(bytes(`HTTP/1.1 200 OK\r\nContent-Length: ${size}\r\n\r\n`)),
+      pull: (c) => c.enqueue(body.slice(at, at += 65536)),
+    }, { highWaterMark: 0 }),
+  );
+  await response.begin();
+  const controller = new AbortController();
+  let written = 0;
+  let isStuck = false;
+  const copied = response.copyTo({
+    // Past the middle of the ring, so that what is read behind that begins anew.
+    write(piece) {
+      isStuck = written >= 700_000;
+      if (isStuck) return new Promise(() => {});
+      const count = Math.min(piece.length, 100_000);
+      written += count;
+      return Promise.resolve(count);
+    },
+  }, { signal: controller.signal });
+  copied.catch(() => {});
+  while (!isStuck) await turns(1);
+  await turns(60);
+  controller.abort();
+  await thrown(copied);
+  const partial = response.partial!;
+  assertEquals(partial.length > 1048576 - 700_000, true);
+  assertEquals(partial, body.slice(written, written + partial.length));
+});
+
 Deno.test("copyTo() waits for a slow target with what came before the server broke off", async () => {
   const response = await begun(new FakeTransport([STANDS[2][1]], { ended: true }));
   const slow = Promise.withResolvers<number>();

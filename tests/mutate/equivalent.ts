@@ -759,4 +759,22 @@ export const EQUIVALENT: Equivalent[] = [
     mutation: "statement: closer.closeWrite?.().catch(() => {}); -> (nothing)",
     reason: "It is for Deno 2.8 alone; mutants are run on the newest.",
   },
+  {
+    module: "_internal/exchange/body_stream.ts",
+    text: "if (!isPiece && (asked.least > 1 || this.#count > 0)) {",
+    mutation: "comparison: this.#count > 0 -> this.#count >= 0",
+    reason: "The same bytes are given, copied once more.",
+  },
+  {
+    module: "_internal/exchange/body_stream.ts",
+    text: "await this.return();",
+    mutation: "await: await this.return() -> this.return()",
+    reason: "What it does is done when it returns.",
+  },
+  {
+    module: "_internal/exchange/send_request.ts",
+    text: "return await piece;",
+    mutation: "await: await piece -> piece",
+    reason: "Whoever calls awaits it.",
+  },
 ];

@@ -1457,3 +1457,21 @@ Deno.test("a byte that the standard had put into a view that was let go of is he
   transport.arrive(TAIL.slice(3));
   assertEquals(await drain(response.getReader()), TEXT.slice(2));
 });
+
+Deno.test("a read behind another one fills no view in part, and what it had received is in the error", async () => {
+  const transport = new FakeTransport([HEAD]);
+  const response = await begun(transport);
+  const reader = response.getReader({ mode: "byob" });
+  const first = reader.read(new Uint8Array(2));
+  const second = thrown(reader.read(new Uint8Array(9), { min: 5 }));
+  await microtasks(20);
+  transport.arrive("ab");
+  assertEquals(latin1((await soon(first)).value!), "ab");
+  await microtasks(20);
+  transport.arrive("cd");
+  await microtasks(20);
+  transport.end();
+  const error = await second;
+  assertInstanceOf(error, IncompleteRead);
+  assertEquals(latin1(error.partial as Uint8Array), "cd");
+});
