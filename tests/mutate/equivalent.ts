@@ -777,4 +777,41 @@ export const EQUIVALENT: Equivalent[] = [
     mutation: "await: await piece -> piece",
     reason: "Whoever calls awaits it.",
   },
+  {
+    module: "_internal/net/buffered_reader.ts",
+    text: "if (size > 0 && !isFirstFull) return;",
+    mutation: "number: 0 -> 1",
+    reason: "No buffer has one byte.",
+  },
+  {
+    module: "_internal/exchange/body.ts",
+    text: "if (this.#isGone(target, to)) break;",
+    mutation: "statement: break; -> (nothing)",
+    reason: "The exchange has failed by then, with which the loop ends and the call throws.",
+  },
+  {
+    module: "_internal/exchange/body.ts",
+    text: "this.#endIfOver(size, size === 0 ? 1 : size);",
+    mutation: "number: 1 -> 2",
+    reason: "It is only asked whether it is more than nothing.",
+  },
+  {
+    module: "_internal/exchange/body_stream.ts",
+    text: "if (!isPiece && (asked.least > 1 || this.#count > 0)) {",
+    mutation: "number: 0 -> 1",
+    reason: "A single byte is given by the way below, which gives what is kept as well.",
+  },
+  {
+    module: "_internal/exchange/body_stream.ts",
+    text: "if (this.#count === 0) this.#kept = NONE;",
+    mutation: "statement: this.#kept = NONE; -> (nothing)",
+    reason: "It only spares memory.",
+  },
+  {
+    module: "_internal/exchange/request_body.ts",
+    text: "this.#ahead = this.#read(free ?? new ArrayBuffer(this.#size));",
+    mutation:
+      "statement: this.#ahead = this.#read(free ?? new ArrayBuffer(this.#size)); -> (nothing)",
+    reason: "It only reads earlier what is read anyway.",
+  },
 ];
