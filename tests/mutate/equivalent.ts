@@ -814,4 +814,16 @@ export const EQUIVALENT: Equivalent[] = [
       "statement: this.#ahead = this.#read(free ?? new ArrayBuffer(this.#size)); -> (nothing)",
     reason: "It only reads earlier what is read anyway.",
   },
+  {
+    module: "_internal/exchange/request_body.ts",
+    text: "this.#given = value.buffer;",
+    mutation: "statement: this.#given = value.buffer; -> (nothing)",
+    reason: "Memory is used again only to spare it.",
+  },
+  {
+    module: "_internal/exchange/body.ts",
+    text: "return -1;",
+    mutation: "number: 1 -> 2",
+    reason: "It is only asked whether it is less than nothing.",
+  },
 ];
