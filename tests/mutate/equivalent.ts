@@ -826,4 +826,23 @@ export const EQUIVALENT: Equivalent[] = [
     mutation: "number: 1 -> 2",
     reason: "It is only asked whether it is less than nothing.",
   },
+  {
+    module: "_internal/exchange/send_request.ts",
+    text: "if (exchange.failure !== null) throw error;",
+    mutation: "throw: throw error; -> (nothing)",
+    reason:
+      "What follows throws the same where there is nothing to wait for, and here there is nothing.",
+  },
+  {
+    module: "_internal/exchange/body_stream.ts",
+    text: "if (this.#reads !== reads) return releaseLock.call(reader);",
+    mutation: "return: return releaseLock.call(reader); -> return undefined;",
+    reason: "It has no lock to release.",
+  },
+  {
+    module: "_internal/exchange/exchange.ts",
+    text: 'deadlines.set("open", this.limits.timeout);',
+    mutation: 'string: "open" -> "read"',
+    reason: "Both are told as the timeout, and here one runs alone.",
+  },
 ];
