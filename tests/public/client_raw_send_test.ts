@@ -485,3 +485,16 @@ Deno.test("a send() beside a response that fails gets an error of its own", asyn
   assertInstanceOf(other, Deno.errors.ConnectionAborted);
   assertEquals([other.phase, (other.cause as Error).name], ["send", (error as Error).name]);
 });
+
+Deno.test("send() is timed out beside a response whose request had no timeout", async () => {
+  class Stuck extends FakeTransport {
+    override write(data: Uint8Array): Promise<number> {
+      return this.sent === "" ? super.write(data) : never();
+    }
+  }
+  const transport = new Stuck([], { answers: ["HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel"] });
+  using conn = new HTTPConnection("example.com", { ...over(transport), timeout: 0.02 });
+  await conn.request("GET", "/", null, {}, { timeout: null });
+  await conn.getresponse();
+  assertInstanceOf(await thrown(conn.send("raw")), Deno.errors.TimedOut);
+});

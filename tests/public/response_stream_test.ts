@@ -1475,3 +1475,21 @@ Deno.test("a read behind another one fills no view in part, and what it had rece
   assertInstanceOf(error, IncompleteRead);
   assertEquals(latin1(error.partial as Uint8Array), "cd");
 });
+
+Deno.test("a byte that the standard puts into a view counts, and the bytes behind that view are whole", async () => {
+  const transport = new FakeTransport([HEAD]);
+  const response = await begun(transport);
+  const first = new ReadableStreamBYOBReader(response);
+  const pair = first.read(new Uint16Array(2));
+  await microtasks(20);
+  transport.arrive(TAIL.slice(0, 3));
+  assertEquals((await soon(pair)).value!.length, 1);
+  first.releaseLock();
+  const reader = response.getReader({ mode: "byob" });
+  const read = reader.read(new Uint8Array(4), { min: 3 });
+  await microtasks(20);
+  transport.arrive(TAIL.slice(3));
+  let got = latin1((await soon(read)).value!);
+  got += latin1((await soon(reader.read(new Uint8Array(4), { min: 3 }))).value!);
+  assertEquals(got + await drainInto(reader, 9), TEXT.slice(2));
+});
