@@ -785,8 +785,8 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
    *
    * @param data A body of any kind.
    * @throws {CannotSendRequest} Between {@linkcode putrequest} and {@linkcode endheaders}.
-   * @throws {NotConnected} When there is no connection and `auto_open` is off, or the one that a body was sent
-   * on which the caller frames is closed.
+   * @throws {NotConnected} When there is no connection and `auto_open` is off, or when a body that you frame
+   * yourself was sent on a connection that is closed by now.
    * @throws {TypeError} When the data is more than the `Content-Length`; none of it is sent then.
    */
   send(data: RequestBody): Promise<void> {

@@ -988,7 +988,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
   #enterBody(): Body | null {
     // A reader that is not followed may have let go.
     if (this.#busy && !this.locked) this.#stream?.leave();
-    if (this.#busy) throw isBusy();
+    if (this.#busy) throw busyError();
     const body = this.#opened();
     return body.readable ? body : null;
   }
@@ -1035,7 +1035,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
       const stream = this.#stream ??= new BodyStream();
       if (this.#busy) {
         if (stream.pulling !== null) return stream.pulling;
-        throw isBusy();
+        throw busyError();
       }
       const asker = new StreamAsker(this, () => this.#busy = false);
       stream.asker = asker;
@@ -1074,7 +1074,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
 
   /** Refuses to read the stream while a call reads beside it, which would make it fail for good. */
   #refuseBusy(): void {
-    if (this.#busy && !this.#stream?.isAtWork) throw isBusy();
+    if (this.#busy && !this.#stream?.isAtWork) throw busyError();
   }
 
   /** Whoever locks the stream takes it over from a reader that has let go. */
@@ -1118,7 +1118,7 @@ class StreamAsker implements Asker {
   }
 }
 
-function isBusy(): TypeError {
+function busyError(): TypeError {
   return new TypeError("Cannot read response: another read is at work, await it first");
 }
 

@@ -18,7 +18,7 @@ import { BODY, type BodyEvent, type BodyState, next } from "./states.ts";
 /** No bytes. */
 export const EMPTY: Uint8Array<ArrayBuffer> = new Uint8Array(0);
 const LF = 10;
-/** What a wait for the socket ends with whose caller has let go; it never leaves the stream. */
+/** What a wait for the socket ends with when its reader has let go; no caller of the library sees it. */
 export const LEFT: unique symbol = Symbol("left");
 /** `#ready()` has found that the body is not open any longer. */
 const NOT_OPEN = -2;

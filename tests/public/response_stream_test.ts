@@ -1438,16 +1438,22 @@ Deno.test("the calls of a reader can be replaced, and be as they were again", as
   assertEquals(Reflect.deleteProperty(reader, "read"), true);
 });
 
-Deno.test("a byte that the standard had put into a view that was let go of is held, and a reader gets it", async () => {
+/** A response of which two bytes were read, and half an element is left in the stream's own queue. */
+async function halfElement() {
   const transport = new FakeTransport([HEAD]);
   const response = await begun(transport);
-  // One that is not followed: a byte of half an element stays in the stream's own queue.
+  // This library follows no reader that was made by its constructor.
   const first = new ReadableStreamBYOBReader(response);
   const pair = first.read(new Uint16Array(2));
   await microtasks(20);
   transport.arrive(TAIL.slice(0, 3));
   assertEquals((await soon(pair)).value!.length, 1);
   first.releaseLock();
+  return { transport, response };
+}
+
+Deno.test("a byte that the standard had put into a view that was let go of is held, and a reader gets it", async () => {
+  const { transport, response } = await halfElement();
   const second = response.getReader({ mode: "byob" });
   const left = thrown(second.read(new Uint8Array(9), { min: 5 }));
   await microtasks(20);
@@ -1477,14 +1483,7 @@ Deno.test("a read behind another one fills no view in part, and what it had rece
 });
 
 Deno.test("a byte that the standard puts into a view counts, and the bytes behind that view are whole", async () => {
-  const transport = new FakeTransport([HEAD]);
-  const response = await begun(transport);
-  const first = new ReadableStreamBYOBReader(response);
-  const pair = first.read(new Uint16Array(2));
-  await microtasks(20);
-  transport.arrive(TAIL.slice(0, 3));
-  assertEquals((await soon(pair)).value!.length, 1);
-  first.releaseLock();
+  const { transport, response } = await halfElement();
   const reader = response.getReader({ mode: "byob" });
   const read = reader.read(new Uint8Array(4), { min: 3 });
   await microtasks(20);
