@@ -644,18 +644,21 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
       const most = checkCount(limit);
       const line = this.#lineNow(most);
       if (line !== null) return Promise.resolve(line);
-      return this.#run(this.#opened().line(most));
+      // CPython: after HEAD there is nothing, and the response is not over by that.
+      return this.#isHead ? Promise.resolve(EMPTY) : this.#run(this.#opened().line(most));
     } catch (error) {
-      return Promise.reject(this.#failed(error));
+      return Promise.reject(error);
     }
   }
 
-  /** The next line, or `null` where it has to be waited for, or the framing is broken. */
+  /** The next line, or `null` where it has to be waited for, is the end, or the framing is broken. */
   #lineNow(limit: number): Uint8Array<ArrayBuffer> | null {
-    const body = this.#enter();
-    // CPython: after HEAD there is nothing, and the response is not over by that.
-    if (body === null || this.#isHead) return EMPTY;
-    return body.lineNow(limit);
+    try {
+      const body = this.#enter();
+      return body === null ? EMPTY : body.lineNow(limit);
+    } catch (error) {
+      throw this.#failed(error);
+    }
   }
 
   /**
@@ -692,7 +695,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
   lines(): PieceIterator {
     const some = (line: Uint8Array<ArrayBuffer> | null) => line?.length === 0 ? null : line;
     return new BodyIterator({
-      now: () => this.#now(() => some(this.#lineNow(Infinity))),
+      now: () => some(this.#lineNow(Infinity)),
       next: async () => some(await this.readline()),
       leave() {},
     });
@@ -725,7 +728,13 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
     };
     // The inherited iterator costs half as much as a whole small request.
     return new BodyIterator({
-      now: () => this.#now(() => enter()?.chunkNow() ?? null),
+      now: () => {
+        try {
+          return enter()?.chunkNow() ?? null;
+        } catch (error) {
+          throw this.#failed(error);
+        }
+      },
       next: async () => {
         const body = enter();
         return body === null ? null : await this.#run(body.chunk());
@@ -734,15 +743,6 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
         if (!keep) this.close();
       },
     });
-  }
-
-  /** A step of an iterator that nothing is waited for. */
-  #now<T>(step: () => T): T {
-    try {
-      return step();
-    } catch (error) {
-      throw this.#failed(error);
-    }
   }
 
   /** The pieces of the body as they come; see {@linkcode values}. */
@@ -986,11 +986,15 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
 
   /** The same for whoever has the body already. */
   #enterBody(): Body | null {
-    // A reader that is not followed may have let go.
-    if (this.#busy && !this.locked) this.#stream?.leave();
-    if (this.#busy) throw busyError();
+    if (this.#busy) this.#takeOver();
     const body = this.#opened();
     return body.readable ? body : null;
+  }
+
+  /** Takes the response over from a reader that is not followed and has let go. */
+  #takeOver(): void {
+    if (!this.locked) this.#stream?.leave();
+    if (this.#busy) throw busyError();
   }
 
   /** Runs one read, on a response that is neither over nor broken. */

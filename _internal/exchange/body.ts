@@ -120,9 +120,9 @@ export class Body {
    * @throws What has cut it short.
    */
   get readable(): boolean {
+    if (this.state === "open") return true;
     if (this.#isRead) return false;
-    if (this.state !== "open") throw this.reason(EMPTY);
-    return true;
+    throw this.reason(EMPTY);
   }
 
   /** Whether it was read to its end, and nothing of it was lost. */

@@ -210,7 +210,7 @@ export class BufferedReader implements BufferedBytes {
     }
     this.start = end;
     const at = start - this.#blockStart;
-    return this.#block.subarray(at, at + count);
+    return new Uint8Array(this.#block.buffer, at, count);
   }
 
   /** Puts bytes that were read into other memory in front. No read may be out. */
