@@ -379,6 +379,14 @@ for (const name of COUNTED) {
 }
 
 for (const name of COUNTED) {
+  Deno.test(`${name} asks for no more bytes when the framing is broken`, async () => {
+    const all = await opened("chunked", "2\r\nabXX");
+    assertInstanceOf(await thrown(CALLS[name](all.body)), IncompleteRead);
+    assertEquals(all.source.fills, 0);
+  });
+}
+
+for (const name of COUNTED) {
   Deno.test(`${name} throws when a limit is passed behind some bytes, which are kept`, async () => {
     const all = await opened("chunked", chunk("ab") + `1;${"x".repeat(400)}\r\n`);
     const error = await thrown(CALLS[name](all.body));

@@ -10,6 +10,8 @@ export interface Equivalent {
   module: string;
   /** The line of source text, without indentation. */
   text: string;
+  /** The line before it, where that text stands in several places. */
+  textBefore?: string;
   /** The end of the mutant's id: `kind: before -> after`. */
   mutation: string;
   /** Why no caller can tell. */
@@ -844,5 +846,20 @@ export const EQUIVALENT: Equivalent[] = [
     text: 'deadlines.set("open", this.limits.timeout);',
     mutation: 'string: "open" -> "read"',
     reason: "Both are told as the timeout, and here one runs alone.",
+  },
+  {
+    module: "_internal/exchange/body_stream.ts",
+    text: "asker.answer();",
+    textBefore: "if (this.#isLeft(controller, asker)) {",
+    mutation: "statement: asker.answer(); -> (nothing)",
+    reason:
+      "The end of the call frees the response, and whoever reads before that takes it over from who let go.",
+  },
+  {
+    module: "_internal/exchange/connections.ts",
+    text: "this.#current = null;",
+    textBefore: "const raws = [...this.#raw];",
+    mutation: "statement: this.#current = null; -> (nothing)",
+    reason: "It counts as closed before anybody is told, and a closed one is current no longer.",
   },
 ];

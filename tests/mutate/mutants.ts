@@ -47,6 +47,8 @@ export interface Mutant {
   start: number;
   /** The line of source text that it stands in, without indentation. */
   text: string;
+  /** The line before that, likewise. */
+  textBefore: string;
   /** The lines where the functions around it begin, from the inside out. */
   functions: number[];
 }
@@ -433,6 +435,7 @@ function toMutant(module: string, source: string, { kind, node, after }: Change)
   const column = start - source.lastIndexOf("\n", start - 1);
   const before = source.slice(start, end);
   const mutation = `${kind}: ${shown(before)} -> ${shown(after)}`;
+  const lines = source.split("\n");
   return {
     id: `${module}:${line}:${column} ${mutation}`,
     module,
@@ -443,7 +446,8 @@ function toMutant(module: string, source: string, { kind, node, after }: Change)
     before,
     after,
     start,
-    text: source.split("\n")[line - 1].trim(),
+    text: lines[line - 1].trim(),
+    textBefore: lines[line - 2]?.trim() ?? "",
     functions: functionLines(source, node),
   };
 }

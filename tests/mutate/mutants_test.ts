@@ -118,6 +118,7 @@ Deno.test("findMutants() says where a mutant is, and in which functions", () => 
   const mutant = findMutants("_internal/a.ts", source, []).find(({ kind }) => kind === "number")!;
   assertEquals(mutant.id, "_internal/a.ts:4:11 number: 0 -> 1");
   assertEquals(mutant.text, "b = 0");
+  assertEquals(mutant.textBefore, "each(() =>");
   assertEquals(mutant.functions, [3, 2]);
 });
 

@@ -86,8 +86,9 @@ async function listMutants(folder: string, modules: string[]): Promise<Mutant[]>
   return JSON.parse(await Deno.readTextFile(out));
 }
 
-function isMutant({ module, text, mutation }: Equivalent, mutant: Mutant): boolean {
-  return module === mutant.module && text === mutant.text && mutation === mutant.mutation;
+function isMutant({ module, text, textBefore, mutation }: Equivalent, mutant: Mutant): boolean {
+  return module === mutant.module && text === mutant.text && mutation === mutant.mutation &&
+    (textBefore === undefined || textBefore === mutant.textBefore);
 }
 
 /** Prints, over the line before where the output is a terminal. */
