@@ -126,7 +126,7 @@ export class Player {
   readonly conns: ConnState[] = [];
   readonly calls: CallRecord[] = [];
   /** Each abort of a signal. */
-  readonly aborts: { signal: number; clock: number }[] = [];
+  readonly aborts: { signal: number; reason: unknown; clock: number }[] = [];
   readonly server: TcpServer | null;
   #controllers: AbortController[] = [];
   #case: Case;
@@ -525,8 +525,9 @@ export class Player {
     this.world.tick();
     const controller = this.#controllers[signal];
     if (controller.signal.aborted) return;
-    this.aborts.push({ signal, clock: this.world.clock });
-    controller.abort(this.world.userError(`signal ${signal}`));
+    const reason = this.world.userError(`signal ${signal}`);
+    this.aborts.push({ signal, reason, clock: this.world.clock });
+    controller.abort(reason);
   }
 
   #push(conn: ConnState, what: "answer" | "fin" | "reset"): void {

@@ -312,9 +312,10 @@ function factsOf(player: Player, call: CallRecord): { known: Known | null; facts
     other.settled > 0 && other.settled < call.called ||
     other.called > call.settled
   );
-  // A second signal may have ended another exchange of this object's since.
-  const signals = player.aborts.filter(({ clock }) => clock > call.called && clock < call.settled);
-  const onlyOne = new Set(signals.map(({ signal }) => signal)).size < 2;
+  // Another signal may have ended another exchange of this object's since.
+  const onlyOne = player.aborts.every(({ reason, clock }) =>
+    reason === error || clock < call.called || clock > call.settled
+  );
   // A read of an earlier response that failed meanwhile also sets `lastFailure`.
   const read = player.conns[call.conn].responses.some(({ reads }) =>
     reads.some(({ settled, status }) => status === "rejected" && settled > call.called)
