@@ -300,6 +300,8 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
   #head: RequestHead | null = null;
   /** The exchange that was begun last. */
   #exchange: Exchange | null = null;
+  /** The same where `send()` may go on with it: not behind a connection that the user has made since. */
+  #unended: Exchange | null = null;
   /** Bytes that go out without a request. */
   #raw: Exchange | null = null;
   /** Settles when those have their connection; `null` where none is waited for. */
@@ -365,8 +367,8 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
 
   set sock(sock: Transport | null) {
     checkSock("sock", sock);
-    this.#beginAnew();
     this.#connections.sock = sock;
+    this.#beginAnew();
   }
 
   /**
@@ -393,7 +395,10 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     this.#beginAnew();
     const attempt = this.#withoutRequest();
     try {
-      await this.#connections.connect(attempt);
+      const connected = this.#connections.connect(attempt);
+      // An exchange whose answer nobody has asked for may have ended with its connection.
+      this.#beginAnew();
+      await connected;
     } catch (error) {
       throw delivered(error);
     }
@@ -412,6 +417,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     this.#move("close");
     this.#head =
       this.#exchange =
+      this.#unended =
       this.#raw =
       this.#answered =
       this.#refusal =
@@ -708,7 +714,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
       this.#head = null;
       try {
         const { exchange, out } = this.#begin(head, message_body, options);
-        this.#exchange = exchange;
+        this.#exchange = this.#unended = exchange;
         this.#raw = this.#refusal = null;
         exchange.beginSend();
         const sent: Promise<void> = this.#dispatch(
@@ -794,7 +800,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
       if (this.#state === "Request-started") {
         throw new CannotSendRequest("Cannot send: call endheaders() first");
       }
-      const exchange = this.#exchange;
+      const exchange = this.#unended;
       const isPart = exchange !== null && this.#takesMore(exchange);
       const content = contentOf(data, this.blocksize, isPart ? exchange.contentType : null);
       const out = more(content, this.debuglevel > 0);
@@ -830,10 +836,11 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
 
   /** What is sent from now on is for the connection that the user makes, and not the rest of a request. */
   #beginAnew(): void {
-    const exchange = this.#exchange;
-    if (exchange === null || !exchange.delivered || exchange.busySending) return;
+    const exchange = this.#unended;
+    if (exchange === null) return;
+    if (exchange.failure === null && (!exchange.delivered || exchange.busySending)) return;
     exchange.endSending();
-    this.#exchange = null;
+    this.#unended = null;
   }
 
   /** Sends something behind what an exchange sends already. */

@@ -1041,9 +1041,10 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
         if (stream.pulling !== null) return stream.pulling;
         throw busyError();
       }
+      const body = this.#opened();
       const asker = new StreamAsker(this, () => this.#busy = false);
       stream.asker = asker;
-      return stream.pulling = this.#give(stream, controller, asker);
+      return stream.pulling = this.#give(body, stream, controller, asker);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -1059,11 +1060,11 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
   }
 
   async #give(
+    body: Body,
     stream: BodyStream,
     controller: ReadableByteStreamController,
     asker: StreamAsker,
   ): Promise<void> {
-    const body = this.#opened();
     this.#busy = true;
     try {
       await stream.pull(body, controller, asker);

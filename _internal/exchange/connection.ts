@@ -131,6 +131,8 @@ export class Connection implements Transport, Carrier, BodySource {
   #fillWaits = 0;
   /** Whether a call has asked for it. */
   #isAwaited = false;
+  /** What the call that was the last to wait for bytes of a body waits for, or has waited for. */
+  #awaitedFill: Promise<number> | null = null;
   /** Whether a read for a body is out that nobody waits for any more. */
   #isLeft = false;
   /** Whether the transport lets the process end. */
@@ -340,6 +342,7 @@ export class Connection implements Transport, Carrier, BodySource {
     const { exchange, raw, reader } = this;
     this.exchange = null;
     this.#answer = null;
+    this.#isLeft = false;
     this.#reference();
     this.served++;
     if (raw !== null) {
@@ -605,14 +608,15 @@ export class Connection implements Transport, Carrier, BodySource {
 
   /** Waits for bytes of a body, on behalf of a call. Resolves as the reader's `fill()` does. */
   fill(exchange: Exchange): Promise<number> {
-    this.#awaitFill();
-    return this.#timed ? this.#within(exchange, () => this.reader.fill()) : this.reader.fill();
+    return this.#timed ? this.#within(exchange, () => this.#fill()) : this.#fill();
   }
 
   /** The same directly into the caller's memory. */
   fillInto(exchange: Exchange, target: Uint8Array): Promise<number> {
-    this.#awaitFill();
-    const read = () => this.reader.fillInto(target);
+    const read = () => {
+      this.#beginFill();
+      return this.#awaitedFill = this.reader.fillInto(target);
+    };
     return this.#timed ? this.#within(exchange, read) : read();
   }
 
@@ -640,8 +644,13 @@ export class Connection implements Transport, Carrier, BodySource {
     if (this.#writer === null) this.#unreference();
   }
 
-  /** A call waits for bytes of a body. */
-  #awaitFill(): void {
+  #fill(): Promise<number> {
+    this.#beginFill();
+    return this.#awaitedFill = this.reader.fill();
+  }
+
+  /** A call begins to wait for bytes of a body. */
+  #beginFill(): void {
     this.#isLeft = false;
     this.#reference();
   }
@@ -765,7 +774,7 @@ export class Connection implements Transport, Carrier, BodySource {
 
   async read(p: Uint8Array): Promise<number | null> {
     const { reader } = this;
-    if (reader.available === 0 && (await reader.fill()) === 0) return null;
+    if (reader.available === 0 && (await this.#fill()) === 0) return null;
     const target = plainView(p);
     const count = Math.min(target.length, reader.available);
     copyInto(reader.bytes, reader.start, target, 0, count);
@@ -784,10 +793,11 @@ export class Connection implements Transport, Carrier, BodySource {
     return p.length;
   }
 
-  /** The request is out: a read for a head that nobody waits for yet does not keep the process alive. */
+  /** The request is out: a read that nobody waits for yet, or any more, does not keep the process alive. */
   endSending(): void {
-    if (this.#isAwaited || (this.#answer === null && !this.reader.reading)) return;
-    this.#unreference();
+    const isHeadAwaited = this.#isAwaited && this.exchange?.body === null;
+    if (isHeadAwaited || this.reader.isAwaited(this.#awaitedFill)) return;
+    if (this.#answer !== null || this.reader.reading) this.#unreference();
   }
 
   #unreference(): void {

@@ -98,6 +98,11 @@ export class BufferedReader implements BufferedBytes {
     return this.#reading;
   }
 
+  /** Whether what a `fill()` or `fillInto()` has given is still waited for. */
+  isAwaited(fill: Promise<number> | null): boolean {
+    return fill !== null && this.#waiting === fill;
+  }
+
   /** Whether that read fills the caller's memory. */
   get readsDirectly(): boolean {
     return this.#direct !== null;

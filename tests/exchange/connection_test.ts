@@ -1361,6 +1361,73 @@ Deno.test("begin() forgets that a wait was left in the exchange before", async (
   await soon(wait);
 });
 
+Deno.test("release() forgets that a wait was left: what is sent behind it leaves the process alive", async () => {
+  const { connection, transport, exchange, answer } = await answered(head("Content-Length: 5\r\n"));
+  const left = connection.fill(exchange);
+  connection.leaveFill(new Error("left"));
+  await thrown(left);
+  transport.give("hello");
+  await microtasks(10);
+  await answer.body.gather(Infinity);
+  const raw = newExchange({ method: "" });
+  connection.beginRaw(raw);
+  raw.send("send");
+  await connection.send(raw, bytes("raw"));
+  assertEquals(transport.refs, ["unref", "ref"]);
+  connection.close();
+});
+
+Deno.test("endSending() lets the process end when the head has come, and nobody waits for the body", async () => {
+  const { connection, transport, exchange } = await duplex(
+    head("Content-Length: 10\r\n") + "hello",
+  );
+  exchange.send("finish");
+  connection.endSending();
+  assertEquals(transport.refs, ["unref"]);
+  connection.close();
+});
+
+Deno.test("endSending() lets the process end when a call had what it waited for", async () => {
+  const { connection, transport, exchange } = await duplex(
+    head("Content-Length: 10\r\n") + "hello",
+  );
+  const fill = connection.fill(exchange);
+  transport.give("wo");
+  await soon(fill);
+  await microtasks(10);
+  exchange.send("finish");
+  connection.endSending();
+  assertEquals(transport.refs, ["unref"]);
+  connection.close();
+});
+
+for (
+  const [name, wait] of [
+    ["fill()", ({ connection, exchange }) => connection.fill(exchange)],
+    ["read()", ({ connection }) => connection.read(new Uint8Array(9))],
+  ] as [string, (all: Awaited<ReturnType<typeof duplex>>) => Promise<unknown>][]
+) {
+  Deno.test(`endSending() leaves the process alive while a call waits for the body by ${name}`, async () => {
+    const all = await duplex(head("Content-Length: 10\r\n") + "hello");
+    all.connection.reader.take(5);
+    const waiting = thrown(wait(all));
+    all.exchange.send("finish");
+    all.connection.endSending();
+    assertEquals(all.transport.refs, []);
+    all.connection.close();
+    await waiting;
+  });
+}
+
+Deno.test("endSending() leaves the process alive while a call reads directly into its memory", async () => {
+  const { connection, transport, exchange } = await answered(head("Content-Length: 5\r\n"));
+  const waiting = thrown(connection.fillInto(exchange, new Uint8Array(5)));
+  connection.endSending();
+  assertEquals(transport.refs, []);
+  connection.close();
+  await waiting;
+});
+
 Deno.test("abandon() leaves the transport alone when a write ends behind it", async () => {
   const { connection, transport, exchange } = await answered(head("Content-Length: 5\r\n"));
   connection.kind = "node";

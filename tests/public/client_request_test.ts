@@ -1260,6 +1260,66 @@ for (const [name, make] of MAKING) {
 }
 
 for (const [name, make] of MAKING) {
+  for (const isTold of [true, false]) {
+    const told = isTold ? "was told" : "getresponse() is to tell";
+    Deno.test(`send() goes out raw behind ${name} when the request before has failed, as ${told}`, async () => {
+      const [first, second] = [new FakeTransport(), new FakeTransport()];
+      first.write = () => Promise.reject(new Error("mine"));
+      using conn = new HTTPConnection("example.com", over(first, second));
+      await assertRejects(() => conn.request("GET", "/"), Error, "mine");
+      if (isTold) await assertRejects(() => conn.getresponse(), Error, "mine");
+      await make(conn, second);
+      await conn.send("raw bytes");
+      if (!isTold) await assertRejects(() => conn.getresponse(), Error, "mine");
+      await conn.send(", and more");
+      assertEquals(second.sent, "raw bytes, and more");
+    });
+  }
+
+  Deno.test(`send() goes out raw behind ${name} when the response before was not got`, async () => {
+    const second = new FakeTransport();
+    using conn = new HTTPConnection("example.com", over(new FakeTransport(), second));
+    await conn.request("GET", "/");
+    await make(conn, second);
+    await conn.send("raw bytes");
+    assertEquals(second.sent, "raw bytes");
+    await assertRejects(() => conn.getresponse(), Deno.errors.Interrupted);
+  });
+}
+
+Deno.test("send() goes out raw when transport() calls it within connect(), and a body was not completed", async () => {
+  const transports = [answering(ok()), new FakeTransport()];
+  const made = [...transports];
+  let sent: Promise<void> | null = null;
+  using conn = new HTTPConnection("example.com", {
+    transport: () => {
+      if (made.length === 1) sent = conn.send("raw bytes");
+      return Promise.resolve(made.shift()!);
+    },
+  });
+  conn.putrequest("POST", "/");
+  conn.putheader("Content-Length", 5);
+  await conn.endheaders("abc");
+  await (await conn.getresponse()).read();
+  await conn.connect();
+  await soon(sent!);
+  assertEquals(transports[1].sent, "raw bytes");
+});
+
+for (const same of [true, false]) {
+  Deno.test(`sock = ${same ? "the same" : "another"} leaves the transport open when a body was not completed`, async () => {
+    const transport = answering(ok());
+    using conn = new HTTPConnection("example.com", over(transport));
+    conn.putrequest("POST", "/");
+    conn.putheader("Content-Length", 5);
+    await conn.endheaders("abc");
+    await (await conn.getresponse()).read();
+    conn.sock = same ? transport : new FakeTransport();
+    assertEquals(transport.closes, 0);
+  });
+}
+
+for (const [name, make] of MAKING) {
   Deno.test(`getresponse() tells what ${name} has done to a request whose response was not got`, async () => {
     const second = answering(ok("two"));
     using conn = new HTTPConnection("example.com", over(new FakeTransport(), second));

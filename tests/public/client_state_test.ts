@@ -288,6 +288,28 @@ for (const [method, answer] of BODILESS) {
   });
 }
 
+for (const what of ["sock =", "connect()"]) {
+  Deno.test(`request() works behind a getresponse() that fails when ${what} is called as the connection is closed`, async () => {
+    const [first, second] = [new FakeTransport(), answering(ok("two"))];
+    using conn = new HTTPConnection("example.com", {
+      ...over(first, second),
+      trace: ({ type }) => {
+        if (type !== "close" || second.closes > 0) return;
+        if (what === "sock =") conn.sock = second;
+        else void conn.connect();
+      },
+    });
+    await conn.request("GET", "/one");
+    await assertRejects(
+      () => conn.getresponse({ signal: AbortSignal.abort(new Error("why")) }),
+      Error,
+      "why",
+    );
+    assertEquals(await getText(conn), "two");
+    conn.close();
+  });
+}
+
 Deno.test("getresponse() works when the response before ended early", async () => {
   const broken = answering("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab");
   using conn = connectionOver(broken, answering(ok("two"), ok("three")));

@@ -6,10 +6,13 @@
  */
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } from "@std/assert";
 import {
+  BadStatusLine,
   HTTPConnection,
-  type HTTPResponse,
+  type HTTPException,
+  HTTPResponse,
   IncompleteRead,
   RemoteDisconnected,
+  ResponseNotReady,
   type Transport,
 } from "../../mod.ts";
 import { getResponse } from "../helpers/exchanges.ts";
@@ -1492,3 +1495,19 @@ Deno.test("a byte that the standard puts into a view counts, and the bytes behin
   got += latin1((await soon(reader.read(new Uint8Array(4), { min: 3 }))).value!);
   assertEquals(got + await drainInto(reader, 9), TEXT.slice(2));
 });
+
+for (
+  const [name, begin, error] of [
+    ["has not begun", () => Promise.resolve(), ResponseNotReady],
+    ["is malformed", (response) => thrown(response.begin()), BadStatusLine],
+  ] as [string, (response: HTTPResponse) => Promise<unknown>, typeof HTTPException][]
+) {
+  Deno.test(`a reader and pipeTo() tell why a response cannot be read that ${name}`, async () => {
+    const responses = [1, 2].map(() => new HTTPResponse(new FakeTransport(["garbage\r\n\r\n"])));
+    for (const response of responses) await begin(response);
+    const reader = responses[0].getReader();
+    assertInstanceOf(await thrown(reader.read()), error);
+    reader.releaseLock();
+    assertInstanceOf(await thrown(responses[1].pipeTo(new WritableStream())), error);
+  });
+}
