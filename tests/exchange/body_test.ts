@@ -1333,6 +1333,26 @@ for (const [title, many] of [["small chunks", 1000], ["few chunks", 3]] as const
   }
 }
 
+Deno.test("a body does not look whole when readinto() has lost its bytes, closed and transferred at any moment", async () => {
+  const kept: boolean[] = [];
+  for (let count = 0; count < 20; count++) {
+    const { body, transport } = await opened("length", "", { length: 5 });
+    const memory = new ArrayBuffer(5);
+    const reading = thrown(body.readinto(new Uint8Array(memory))).catch(() => null);
+    transport.give("hello");
+    await microtasks(count);
+    body.close();
+    memory.transfer();
+    const error = await reading;
+    if (body.state !== "complete") continue;
+    kept.push(error === null);
+    if (error === null) assertEquals(body.readable, false);
+    else assertStrictEquals(assertThrows(() => body.readable), error);
+  }
+  // Both have happened: all was read before, and what was read is lost.
+  assertEquals(new Set(kept).size, 2);
+});
+
 for (const how of ["transferred", "has shrunk"]) {
   Deno.test(`readinto1() throws a TypeError when its target ${how} meanwhile`, async () => {
     const { body, transport } = await opened("chunked", "");
