@@ -110,7 +110,8 @@ function unlooked(player: Player, { conn, called }: CallRecord): Known | null {
   if (made[0]?.outcome !== "unknown") return null;
   const isOut = ({ id, outcome }: Known) =>
     outcome !== "unknown" || arrivals(player, id).length > 0;
-  return made.find(isOut) ?? made[0];
+  // Where none is known to be out, the first of them was not refused.
+  return made.find(isOut) ?? made.at(-1)!;
 }
 
 function checkPush(player: Player, { call, owner }: ResponseRecord, expected: Known | null): void {
