@@ -406,6 +406,17 @@ Deno.test("what a view has not got is given to the next reader at once", async (
   assertEquals(pulls.held, 1);
 });
 
+Deno.test("what a view has not got is kept when the next one is larger, and needs more", async () => {
+  const { transport, byob, letGo } = await abandoned(9, { size: 4, min: 4 });
+  transport.give("ab");
+  await microtasks(10);
+  await letGo();
+  const read = byob().read(new Uint8Array(9), { min: 9 });
+  await microtasks(20);
+  transport.give("cdefghi");
+  assertEquals(latin1((await soon(read)).value!), "abcdefghi");
+});
+
 Deno.test("a view that needs more than has come gets what there is at the end", async () => {
   const { transport, body, byob, pulls } = streamed(3);
   const reader = byob();

@@ -1371,6 +1371,15 @@ for (const how of ["transferred", "has shrunk"]) {
   });
 }
 
+Deno.test("readinto1() ends a body until close when it comes upon its end", async () => {
+  const { body, transport } = await opened("close", "abc");
+  assertEquals(await body.readinto1(new Uint8Array(9)), 3);
+  assertEquals(body.state, "open");
+  const last = body.readinto1(new Uint8Array(9));
+  transport.end();
+  assertEquals([await soon(last), body.state], [0, "complete"]);
+});
+
 Deno.test("readinto1() gives 0 at the end of a body whose target was transferred meanwhile", async () => {
   const { body, transport } = await opened("chunked", "");
   const memory = new ArrayBuffer(8);

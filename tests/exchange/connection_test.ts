@@ -1822,3 +1822,8 @@ Deno.test("peer is null where a socket does not tell its address", () => {
   connection.kind = "node";
   assertEquals(connection.peer, null);
 });
+
+Deno.test("closeEndsReads is false for a reader of the user's: nothing is read directly into the caller's memory", () => {
+  const reader = new BufferedReader(new ManualTransport());
+  assertEquals(Connection.reading(reader).closeEndsReads, false);
+});

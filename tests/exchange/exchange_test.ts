@@ -1004,6 +1004,18 @@ for (const [phase, message] of MESSAGES) {
   });
 }
 
+for (const [phase, message] of MESSAGES) {
+  Deno.test(`timedOut() says once with whom when the phase is ${phase}`, () => {
+    const { message: text } = timedOut(phase, "timeout", 2, "example.com:80");
+    const [first, last] = phase === "connect"
+      ? [" to example.com:80", ""]
+      : phase === "tls"
+      ? [" with example.com:80", ""]
+      : ["", ", example.com:80"];
+    assertEquals(text, `${message}${first}: the timeout of 2 s has passed (phase ${phase}${last})`);
+  });
+}
+
 for (
   const [framing, ends] of [["none", true], ["chunked", true], ["length", false], [
     "caller",
