@@ -231,11 +231,16 @@ function chunkPieces(stream: ReadableStream<unknown>): Pieces {
 }
 
 /**
- * The least and the most that a byte stream is asked for at once.
+ * The least that a byte stream is asked for at once.
  *
  * @tuning
  */
 const LEAST_READ = 65536;
+/**
+ * The most.
+ *
+ * @tuning
+ */
 const MOST_READ = 262144;
 /**
  * Streams of smaller chunks are read as they are: memory of one's own for each costs more than it saves.

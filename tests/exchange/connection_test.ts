@@ -1827,3 +1827,16 @@ Deno.test("closeEndsReads is false for a reader of the user's: nothing is read d
   const reader = new BufferedReader(new ManualTransport());
   assertEquals(Connection.reading(reader).closeEndsReads, false);
 });
+
+Deno.test("beginRaw() leaves the response beside it its limits", async () => {
+  const { connection, transport, exchange } = begun({ limits: LIMITS });
+  await sendWhole(connection, exchange);
+  const wait = connection.awaitAnswer(exchange, false);
+  transport.give(head("Content-Length: 5\r\n"));
+  await soon(wait);
+  connection.beginRaw(newExchange({ method: "" }));
+  const fill = thrown(connection.fill(exchange));
+  assertEquals(connection.deadlines.runs("read"), true);
+  connection.close();
+  await fill;
+});

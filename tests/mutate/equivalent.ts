@@ -907,4 +907,10 @@ export const EQUIVALENT: Equivalent[] = [
     mutation: "number: 1 -> 2",
     reason: "It is only asked whether it is less than nothing.",
   },
+  {
+    module: "_internal/exchange/body_stream.ts",
+    text: "const PIECE: Asked = { size: Infinity, least: 1, element: 1 };",
+    mutation: "number: 1 -> 2",
+    reason: "Of a piece nobody asks how much it needs.",
+  },
 ];
