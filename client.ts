@@ -392,13 +392,9 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
    * @throws {TunnelError} When the proxy refuses the tunnel.
    */
   async connect(): Promise<void> {
-    this.#beginAnew();
     const attempt = this.#withoutRequest();
     try {
-      const connected = this.#connections.connect(attempt);
-      // An exchange whose answer nobody has asked for may have ended with its connection.
-      this.#beginAnew();
-      await connected;
+      await this.#connections.connect(attempt, () => this.#beginAnew());
     } catch (error) {
       throw delivered(error);
     }
@@ -838,9 +834,13 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
   #beginAnew(): void {
     const exchange = this.#unended;
     if (exchange === null) return;
-    if (exchange.failure === null && (!exchange.delivered || exchange.busySending)) return;
-    exchange.endSending();
+    if (exchange.failure === null) {
+      const { current } = this.#connections;
+      const isOnIt = current !== null && exchange.carrier === current;
+      if (exchange.busySending || (isOnIt && !exchange.delivered)) return;
+    }
     this.#unended = null;
+    exchange.endSending();
   }
 
   /** Sends something behind what an exchange sends already. */

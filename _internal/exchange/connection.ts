@@ -187,8 +187,13 @@ export class Connection implements Transport, Carrier, BodySource {
     this.transport = transport;
   }
 
-  /** Requests may go out. */
+  /**
+   * Requests may go out.
+   *
+   * @throws Why it has ended, if it has.
+   */
   opened(): void {
+    if (this.availability === "closed") throw this.#ending!.reason;
     this.opening = null;
     this.#move("open");
     this.#idleSince = Date.now();
@@ -598,7 +603,7 @@ export class Connection implements Transport, Carrier, BodySource {
 
   #issue(piece: Uint8Array): Promise<number> {
     try {
-      return this.transport.write(piece);
+      return Promise.resolve(this.transport.write(piece));
     } catch (reason) {
       return Promise.reject(reason);
     }
@@ -614,7 +619,7 @@ export class Connection implements Transport, Carrier, BodySource {
   /** The same directly into the caller's memory. */
   fillInto(exchange: Exchange, target: Uint8Array): Promise<number> {
     const read = () => {
-      this.#beginFill();
+      this.#beginWait();
       return this.#awaitedFill = this.reader.fillInto(target);
     };
     return this.#timed ? this.#within(exchange, read) : read();
@@ -640,19 +645,26 @@ export class Connection implements Transport, Carrier, BodySource {
 
   leaveFill(reason: unknown): void {
     this.reader.interrupt({ reason });
-    this.#isLeft = true;
-    if (this.#writer === null) this.#unreference();
+    this.#leaveRead();
   }
 
   #fill(): Promise<number> {
-    this.#beginFill();
+    this.#beginWait();
     return this.#awaitedFill = this.reader.fill();
   }
 
-  /** A call begins to wait for bytes of a body. */
-  #beginFill(): void {
+  /** A call begins to wait for what is read. */
+  #beginWait(): void {
     this.#isLeft = false;
     this.#reference();
+  }
+
+  /** A read that nobody waits for, yet or any more, does not keep the process alive. */
+  #leaveRead(): void {
+    const isHeadAwaited = this.#isAwaited && this.exchange?.body === null;
+    if (isHeadAwaited || this.reader.isAwaited(this.#awaitedFill)) return;
+    this.#isLeft = true;
+    if (this.#writer === null) this.#unreference();
   }
 
   /** Waits for the final head, on behalf of a call. */
@@ -660,7 +672,8 @@ export class Connection implements Transport, Carrier, BodySource {
     if (exchange.failure !== null) return Promise.reject(exchange.failure.reason);
     const answer = this.receive(exchange, debug);
     this.#isAwaited = true;
-    this.#reference();
+    // Where the head is there, the read that is out watches the server.
+    if (exchange.body === null) this.#beginWait();
     return this.#timed ? this.#withinHeadLimits(exchange, answer) : answer;
   }
 
@@ -759,7 +772,9 @@ export class Connection implements Transport, Carrier, BodySource {
     const { reader } = this;
     while (exchange.sending === "going" && this.exchange === exchange && !reader.full) {
       try {
-        if (await reader.fill() > 0) continue;
+        const fill = reader.fill();
+        this.#leaveRead();
+        if (await fill > 0) continue;
         // The server may have said all that it has to say, and read on.
         if (!body.canEnd) exchange.lose(new RemoteDisconnected(LOST));
         return;
@@ -793,11 +808,9 @@ export class Connection implements Transport, Carrier, BodySource {
     return p.length;
   }
 
-  /** The request is out: a read that nobody waits for yet, or any more, does not keep the process alive. */
+  /** A part of the request is out, or all of it. */
   endSending(): void {
-    const isHeadAwaited = this.#isAwaited && this.exchange?.body === null;
-    if (isHeadAwaited || this.reader.isAwaited(this.#awaitedFill)) return;
-    if (this.#answer !== null || this.reader.reading) this.#unreference();
+    if (this.#answer !== null || this.reader.reading) this.#leaveRead();
   }
 
   #unreference(): void {

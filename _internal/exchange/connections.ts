@@ -96,7 +96,9 @@ export class Connections implements ExchangeOwner {
 
   set sock(sock: Transport | null) {
     const { current } = this;
-    this.#current = null;
+    const { settings, trace } = this.#options;
+    // Before the other is left: what is told of that may send already.
+    this.#current = sock === null ? null : Connection.over(sock, settings, trace);
     if (current !== null) {
       // As in Python it is not closed: who set it has it, or the response that was not read.
       const { exchange } = current;
@@ -106,8 +108,6 @@ export class Connections implements ExchangeOwner {
       } else if (current.opening !== null) current.close();
       else current.abandon();
     }
-    const { settings, trace } = this.#options;
-    if (sock !== null) this.#current = Connection.over(sock, settings, trace);
   }
 
   /**
@@ -191,10 +191,15 @@ export class Connections implements ExchangeOwner {
     if (spoken) throw spokeFirst();
   }
 
-  /** Opens a connection for the requests to come, or waits for the one that is opened. */
-  async connect(attempt: Exchange): Promise<void> {
+  /**
+   * Opens a connection for the requests to come, or waits for the one that is opened.
+   *
+   * @param onleft Called when the connection that was there is left, and no other is there yet.
+   */
+  async connect(attempt: Exchange, onleft?: () => void): Promise<void> {
     const before = this.current;
     if (before !== null && !before.opening) this.#giveUp(before);
+    onleft?.();
     // Whoever was told of the end may have connected already.
     const { current } = this;
     try {

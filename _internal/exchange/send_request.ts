@@ -154,13 +154,14 @@ export async function sendRequest(
       exchange.send("finish");
       if (exchange.isRaw) return;
       connection.limitHead(exchange);
-      connection.endSending();
     }
   } catch (error) {
     // Where an answer is there already, a write that fails only ends the request.
     const isCut = error === STOPPED || (exchange.stopped && error === exchange.writeError?.reason);
     if (exchange.failure === null && isCut) return endCut(exchange);
     throw exchange.fail(error);
+  } finally {
+    if (!exchange.isRaw && exchange.carrier !== null) connection.endSending();
   }
 }
 

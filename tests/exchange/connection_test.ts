@@ -874,6 +874,17 @@ Deno.test("send() writes again behind a write that has failed", async () => {
   connection.close();
 });
 
+for (const written of [undefined, null, 3]) {
+  Deno.test(`send() takes what a transport gives at once that is no promise: ${written}`, async () => {
+    const { connection, transport, exchange } = begun();
+    transport.write = () => written as unknown as Promise<number>;
+    const sending = connection.send(exchange, bytes("abc"));
+    if (written === 3) await soon(sending);
+    else await assertRejects(() => soon(sending), Deno.errors.WriteZero);
+    connection.close();
+  });
+}
+
 for (const count of [0, -1, NaN, 4]) {
   Deno.test(`send() throws WriteZero when the transport says that it took ${count} of 3 bytes`, async () => {
     const { connection, transport, exchange } = begun();
@@ -1397,7 +1408,7 @@ Deno.test("endSending() lets the process end when a call had what it waited for"
   await microtasks(10);
   exchange.send("finish");
   connection.endSending();
-  assertEquals(transport.refs, ["unref"]);
+  assertEquals(transport.refs.at(-1), "unref");
   connection.close();
 });
 
@@ -1413,7 +1424,7 @@ for (
     const waiting = thrown(wait(all));
     all.exchange.send("finish");
     all.connection.endSending();
-    assertEquals(all.transport.refs, []);
+    assertEquals(all.transport.refs.at(-1), "ref");
     all.connection.close();
     await waiting;
   });
@@ -1839,4 +1850,53 @@ Deno.test("beginRaw() leaves the response beside it its limits", async () => {
   assertEquals(connection.deadlines.runs("read"), true);
   connection.close();
   await fill;
+});
+
+Deno.test("a server is watched while the body goes out without keeping the process alive", async () => {
+  const { connection, transport } = await duplex(head("Content-Length: 10\r\n") + "hello");
+  assertEquals([transport.refs, connection.reader.reading], [["unref"], true]);
+  connection.close();
+});
+
+Deno.test("a server is watched by a socket of Node's that keeps the process alive while it writes", async () => {
+  const { connection, transport, exchange } = await duplex(head("Content-Length: 10\r\n"), {
+    kind: "node",
+  });
+  transport.accepting = false;
+  const sent = connection.send(exchange, bytes("more"));
+  transport.give("he");
+  await microtasks(10);
+  assertEquals(transport.refs.at(-1), "ref");
+  transport.writes.at(-1)!.accept();
+  await sent;
+  assertEquals(transport.refs.at(-1), "unref");
+  connection.close();
+});
+
+Deno.test("awaitAnswer() keeps the process alive when a write ends meanwhile", async () => {
+  const { connection, transport, exchange } = begun({}, { kind: "node" });
+  await connection.isIntact();
+  await sendWhole(connection, exchange);
+  connection.endSending();
+  const wait = connection.awaitAnswer(exchange, false);
+  await connection.send(exchange, bytes("more"));
+  assertEquals(transport.refs.at(-1), "ref");
+  transport.give(OK);
+  await soon(wait);
+});
+
+Deno.test("opened() throws why the connection has ended meanwhile", () => {
+  const connection = new Connection();
+  const reason = new Error("given up");
+  connection.end(reason);
+  assertStrictEquals(assertThrows(() => connection.opened()), reason);
+});
+
+Deno.test("awaitAnswer() does not keep the process alive when the head is there", async () => {
+  const { connection, transport, exchange } = await duplex(
+    head("Content-Length: 10\r\n") + "hello",
+  );
+  await soon(connection.awaitAnswer(exchange, false));
+  assertEquals([transport.refs, connection.reader.reading], [["unref"], true]);
+  connection.close();
 });

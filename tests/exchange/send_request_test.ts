@@ -1466,3 +1466,43 @@ Deno.test("sendRequest() prints the head that waits for a 100 once", async () =>
   const lines = await printed({ content: inMemory("body"), expect: 0.01 });
   assertEquals(lines, [SENT_HEAD, "send: b'body'"]);
 });
+
+for (const [name, given, declared] of [["all", "abc", 3], ["a part", "abc", 5]] as const) {
+  Deno.test(`sendRequest() leaves the read that is out to itself when ${name} of the body was sent`, async () => {
+    const { transport, connection, sent } = send({ content: inMemory(given), exact: false }, {
+      prepare: (exchange, connection) => {
+        exchange.framing = "length";
+        exchange.declared = declared;
+        exchange.give(given.length);
+        connection.reader.prefetch();
+      },
+    });
+    await soon(sent);
+    assertEquals(transport.refs, ["unref"]);
+    connection.close();
+  });
+}
+
+Deno.test("sendRequest() leaves the read that is out to itself when it was stopped", async () => {
+  const { transport, connection, exchange, sent } = send({
+    content: new Source([now("abc"), never]).content,
+  }, { prepare: (_, connection) => connection.reader.prefetch() });
+  await turns(2);
+  answer(exchange);
+  await soon(sent);
+  assertEquals(transport.refs.at(-1), "unref");
+  connection.close();
+});
+
+Deno.test("sendRequest() lets a read that is out keep the process alive behind bytes that are no request", async () => {
+  const { transport, connection, sent } = send(
+    { head: new Uint8Array(), content: inMemory("raw") },
+    {
+      start: { method: "" },
+      prepare: (_, connection) => connection.reader.prefetch(),
+    },
+  );
+  await soon(sent);
+  assertEquals(transport.refs, []);
+  connection.close();
+});

@@ -1287,6 +1287,91 @@ for (const [name, make] of MAKING) {
   });
 }
 
+Deno.test("send() goes out raw when transport() calls it within connect(), and the response was not got", async () => {
+  const transports = [new FakeTransport(), new FakeTransport()];
+  const made = [...transports];
+  let sent: Promise<void> | null = null;
+  using conn = new HTTPConnection("example.com", {
+    transport: () => {
+      if (made.length === 1) sent = conn.send("raw bytes");
+      return Promise.resolve(made.shift()!);
+    },
+  });
+  await conn.request("GET", "/");
+  await conn.connect();
+  await soon(sent!);
+  assertEquals(transports[1].sent, "raw bytes");
+});
+
+for (const [name, make] of MAKING) {
+  Deno.test(`send() goes out raw behind ${name} when the head before has come, but was not got`, async () => {
+    const [first, second] = [new FakeTransport(), new FakeTransport()];
+    using conn = new HTTPConnection("example.com", over(first, second));
+    let go = () => {};
+    const gate = new Promise<void>((resolve) => go = resolve);
+    const sent = conn.request("POST", "/", {
+      async *[Symbol.asyncIterator]() {
+        yield bytes("abc");
+        await gate;
+      },
+    });
+    while (first.sent === "") await turns(1);
+    first.arrive("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no");
+    await turns(2);
+    go();
+    await sent;
+    const before = first.sent;
+    await make(conn, second);
+    await conn.send("raw bytes");
+    assertEquals([first.sent, second.sent], [before, "raw bytes"]);
+    first.arrive("k");
+    assertEquals(await (await conn.getresponse()).text(), "ok");
+  });
+}
+
+Deno.test("a request that is begun as connect() closes the connection takes its own body", async () => {
+  const transports = [answering(ok()), new FakeTransport()];
+  let isBegun = false;
+  let begun: Promise<void> | null = null;
+  using conn = new HTTPConnection("example.com", {
+    ...over(...transports),
+    trace: ({ type }) => {
+      if (type !== "close" || isBegun) return;
+      isBegun = true;
+      conn.putrequest("POST", "/second");
+      conn.putheader("Content-Length", 5);
+      begun = conn.endheaders("123");
+    },
+  });
+  conn.putrequest("POST", "/");
+  conn.putheader("Content-Length", 5);
+  await conn.endheaders("abc");
+  await (await conn.getresponse()).read();
+  await conn.connect();
+  await begun!;
+  await conn.send("45");
+  await assertRejects(() => conn.send("6789"), TypeError);
+  assertEquals(transports[1].sent.endsWith("\r\n\r\n12345"), true);
+});
+
+Deno.test("a request that is begun as sock = ends what was opened goes out over what was set", async () => {
+  const [proxy, mine] = [new FakeTransport(), answering(ok("mine"))];
+  let sent: Promise<void> | null = null;
+  using conn = new HTTPConnection("proxy.example", {
+    ...over(proxy),
+    trace: ({ type }) => {
+      if (type === "close") sent ??= conn.request("GET", "/");
+    },
+  });
+  conn.set_tunnel("origin.example");
+  const connecting = thrown(conn.connect());
+  await microtasks(20);
+  conn.sock = mine;
+  await connecting;
+  await soon(sent!);
+  assertEquals(await (await conn.getresponse()).text(), "mine");
+});
+
 Deno.test("send() goes out raw when transport() calls it within connect(), and a body was not completed", async () => {
   const transports = [answering(ok()), new FakeTransport()];
   const made = [...transports];
