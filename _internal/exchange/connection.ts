@@ -133,7 +133,7 @@ export class Connection implements Transport, Carrier, BodySource {
   #isAwaited = false;
   /** What the call that was the last to wait for bytes of a body waits for, or has waited for. */
   #awaitedFill: Promise<number> | null = null;
-  /** Whether a read for a body is out that nobody waits for any more. */
+  /** Whether a read is out that nobody waits for, yet or any more. */
   #isLeft = false;
   /** Whether the transport lets the process end. */
   #isUnreferenced = false;
