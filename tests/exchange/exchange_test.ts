@@ -292,6 +292,14 @@ Deno.test("facts() are those of the moment when the exchange failed", () => {
 
 // Failing
 
+Deno.test("fail() ends what is sent and what is received", () => {
+  const exchange = newExchange({ method: "POST" });
+  exchange.send("send");
+  exchange.receive("await");
+  exchange.fail(new Error("mine"));
+  assertEquals([exchange.sending, exchange.receiving], ["cut", "cut"]);
+});
+
 Deno.test("fail() ends the connection and the body, and tells the owner, when the exchange runs", () => {
   const owner = new Watcher();
   const body = new Watcher();
