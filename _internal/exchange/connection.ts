@@ -129,7 +129,7 @@ export class Connection implements Transport, Carrier, BodySource {
   #headWaits = 0;
   /** How many wait for bytes of a body, where there are deadlines. */
   #fillWaits = 0;
-  /** Whether a call has asked for it. */
+  /** Whether a call has asked for the answer. */
   #isAwaited = false;
   /** What the call that was the last to wait for bytes of a body waits for, or has waited for. */
   #awaitedFill: Promise<number> | null = null;

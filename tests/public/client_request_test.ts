@@ -1287,21 +1287,33 @@ for (const [name, make] of MAKING) {
   });
 }
 
-Deno.test("send() goes out raw when transport() calls it within connect(), and the response was not got", async () => {
-  const transports = [new FakeTransport(), new FakeTransport()];
-  const made = [...transports];
-  let sent: Promise<void> | null = null;
-  using conn = new HTTPConnection("example.com", {
-    transport: () => {
-      if (made.length === 1) sent = conn.send("raw bytes");
-      return Promise.resolve(made.shift()!);
-    },
+const UNENDED: [what: string, begin: (conn: HTTPConnection) => Promise<unknown>][] = [
+  ["the response was not got", (conn) => conn.request("GET", "/")],
+  ["a body was not completed", async (conn) => {
+    conn.putrequest("POST", "/");
+    conn.putheader("Content-Length", 5);
+    await conn.endheaders("abc");
+    await (await conn.getresponse()).read();
+  }],
+];
+
+for (const [what, begin] of UNENDED) {
+  Deno.test(`send() goes out raw when transport() calls it within connect(), and ${what}`, async () => {
+    const transports = [answering(ok()), new FakeTransport()];
+    const made = [...transports];
+    let sent: Promise<void> | null = null;
+    using conn = new HTTPConnection("example.com", {
+      transport: () => {
+        if (made.length === 1) sent = conn.send("raw bytes");
+        return Promise.resolve(made.shift()!);
+      },
+    });
+    await begin(conn);
+    await conn.connect();
+    await soon(sent!);
+    assertEquals(transports[1].sent, "raw bytes");
   });
-  await conn.request("GET", "/");
-  await conn.connect();
-  await soon(sent!);
-  assertEquals(transports[1].sent, "raw bytes");
-});
+}
 
 for (const [name, make] of MAKING) {
   Deno.test(`send() goes out raw behind ${name} when the head before has come, but was not got`, async () => {
@@ -1370,25 +1382,6 @@ Deno.test("a request that is begun as sock = ends what was opened goes out over 
   await connecting;
   await soon(sent!);
   assertEquals(await (await conn.getresponse()).text(), "mine");
-});
-
-Deno.test("send() goes out raw when transport() calls it within connect(), and a body was not completed", async () => {
-  const transports = [answering(ok()), new FakeTransport()];
-  const made = [...transports];
-  let sent: Promise<void> | null = null;
-  using conn = new HTTPConnection("example.com", {
-    transport: () => {
-      if (made.length === 1) sent = conn.send("raw bytes");
-      return Promise.resolve(made.shift()!);
-    },
-  });
-  conn.putrequest("POST", "/");
-  conn.putheader("Content-Length", 5);
-  await conn.endheaders("abc");
-  await (await conn.getresponse()).read();
-  await conn.connect();
-  await soon(sent!);
-  assertEquals(transports[1].sent, "raw bytes");
 });
 
 for (const same of [true, false]) {
