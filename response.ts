@@ -211,7 +211,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
       type: "bytes",
       pull: (controller) => this.#pull(controller as ReadableByteStreamController),
       cancel: () => this.#cancel(),
-    }, { highWaterMark: 0 });
+    });
     // What this library makes is known to be right.
     if (!(source instanceof Connection)) checkOptionsOf(options, OPTIONS);
     this.#debuglevel = options.debuglevel ?? 0;
@@ -244,14 +244,12 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
     return this.#begun ??= this.#begin();
   }
 
-  async #begin(): Promise<void> {
-    let answer: Answer;
-    try {
-      answer = await this.#connection.awaitAnswer(this.#exchange, this.debuglevel > 0);
-    } catch (error) {
-      throw delivered(error);
-    }
-    const { head, framing, body } = answer;
+  #begin(): Promise<void> {
+    const answer = this.#connection.awaitAnswer(this.#exchange, this.debuglevel > 0);
+    return answer.then((answer) => this.#take(answer), throwDelivered);
+  }
+
+  #take({ head, framing, body }: Answer): void {
     this.status = head.status;
     this.reason = head.reason;
     this.version = head.version;
@@ -1121,6 +1119,10 @@ class StreamAsker implements Asker {
     this.isAnswered = true;
     this.#onanswer();
   }
+}
+
+function throwDelivered(error: unknown): never {
+  throw delivered(error);
 }
 
 function busyError(): TypeError {

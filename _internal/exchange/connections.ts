@@ -170,13 +170,14 @@ export class Connections implements ExchangeOwner {
    * Whether a connection that was claimed is still open, and the server has said nothing unasked on it; it
    * is closed otherwise.
    */
-  async isUsable(connection: Connection, exchange: Exchange): Promise<boolean> {
+  isUsable(connection: Connection, exchange: Exchange): Promise<boolean> {
     // What came with the answer of a proxy was read by then: no new connection would be better.
-    if (!connection.reused && connection.unconsumed > 0) throw spokeFirst();
-    const intact = await connection.isIntact();
-    exchange.check();
-    if (!intact) connection.retire();
-    return intact;
+    if (!connection.reused && connection.unconsumed > 0) return Promise.reject(spokeFirst());
+    return connection.isIntact().then((isIntact) => {
+      exchange.check();
+      if (!isIntact) connection.retire();
+      return isIntact;
+    });
   }
 
   /**
