@@ -834,6 +834,33 @@ Deno.test("send() writes until all of it was accepted", async () => {
   assertEquals([transport.writes.length, told, exchange.sent], [3, 3, 6]);
 });
 
+for (const count of [2, 5]) {
+  Deno.test(`send() writes on when a write without deadlines takes ${count} of 6 bytes`, async () => {
+    const { connection, transport, exchange } = begun();
+    transport.accepting = false;
+    const sending = connection.send(exchange, bytes("abcdef"));
+    transport.writes[0].accept(count);
+    await microtasks(8);
+    assertEquals([transport.writes[1].text, exchange.sent], ["abcdef".slice(count), count]);
+    transport.writes[1].accept();
+    await soon(sending);
+    assertEquals([transport.writes.length, exchange.sent], [2, 6]);
+  });
+}
+
+Deno.test("send() writes nothing more when nobody waits for the write that has ended", async () => {
+  const { connection, transport, exchange } = begun();
+  exchange.send("send");
+  transport.accepting = false;
+  const sending = connection.send(exchange, bytes("abcdef"));
+  const reason = new Error("lost");
+  exchange.lose(reason);
+  assertStrictEquals(await thrown(sending), reason);
+  transport.writes[0].accept(2);
+  await microtasks(8);
+  assertEquals([transport.writes.length, exchange.sent], [1, 2]);
+});
+
 Deno.test("send() writes nothing when there are no bytes", async () => {
   const { connection, transport, exchange } = begun();
   await soon(connection.send(exchange, new Uint8Array()));
