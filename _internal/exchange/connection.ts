@@ -852,8 +852,8 @@ export class Connection implements Transport, Carrier, BodySource {
 function ignore(): void {}
 
 /**
- * A socket of Deno's own tells within three microtasks what has come (`bench/idle_guard.ts`). An `await` for
- * each allocates twice as much.
+ * A socket of Deno's own tells within three microtasks what has come (`bench/idle_guard.ts`): these are two,
+ * and whoever waits for them has the third. An `await` for each allocates more.
  */
 function afterPromptMicrotasks(): Promise<void> {
   return DONE.then(ignore).then(ignore);

@@ -813,6 +813,16 @@ for (const [sending, status, willClose, stopped] of ANSWERS) {
   });
 }
 
+for (const sending of ["going", "waiting"]) {
+  Deno.test(`fail() cuts off a request that is ${sending}`, () => {
+    const { exchange } = carried();
+    exchange.send("send");
+    if (sending === "waiting") exchange.send("wait");
+    exchange.fail(new Error("enough"));
+    assertEquals([exchange.sending, exchange.stopped], ["cut", true]);
+  });
+}
+
 Deno.test("answered() notes the body and the time", () => {
   const { exchange } = carried();
   const body = new Watcher();

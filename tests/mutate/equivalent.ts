@@ -701,6 +701,12 @@ export const EQUIVALENT: Equivalent[] = [
   },
   {
     module: "_internal/net/platform.ts",
+    text: "if (deno === undefined) (timer as Refable).unref?.();",
+    mutation: "statement: (timer as Refable).unref?.(); -> (nothing)",
+    reason: "It is for other runtimes, on which no mutants are run.",
+  },
+  {
+    module: "_internal/net/platform.ts",
     text: "if (deno === undefined) return true;",
     mutation: "boolean: true -> false",
     reason: "It is for other runtimes, on which no mutants are run.",

@@ -68,6 +68,16 @@ Deno.test("request() rejects with a TypeError that says where the headers go", a
   );
 });
 
+Deno.test("request() rejects with a TypeError that names trailers when the option is trailer", async () => {
+  using conn = new HTTPConnection("example.com", over(new FakeTransport()));
+  const options = { trailer: { A: "b" } } as never;
+  await assertRejects(
+    () => conn.request("POST", "/", "", {}, options),
+    TypeError,
+    "did you mean trailers",
+  );
+});
+
 for (const encode_chunked of ["true", 1, null]) {
   Deno.test(`request() rejects with a TypeError when encode_chunked is ${JSON.stringify(encode_chunked)}`, async () => {
     using conn = new HTTPConnection("example.com", over(new FakeTransport()));
