@@ -10,6 +10,7 @@ import {
   assertMatch,
   assertRejects,
   assertStrictEquals,
+  assertStringIncludes,
   assertThrows,
 } from "@std/assert";
 import {
@@ -1067,7 +1068,12 @@ Deno.test("watch() fails the exchange, and tells who works, when the total deadl
   const told: unknown[] = [];
   const end = exchange.watch((reason) => told.push(reason));
   clock.advance(5000);
-  assertInstanceOf(exchange.failure!.reason, Deno.errors.TimedOut);
+  const { reason } = exchange.failure!;
+  assertInstanceOf(reason, Deno.errors.TimedOut);
+  assertStringIncludes(
+    reason.message,
+    "Cannot read response: the total deadline of 5 s has passed",
+  );
   assertStrictEquals(told.at(-1), exchange.failure!.reason);
   end();
 });

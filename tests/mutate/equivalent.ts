@@ -768,6 +768,24 @@ export const EQUIVALENT: Equivalent[] = [
     reason: "It is for Deno 2.8 alone; mutants are run on the newest.",
   },
   {
+    module: "_internal/net/transport.ts",
+    text: "if (!CLOSE_ENDS_READS && isDenoSocket(closer)) closer.closeWrite?.().catch(() => {});",
+    mutation: "condition: isDenoSocket(closer) -> !(isDenoSocket(closer))",
+    reason: "It is for Deno 2.8 alone; mutants are run on the newest.",
+  },
+  {
+    module: "_internal/exchange/connection.ts",
+    text: "const isRest = bytes !== null && count < size;",
+    mutation: "comparison: count < size -> count <= size",
+    reason: "Nothing is left then, and nothing more is written.",
+  },
+  {
+    module: "_internal/exchange/request_body.ts",
+    text: 'export const OVER: unique symbol = Symbol("over");',
+    mutation: 'string: "over" -> "close"',
+    reason: "It is what a symbol is called, which is shown nowhere.",
+  },
+  {
     module: "_internal/exchange/body_stream.ts",
     text: "if (!isPiece && (asked.least > 1 || this.#count > 0)) {",
     mutation: "comparison: this.#count > 0 -> this.#count >= 0",
