@@ -179,8 +179,7 @@ export class Body {
 
   /** Whether the end of the connection, here and now, leaves it whole. */
   get canEnd(): boolean {
-    return this.endsWithConnection || this.state === "complete" ||
-      this.decoder.endIn(this.#reader) !== null;
+    return this.endsWithConnection || this.decoder.endIn(this.#reader) !== null;
   }
 
   // What ends it

@@ -36,6 +36,7 @@ import {
   byUser,
   type Carrier,
   Closing,
+  DONE,
   type Exchange,
   lost,
   NO_LIMITS,
@@ -306,11 +307,11 @@ export class Connection implements Transport, Carrier, BodySource {
   async #isIntactLater(isLongIdle: boolean): Promise<boolean> {
     await afterPromptMicrotasks();
     if (this.kind !== "deno") {
-      for (let i = 0; i < PROMPT_TURNS && this.#quiet; i++) await turn();
+      for (let i = 0; i < PROMPT_TURNS && this.#isQuiet(); i++) await turn();
     }
     // Who was busy for long may have been so without the event loop: then nothing shows.
-    if (isLongIdle && this.#quiet) await park();
-    return this.#quiet;
+    if (isLongIdle && this.#isQuiet()) await park();
+    return this.#isQuiet();
   }
 
   /** Whether the server has spoken of its own accord on a connection that was just made for a request. */
@@ -323,12 +324,7 @@ export class Connection implements Transport, Carrier, BodySource {
   }
 
   /** Kept, so that a request makes no function of its own. */
-  #isQuiet = (): boolean => this.#quiet;
-
-  get #quiet(): boolean {
-    const { reader } = this;
-    return reader.available === 0 && reader.reading;
-  }
+  #isQuiet = (): boolean => this.reader.available === 0 && this.reader.reading;
 
   endReuse(): void {
     this.#move("end of reuse");
@@ -439,7 +435,7 @@ export class Connection implements Transport, Carrier, BodySource {
     this.deadlines.end(false);
     if (this.#ownsReader) this.reader.discard(ending);
     else this.reader.interrupt(ending);
-    if (this.#writer !== null) this.#leaveWrite(this.#endReason);
+    if (this.#writer !== null) this.leaveWrite(this.#writer, this.#endReason);
     if (this.#waiting.size === 0) return;
     for (const reject of this.#waiting) reject(ending.reason);
     this.#waiting.clear();
@@ -616,10 +612,7 @@ export class Connection implements Transport, Carrier, BodySource {
   }
 
   leaveWrite(exchange: Exchange, reason: unknown): void {
-    if (this.#writer === exchange) this.#leaveWrite(reason);
-  }
-
-  #leaveWrite(reason: unknown): void {
+    if (this.#writer !== exchange) return;
     this.#unwritten = null;
     this.#rejectWrite(reason);
   }
@@ -859,7 +852,6 @@ function afterPromptMicrotasks(): Promise<void> {
   return DONE.then(ignore).then(ignore);
 }
 
-const DONE = Promise.resolve();
 const LOST = "Cannot send request: the server has closed the connection";
 
 /** What there is before a connection is open. */

@@ -645,7 +645,8 @@ export class Exchange {
   }
 }
 
-const DONE: Promise<void> = Promise.resolve();
+/** What has happened already. */
+export const DONE: Promise<void> = Promise.resolve();
 const NO_SIGNALS: AbortSignal[] = [];
 
 /** Puts facts on an error, unless it is frozen or has those of another exchange. */

@@ -297,7 +297,6 @@ class BytePieces implements Pieces {
   #take(
     { done, value }: ReadableStreamReadResult<Uint8Array<ArrayBuffer>>,
   ): IteratorResult<unknown> {
-    this.#ahead = null;
     if (done) return DONE;
     // What is left of a chunk that was larger than the memory says nothing of the chunks.
     const isSmall = value.length < SMALL_CHUNK && !this.#wasFull;

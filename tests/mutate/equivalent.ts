@@ -937,11 +937,4 @@ export const EQUIVALENT: Equivalent[] = [
     mutation: "number: 1 -> 2",
     reason: "Of a piece nobody asks how much it needs.",
   },
-  {
-    module: "_internal/exchange/request_body.ts",
-    text: "this.#ahead = null;",
-    textBefore: "): IteratorResult<unknown> {",
-    mutation: "statement: this.#ahead = null; -> (nothing)",
-    reason: "It is asked for again only where more is read ahead, which sets it anew.",
-  },
 ];
