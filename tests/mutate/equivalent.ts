@@ -937,4 +937,17 @@ export const EQUIVALENT: Equivalent[] = [
     mutation: "number: 1 -> 2",
     reason: "Of a piece nobody asks how much it needs.",
   },
+  {
+    module: "_internal/exchange/body_stream.ts",
+    text: "if (this.#kept.length < size) {",
+    mutation: "comparison: this.#kept.length < size -> this.#kept.length <= size",
+    reason: "What is kept is copied once more, into memory of the same size.",
+  },
+  {
+    module: "_internal/exchange/body.ts",
+    text: "if (this.#used + size > this.#block.length) {",
+    mutation:
+      "comparison: this.#used + size > this.#block.length -> this.#used + size >= this.#block.length",
+    reason: "A block is left that has room for just this line; the line is the same.",
+  },
 ];
