@@ -814,15 +814,13 @@ for (const [sending, status, willClose, stopped] of ANSWERS) {
   });
 }
 
-for (const sending of ["going", "waiting"]) {
-  Deno.test(`fail() cuts off a request that is ${sending}`, () => {
-    const { exchange } = carried();
-    exchange.send("send");
-    if (sending === "waiting") exchange.send("wait");
-    exchange.fail(new Error("enough"));
-    assertEquals([exchange.sending, exchange.stopped], ["cut", true]);
-  });
-}
+Deno.test("fail() cuts off a request that waits for a 100", () => {
+  const { exchange } = carried();
+  exchange.send("send");
+  exchange.send("wait");
+  exchange.fail(new Error("enough"));
+  assertEquals([exchange.sending, exchange.stopped], ["cut", true]);
+});
 
 Deno.test("answered() notes the body and the time", () => {
   const { exchange } = carried();
@@ -1074,7 +1072,7 @@ Deno.test("watch() fails the exchange, and tells who works, when the total deadl
     reason.message,
     "Cannot read response: the total deadline of 5 s has passed",
   );
-  assertStrictEquals(told.at(-1), exchange.failure!.reason);
+  assertStrictEquals(told.at(-1), reason);
   end();
 });
 
