@@ -18,7 +18,7 @@ import type { Writer } from "@std/io/types";
 import { type Body, EMPTY, utf8 } from "./_internal/exchange/body.ts";
 import { copyBody } from "./_internal/exchange/copy.ts";
 import { type Asker, BodyIterator, BodyStream } from "./_internal/exchange/body_stream.ts";
-import { type Answer, Connection } from "./_internal/exchange/connection.ts";
+import { Connection } from "./_internal/exchange/connection.ts";
 import { delivered, Exchange, interrupted } from "./_internal/exchange/exchange.ts";
 import { IS_USED } from "./_internal/exchange/request_body.ts";
 import type { ResponseTimings } from "./_internal/exchange/trace.ts";
@@ -244,20 +244,23 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
     return this.#begun ??= this.#begin();
   }
 
-  #begin(): Promise<void> {
-    const answer = this.#connection.awaitAnswer(this.#exchange, this.debuglevel > 0);
-    return answer.then((answer) => this.#take(answer), throwDelivered);
-  }
-
-  #take({ head, framing, body }: Answer): void {
-    this.status = head.status;
-    this.reason = head.reason;
-    this.version = head.version;
-    this.will_close = framing.willClose;
-    this.chunked = framing.chunked;
-    this.#headers = messageOf(head.fields, head.defects);
-    this.#body = body;
-    this.#delimiter = framing.delimiter;
+  async #begin(): Promise<void> {
+    try {
+      const { head, framing, body } = await this.#connection.awaitAnswer(
+        this.#exchange,
+        this.debuglevel > 0,
+      );
+      this.status = head.status;
+      this.reason = head.reason;
+      this.version = head.version;
+      this.will_close = framing.willClose;
+      this.chunked = framing.chunked;
+      this.#headers = messageOf(head.fields, head.defects);
+      this.#body = body;
+      this.#delimiter = framing.delimiter;
+    } catch (error) {
+      throw delivered(error);
+    }
   }
 
   /** What is shown of it. */
@@ -1119,10 +1122,6 @@ class StreamAsker implements Asker {
     this.isAnswered = true;
     this.#onanswer();
   }
-}
-
-function throwDelivered(error: unknown): never {
-  throw delivered(error);
 }
 
 function busyError(): TypeError {
