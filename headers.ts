@@ -67,7 +67,8 @@ export class HTTPMessage implements Iterable<[string, string]> {
   static {
     messageOf = (fields, defects) => {
       const message = new HTTPMessage();
-      message.#fields = fields;
+      // A copy has the size that it needs; what grew with each field has room for 16 more.
+      message.#fields = fields.slice();
       if (defects.length > 0) message.defects.push(...defects);
       return message;
     };

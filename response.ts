@@ -19,13 +19,12 @@ import { type Body, EMPTY, utf8 } from "./_internal/exchange/body.ts";
 import { copyBody } from "./_internal/exchange/copy.ts";
 import { type Asker, BodyIterator, BodyStream } from "./_internal/exchange/body_stream.ts";
 import { Connection } from "./_internal/exchange/connection.ts";
-import { delivered, Exchange, interrupted } from "./_internal/exchange/exchange.ts";
+import { delivered, DONE, Exchange, interrupted } from "./_internal/exchange/exchange.ts";
 import { IS_USED } from "./_internal/exchange/request_body.ts";
 import type { ResponseTimings } from "./_internal/exchange/trace.ts";
 import { bufferedOf, LineReader } from "./_internal/net/line_reader.ts";
 import { needCoding, turn } from "./_internal/net/platform.ts";
 import { fromStream, type Transport } from "./_internal/net/transport.ts";
-import type { Delimiter } from "./_internal/wire/framing.ts";
 import { checkCount, plainView } from "./_internal/wire/grammar.ts";
 import { inspectable, showFacts, withoutUserInfo } from "./_internal/wire/inspect.ts";
 import {
@@ -123,6 +122,16 @@ const OPTIONS: OptionsOf<keyof HTTPResponseOptions> = {
   of: "HTTPResponse",
   known: { debuglevel: level, method: textOrNull, url: text },
 };
+
+/** What the web stream of a response asks: one object, where functions of the constructor are four. */
+interface StreamSource {
+  readonly type: "bytes";
+  response: HTTPResponse;
+  pull(controller: ReadableStreamController<Uint8Array<ArrayBuffer>>): Promise<void>;
+  cancel(): void;
+}
+let StreamSource: new () => StreamSource;
+
 /**
  * A response. The body is read by Python's calls, by `for await`, or as the web stream that it is, mixed
  * freely while the stream is not locked. Nothing is read ahead of what was asked for but what one
@@ -177,9 +186,21 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
   #closed = false;
   /** Whether `decoded()` has the body: what is read beside it would be missing there. */
   #isDecoded = false;
-  #delimiter: Delimiter | null = null;
 
   static {
+    StreamSource = class {
+      readonly type = "bytes";
+      declare response: HTTPResponse;
+
+      pull(controller: ReadableStreamController<Uint8Array<ArrayBuffer>>): Promise<void> {
+        return this.response.#pull(controller as ReadableByteStreamController);
+      }
+
+      cancel(): void {
+        this.response.#stream?.drop();
+        this.response.close();
+      }
+    };
     inspectable(this.prototype, "HTTPResponse", (response, view) => {
       return showFacts(response, #body in response ? response.#facts() : {}, view);
     });
@@ -207,11 +228,9 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
     source: Transport | ReadableStream<Uint8Array> | LineReader,
     options: HTTPResponseOptions = {},
   ) {
-    super({
-      type: "bytes",
-      pull: (controller) => this.#pull(controller as ReadableByteStreamController),
-      cancel: () => this.#cancel(),
-    });
+    const underlying = new StreamSource();
+    super(underlying);
+    underlying.response = this;
     // What this library makes is known to be right.
     if (!(source instanceof Connection)) checkOptionsOf(options, OPTIONS);
     this.#debuglevel = options.debuglevel ?? 0;
@@ -257,7 +276,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
       this.chunked = framing.chunked;
       this.#headers = messageOf(head.fields, head.defects);
       this.#body = body;
-      this.#delimiter = framing.delimiter;
+      this.#begun = DONE;
     } catch (error) {
       throw delivered(error);
     }
@@ -280,7 +299,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
       version,
       url,
       state: this.#closed ? "closed" : body.state,
-      framing: this.#delimiter,
+      framing: body.delimiter,
       ...(length === null ? {} : { length }),
       will_close,
       headers: this.#headers,
@@ -921,7 +940,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
     const content = decode(
       {
         pieces: this.#pieces(false, () => {}),
-        mayBeEmpty: () => wasRead || !body.endsWithConnection,
+        mayBeEmpty: () => wasRead || body.delimiter !== "close",
         close: () => this.close(),
         check: () => {
           // Also once all of the body has come, of which the content was not read to its end.
@@ -1093,11 +1112,6 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
     if (this.locked) return;
     this.#refuseBusy();
     this.#stream?.locks();
-  }
-
-  #cancel(): void {
-    this.#stream?.drop();
-    this.close();
   }
 }
 

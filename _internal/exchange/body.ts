@@ -11,7 +11,7 @@ import { messageOf } from "../../headers.ts";
 import { BUFFER_SIZE, type BufferedReader } from "../net/buffered_reader.ts";
 import { type BodyDecoder, ENDED, NEED_MORE } from "../wire/body_decoder.ts";
 import { concat, copyInto, copyOf, targetGone, WholeBytes } from "../wire/buffered_bytes.ts";
-import type { Framing } from "../wire/framing.ts";
+import type { Delimiter, Framing } from "../wire/framing.ts";
 import { delivered, type Exchange, interrupted, Thrown } from "./exchange.ts";
 import { BODY, type BodyEvent, type BodyState, next } from "./states.ts";
 
@@ -65,8 +65,8 @@ export interface BodySource {
 export class Body {
   state: BodyState = "open";
   readonly decoder: BodyDecoder;
-  /** Whether the end of the connection is the end of the body. */
-  readonly endsWithConnection: boolean;
+  /** What ends it. */
+  readonly delimiter: Delimiter;
   /** How many bytes were given out. */
   total = 0;
   /** What a failed read had received and could neither return nor put into its error. */
@@ -106,7 +106,7 @@ export class Body {
     this.#reader = source.reader;
     this.decoder = decoder;
     this.#chunked = framing.chunked;
-    this.endsWithConnection = framing.delimiter === "close";
+    this.delimiter = framing.delimiter;
   }
 
   /** Python's `isclosed()`: a body that was cut short is over when that was told, or it would look whole. */
@@ -179,7 +179,7 @@ export class Body {
 
   /** Whether the end of the connection, here and now, leaves it whole. */
   get canEnd(): boolean {
-    return this.endsWithConnection || this.decoder.endIn(this.#reader) !== null;
+    return this.delimiter === "close" || this.decoder.endIn(this.#reader) !== null;
   }
 
   // What ends it
@@ -678,7 +678,7 @@ export class Body {
   /** The source has ended. */
   #eof(): void {
     const ragged = this.#reader.ragged && !this.#source.settings.suppressRaggedEofs;
-    if ((ragged && this.endsWithConnection) || !this.decoder.eof(this.#reader)) {
+    if ((ragged && this.delimiter === "close") || !this.decoder.eof(this.#reader)) {
       this.#break(undefined);
     }
   }

@@ -146,6 +146,10 @@ export class Exchange {
   contentType: string | null = null;
   /** Bytes of the request that the transport has accepted. */
   sent = 0;
+  /** Whether both halves are over. */
+  over = false;
+  /** Whether the server has said that nothing follows. */
+  willClose = false;
   /** Why it failed. */
   failure: { readonly reason: unknown } | null = null;
   /** Why a write failed: an answer may still be there to be read. */
@@ -174,12 +178,10 @@ export class Exchange {
   #writing = false;
   #pendingSends = 0;
   #owner: ExchangeOwner | null;
-  #lastAnswer = false;
   #begun = false;
   #receivedBefore = 0;
   #received = 0;
   #reused = false;
-  #over = false;
   #wasWhole = false;
   #facts: Required<ExchangeDetails> | null = null;
   #signals: AbortSignal[] = NO_SIGNALS;
@@ -200,11 +202,6 @@ export class Exchange {
     this.limits = start.limits ?? NO_LIMITS;
     this.trace = start.trace ?? null;
     this.#owner = start.owner ?? null;
-  }
-
-  /** Whether both halves are over. */
-  get over(): boolean {
-    return this.#over;
   }
 
   /** Whether it stands for bytes that are no request, and that have no answer. */
@@ -233,11 +230,6 @@ export class Exchange {
   /** Whether the whole request was sent; bytes that follow its own end make nothing of it. */
   get requestComplete(): boolean {
     return this.sending === "whole" || this.#wasWhole;
-  }
-
-  /** Whether the server has said that nothing follows. */
-  get willClose(): boolean {
-    return this.#lastAnswer;
   }
 
   /** Whether the response's body has begun, and was not read to its end. */
@@ -398,7 +390,7 @@ export class Exchange {
     if (this.failure !== null) return this.failure.reason;
     const thrown = error instanceof Thrown;
     const reason = thrown ? error.reason : error;
-    if (this.#over) return reason;
+    if (this.over) return reason;
     const foreign = thrown || (this.carrier?.throwsFor(error) ?? false);
     this.#fail(reason, foreign);
     this.#owner?.failed(this, this.facts());
@@ -407,7 +399,7 @@ export class Exchange {
 
   /** It is ended by a close of what is named: nothing has befallen it, but whoever waits gets an error. */
   close(what: string): void {
-    if (this.failure !== null || this.#over) return;
+    if (this.failure !== null || this.over) return;
     this.closed = true;
     this.#fail(interrupted(this.phase, what, this.carrier?.destination), false);
   }
@@ -602,7 +594,7 @@ export class Exchange {
   answered({ status, willClose, body }: Answered): void {
     this.receive("head");
     this.body = body;
-    this.#lastAnswer = willClose;
+    this.willClose = willClose;
     this.timings.head = performance.now();
     const refused = status >= 400 || (status >= 300 && willClose);
     if (this.sending === "waiting" || (this.sending === "going" && refused)) this.send("cut");
@@ -617,21 +609,22 @@ export class Exchange {
 
   /** It is over, if both halves are. */
   endIfOver(): void {
-    if (this.#over || this.#pendingSends > 0) return;
+    if (this.over || this.#pendingSends > 0) return;
     if (this.endsWithSends) return this.#end();
     if (this.receiving !== "whole") return;
     // What the caller sends step by step may still be completed, unless the server has said `close`.
-    if (this.sending === "going" && !this.#lastAnswer) return;
+    if (this.sending === "going" && !this.willClose) return;
     this.#end();
   }
 
   #end(): void {
-    if (this.#over) return;
-    this.#over = true;
+    if (this.over) return;
+    this.over = true;
     // What the caller sends step by step and has not completed goes nowhere any more.
     if (this.sending === "going") this.sending = next(SENDING, this.sending, "cut");
     for (const signal of this.#signals) signal.removeEventListener("abort", this.#onabort!);
     this.#signals = NO_SIGNALS;
+    if (this.#lastSend !== null) this.#lastSend = DONE;
     // Whoever has the response has its body: an idle connection holds neither.
     if (this.failure === null) this.body = null;
     this.carrier?.release(this);

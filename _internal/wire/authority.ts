@@ -104,5 +104,5 @@ export function authorityOf(method: string, target: string): string | null {
 /** The URL of a target: absolute where the target is a path, else the target. */
 export function urlOf(target: string, host: string, secure: boolean): string {
   if (!target.startsWith("/") && target !== "*") return target;
-  return `${secure ? "https" : "http"}://${host}${target === "*" ? "" : target}`;
+  return `${secure ? "https://" : "http://"}${host}${target === "*" ? "" : target}`;
 }

@@ -618,11 +618,6 @@ Deno.test("canEnd is true when the end of the connection leaves the body whole",
   assertEquals(body.canEnd, true);
 });
 
-Deno.test("endsWithConnection is true only for a body until close", async () => {
-  const of = async (kind: keyof typeof FRAMINGS) => (await opened(kind)).body.endsWithConnection;
-  assertEquals([await of("close"), await of("length"), await of("chunked")], [true, false, false]);
-});
-
 // What is there at once
 
 Deno.test("gatherNow() gives a body by length that has come whole, and ends it", async () => {
