@@ -173,8 +173,9 @@ export class Connections implements ExchangeOwner {
   isUsable(connection: Connection, exchange: Exchange): Promise<boolean> {
     // What came with the answer of a proxy was read by then: no new connection would be better.
     if (!connection.reused && connection.unconsumed > 0) return Promise.reject(spokeFirst());
-    return connection.isIntact().then((isIntact) => {
+    return connection.probe().then(() => {
       exchange.check();
+      const { isIntact } = connection;
       if (!isIntact) connection.retire();
       return isIntact;
     });

@@ -452,6 +452,12 @@ function rested(
   return connection;
 }
 
+/** What a probe has found. */
+async function isIntact(connection: Connection): Promise<boolean> {
+  await connection.probe();
+  return connection.isIntact;
+}
+
 /** Runs with a clock that can be moved on. */
 async function withClock<T>(run: (move: (ms: number) => void) => Promise<T>): Promise<T> {
   const { now } = Date;
@@ -465,55 +471,55 @@ async function withClock<T>(run: (move: (ms: number) => void) => Promise<T>): Pr
 }
 
 for (const kind of ["deno", "node", "other"] as const) {
-  Deno.test(`isIntact() is true when a transport of kind ${kind} has nothing`, async () => {
+  Deno.test(`probe() finds it intact when a transport of kind ${kind} has nothing`, async () => {
     const transport = new ManualTransport();
-    assertEquals(await soon(rested(transport, kind).isIntact()), true);
+    assertEquals(await soon(isIntact(rested(transport, kind))), true);
     assertEquals(transport.reads.length, 1);
   });
 
-  Deno.test(`isIntact() is false when a transport of kind ${kind} has bytes`, async () => {
+  Deno.test(`probe() does not find it intact when a transport of kind ${kind} has bytes`, async () => {
     const transport = new ManualTransport();
-    const silent = rested(transport, kind).isIntact();
+    const silent = isIntact(rested(transport, kind));
     transport.give("HTTP");
     assertEquals(await soon(silent), false);
   });
 
-  Deno.test(`isIntact() is false when a transport of kind ${kind} has ended`, async () => {
+  Deno.test(`probe() does not find it intact when a transport of kind ${kind} has ended`, async () => {
     const transport = new ManualTransport();
-    const silent = rested(transport, kind).isIntact();
+    const silent = isIntact(rested(transport, kind));
     transport.end();
     assertEquals(await soon(silent), false);
   });
 
-  Deno.test(`isIntact() is false when a transport of kind ${kind} was reset`, async () => {
+  Deno.test(`probe() does not find it intact when a transport of kind ${kind} was reset`, async () => {
     const transport = new ManualTransport();
-    const silent = rested(transport, kind).isIntact();
+    const silent = isIntact(rested(transport, kind));
     transport.fail(new Deno.errors.ConnectionReset());
     assertEquals(await soon(silent), false);
   });
 
   const waits = kind !== "deno";
-  Deno.test(`isIntact() ${waits ? "waits" : "does not wait"} for the event loop when the kind is ${kind}`, async () => {
+  Deno.test(`probe() ${waits ? "waits" : "does not wait"} for the event loop when the kind is ${kind}`, async () => {
     let turned = false;
     const immediate = setImmediate(() => turned = true);
-    await withClock(() => soon(rested(new ManualTransport(), kind).isIntact()));
+    await withClock(() => soon(isIntact(rested(new ManualTransport(), kind))));
     clearImmediate(immediate);
     assertEquals(turned, waits);
   });
 }
 
-Deno.test("isIntact() is false when bytes are buffered already", async () => {
+Deno.test("probe() does not find it intact when bytes are buffered already", async () => {
   const transport = new ManualTransport();
   const connection = rested(transport);
   const fill = connection.reader.fill();
   transport.give("late");
   await fill;
-  assertEquals(await soon(connection.isIntact()), false);
+  assertEquals(await soon(isIntact(connection)), false);
 });
 
-Deno.test("isIntact() sees what a transport of the user's tells after a turn of the event loop", async () => {
+Deno.test("probe() sees what a transport of the user's tells after a turn of the event loop", async () => {
   const transport = new ManualTransport();
-  const silent = rested(transport).isIntact();
+  const silent = isIntact(rested(transport));
   setImmediate(() => transport.give("late"));
   assertEquals(await soon(silent), false);
 });
@@ -533,22 +539,22 @@ class Late extends ManualTransport {
   }
 }
 
-Deno.test("isIntact() and hasSpoken() see what a socket of Deno's own tells within three microtasks", async () => {
-  assertEquals(await soon(rested(new Late(2), "deno").isIntact()), false);
+Deno.test("probe() and hasSpoken() see what a socket of Deno's own tells within three microtasks", async () => {
+  assertEquals(await soon(isIntact(rested(new Late(2), "deno"))), false);
   assertEquals(await soon(rested(new Late(2), "deno").hasSpoken()), true);
 });
 
-Deno.test("isIntact() sees what a transport that wraps another tells within three turns", async () => {
+Deno.test("probe() sees what a transport that wraps another tells within three turns", async () => {
   const transport = new ManualTransport();
-  const silent = rested(transport).isIntact();
+  const silent = isIntact(rested(transport));
   setImmediate(() => setImmediate(() => setImmediate(() => transport.give("late"))));
   assertEquals(await soon(silent), false);
 });
 
-Deno.test("isIntact() leaves its read to the next one who reads", async () => {
+Deno.test("probe() leaves its read to the next one who reads", async () => {
   const transport = new ManualTransport();
   const connection = rested(transport);
-  assertEquals(await soon(connection.isIntact()), true);
+  assertEquals(await soon(isIntact(connection)), true);
   const fill = connection.reader.fill();
   assertEquals(transport.reads.length, 1);
   transport.give("one");
@@ -562,25 +568,25 @@ async function looksAnew(ms: number): Promise<boolean> {
     const connection = rested(new ManualTransport(), "deno");
     move(ms);
     const immediate = setImmediate(() => looked = true);
-    await soon(connection.isIntact());
+    await soon(isIntact(connection));
     clearImmediate(immediate);
   });
   return looked;
 }
 
-Deno.test("isIntact() asks the system anew when the connection has rested for long", async () => {
+Deno.test("probe() asks the system anew when the connection has rested for long", async () => {
   assertEquals(await looksAnew(4), true);
 });
 
-Deno.test("isIntact() does not ask the system anew after a short rest", async () => {
+Deno.test("probe() does not ask the system anew after a short rest", async () => {
   assertEquals(await looksAnew(3), false);
 });
 
-Deno.test("isIntact() asks the system anew when the clock was set back", async () => {
+Deno.test("probe() asks the system anew when the clock was set back", async () => {
   assertEquals(await looksAnew(-4), true);
 });
 
-Deno.test("isIntact() takes the rest from the end of the exchange before", async () => {
+Deno.test("probe() takes the rest from the end of the exchange before", async () => {
   await withClock(async (move) => {
     const all = begun({}, { kind: "deno" });
     move(1000);
@@ -590,7 +596,7 @@ Deno.test("isIntact() takes the rest from the end of the exchange before", async
     await (await soon(wait)).body.gather(Infinity);
     let looked = false;
     const immediate = setImmediate(() => looked = true);
-    await soon(all.connection.isIntact());
+    await soon(isIntact(all.connection));
     clearImmediate(immediate);
     assertEquals(looked, false);
   });
@@ -1265,13 +1271,22 @@ Deno.test("each write has the whole timeout", async () => {
 
 // What keeps the process alive
 
+/** Microtasks after which whoever has awaited a request has asked for its answer. */
+const TO_ASK = 4;
+
 /** A request that is out, whose answer is read though nobody waits for it. */
-async function unawaited() {
+async function sentAndReceiving() {
   const all = begun();
   await sendWhole(all.connection, all.exchange);
-  const answer = all.connection.receive(all.exchange, false);
-  answer.catch(() => {});
+  all.connection.receive(all.exchange, false).catch(() => {});
   all.connection.endSending();
+  return all;
+}
+
+/** The same after a while. */
+async function unawaited() {
+  const all = await sentAndReceiving();
+  await microtasks(TO_ASK);
   return all;
 }
 
@@ -1289,9 +1304,10 @@ Deno.test("endSending() lets the process end while a head is read that nobody wa
 Deno.test("endSending() lets the process end while the read that was issued before the request is out", async () => {
   const { connection, transport, exchange } = begun();
   await connection.hasSpoken();
-  await connection.isIntact();
+  await connection.probe();
   await sendWhole(connection, exchange);
   connection.endSending();
+  await microtasks(TO_ASK);
   assertEquals(transport.refs, ["unref"]);
   const wait = connection.awaitAnswer(exchange, false);
   assertEquals(transport.refs, ["unref", "ref"]);
@@ -1303,12 +1319,51 @@ Deno.test("endSending() changes nothing when no head is read, or a call waits fo
   const { connection, transport, exchange } = begun();
   await sendWhole(connection, exchange);
   connection.endSending();
+  await microtasks(TO_ASK);
   assertEquals(transport.refs, []);
   const wait = connection.awaitAnswer(exchange, false);
   connection.endSending();
+  await microtasks(TO_ASK);
   assertEquals(transport.refs, []);
   transport.give(OK);
   await soon(wait);
+});
+
+Deno.test("endSending() leaves a read alone whose head is asked for within three microtasks", async () => {
+  for (const ticks of [0, 1]) {
+    const { connection, transport, exchange } = await sentAndReceiving();
+    await microtasks(ticks);
+    const wait = connection.awaitAnswer(exchange, false);
+    await microtasks(10);
+    assertEquals(transport.refs, []);
+    transport.give(OK);
+    await soon(wait);
+  }
+});
+
+for (const how of ["abandon", "detach", "close"] as const) {
+  Deno.test(`endSending() leaves a transport alone on which ${how}() is called right after it`, async () => {
+    const { connection, transport } = await sentAndReceiving();
+    connection[how]();
+    await microtasks(10);
+    assertEquals(transport.refs, []);
+  });
+}
+
+Deno.test("endSending() fails the exchange with what the transport's unref() throws", async () => {
+  const { connection, transport, exchange } = begun();
+  const reason = new Error("of the user's");
+  Object.assign(transport, {
+    unref() {
+      throw reason;
+    },
+  });
+  await sendWhole(connection, exchange);
+  const answer = thrown(connection.receive(exchange, false));
+  connection.endSending();
+  await microtasks(10);
+  assertStrictEquals(exchange.failure?.reason, reason);
+  assertStrictEquals(await answer, reason);
 });
 
 Deno.test("endSending() is asked anew for each exchange", async () => {
@@ -1319,6 +1374,7 @@ Deno.test("endSending() is asked anew for each exchange", async () => {
   await sendWhole(connection, next);
   connection.receive(next, false).catch(() => {});
   connection.endSending();
+  await microtasks(TO_ASK);
   assertEquals(transport.refs, ["unref"]);
   connection.close();
 });
@@ -1421,6 +1477,7 @@ Deno.test("endSending() lets the process end when the head has come, and nobody 
   );
   exchange.send("finish");
   connection.endSending();
+  await microtasks(TO_ASK);
   assertEquals(transport.refs, ["unref"]);
   connection.close();
 });
@@ -1435,6 +1492,7 @@ Deno.test("endSending() lets the process end when a call had what it waited for"
   await microtasks(10);
   exchange.send("finish");
   connection.endSending();
+  await microtasks(TO_ASK);
   assertEquals(transport.refs.at(-1), "unref");
   connection.close();
 });
@@ -1451,6 +1509,7 @@ for (
     const waiting = thrown(wait(all));
     all.exchange.send("finish");
     all.connection.endSending();
+    await microtasks(TO_ASK);
     assertEquals(all.transport.refs.at(-1), "ref");
     all.connection.close();
     await waiting;
@@ -1461,6 +1520,7 @@ Deno.test("endSending() leaves the process alive while a call reads directly int
   const { connection, transport, exchange } = await answered(head("Content-Length: 5\r\n"));
   const waiting = thrown(connection.fillInto(exchange, new Uint8Array(5)));
   connection.endSending();
+  await microtasks(TO_ASK);
   assertEquals(transport.refs, []);
   connection.close();
   await waiting;
@@ -1902,9 +1962,11 @@ Deno.test("a server is watched by a socket of Node's that keeps the process aliv
 
 Deno.test("awaitAnswer() keeps the process alive when a write ends meanwhile", async () => {
   const { connection, transport, exchange } = begun({}, { kind: "node" });
-  await connection.isIntact();
+  await connection.probe();
   await sendWhole(connection, exchange);
   connection.endSending();
+  await microtasks(TO_ASK);
+  assertEquals(transport.refs.at(-1), "unref");
   const wait = connection.awaitAnswer(exchange, false);
   await connection.send(exchange, bytes("more"));
   assertEquals(transport.refs.at(-1), "ref");

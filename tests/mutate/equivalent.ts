@@ -150,13 +150,6 @@ export const EQUIVALENT: Equivalent[] = [
   },
   {
     module: "_internal/exchange/connection.ts",
-    text: "const PROMPT_MICROTASKS = 3;",
-    mutation: "number: 3 -> 4",
-    reason:
-      "What is told within three microtasks is told within four; a silent socket waits for one more.",
-  },
-  {
-    module: "_internal/exchange/connection.ts",
     text: "const PROMPT_TURNS = 3;",
     mutation: "number: 3 -> 4",
     reason: "One more turn of the event loop only takes time.",
@@ -418,15 +411,9 @@ export const EQUIVALENT: Equivalent[] = [
   },
   {
     module: "_internal/exchange/connection.ts",
-    text: "for (let i = 0; i < PROMPT_TURNS && this.#quiet; i++) await turn();",
+    text: "for (let i = 0; i < PROMPT_TURNS && this.isIntact; i++) await turn();",
     mutation: "comparison: i < PROMPT_TURNS -> i <= PROMPT_TURNS",
     reason: "One turn more finds the same.",
-  },
-  {
-    module: "_internal/exchange/connection.ts",
-    text: "for (let i = 0; i < PROMPT_MICROTASKS && this.#quiet; i++) await null;",
-    mutation: "comparison: i < PROMPT_MICROTASKS -> i <= PROMPT_MICROTASKS",
-    reason: "One microtask more finds the same.",
   },
   {
     module: "_internal/exchange/deadlines.ts",
@@ -918,12 +905,6 @@ export const EQUIVALENT: Equivalent[] = [
     textBefore: "if (count > 0) {",
     mutation: "statement: this.#finish(); -> (nothing)",
     reason: "Whoever reads in this way asks until there is nothing, which ends the body.",
-  },
-  {
-    module: "_internal/exchange/body.ts",
-    text: 'return this.endsWithConnection || this.state === "complete" ||',
-    mutation: 'string: "complete" -> "cut"',
-    reason: "A body that was read to its end also ends within what is buffered.",
   },
   {
     module: "_internal/exchange/body.ts",
