@@ -698,7 +698,6 @@ export class Body {
    * read got nothing.
    */
   #endIfOver(count: number, asked: number): void {
-    if (this.state !== "open") return;
     const { decoder } = this;
     const over = decoder.length === 0 || (this.#chunked && decoder.ended) ||
       (decoder.ended && (asked === Infinity || (count === 0 && asked > 0)));

@@ -101,9 +101,6 @@ interface Asked {
   readonly element: number;
 }
 
-/** A reader that asks right now; the `pull` that is at work goes on. */
-const ASKING: Asker = { isThere: true, isAnswered: false, answer() {} };
-
 /** A piece of any size. */
 const PIECE: Asked = { size: Infinity, least: 1, element: 1 };
 
@@ -203,10 +200,6 @@ export class BodyStream {
       if (isRefused && reads.at(-1) === asked) reads.pop();
       // It was answered from the queue, or is done.
       else if (asked !== PIECE && this.#controller?.byobRequest === null) reads.length = 0;
-      // A `pull` that begins gives what is kept; one that is at work waits for more.
-      if (this.#count > 0 && this.pulling !== null) {
-        this.#give(this.#body!, this.#controller!, NEED_MORE, ASKING);
-      }
       this.unblock(pull);
       return result;
     });
@@ -243,14 +236,14 @@ export class BodyStream {
   async pull(body: Body, controller: ReadableByteStreamController, asker: Asker): Promise<void> {
     this.#controller = controller;
     this.#body = body;
-    let isOver = false;
+    const isWaiting = () => !asker.isAnswered;
+    const take = (run: number) => this.#give(body, controller, run, asker);
     try {
-      if (this.#count > 0) isOver = this.#give(body, controller, NEED_MORE, asker);
+      if (this.#count > 0) take(NEED_MORE);
       else if (body.readsLargeNext && !controller.byobRequest) {
-        await body.readLarge((read) => isOver = this.#giveLarge(body, controller, read, asker));
+        await body.readLarge((read) => this.#giveLarge(body, controller, read, asker));
       }
-      const take = (run: number) => isOver = this.#give(body, controller, run, asker);
-      while (!isOver) await body.whenReady(take, () => !asker.isAnswered);
+      while (isWaiting()) await body.whenReady(take, isWaiting);
     } catch (error) {
       if (error === LEFT) return;
       throw body.withPartial(body.failed(error), [this.#takeKept(this.#count)]);
@@ -265,45 +258,37 @@ export class BodyStream {
       controller.desiredSize === null;
   }
 
-  /** Gives a piece that was read directly from the socket; whether it did. */
+  /** Gives a piece that was read directly from the socket, if it may be given like that. */
   #giveLarge(
     body: Body,
     controller: ReadableByteStreamController,
     read: Piece,
     asker: Asker,
-  ): boolean {
-    if (read.length === 0) return false;
+  ): void {
+    if (read.length === 0) return;
     const isLeft = this.#isLeft(controller, asker);
     // What does not fit into a view would be left in the stream's queue.
     if (isLeft || controller.byobRequest) {
       body.unread(read);
       if (isLeft) asker.answer();
-      return false;
+      return;
     }
     const piece = body.decodeLarge(read);
-    if (piece.length === 0) return false;
+    if (piece.length === 0) return;
     this.#reads?.shift();
     asker.answer();
     controller.enqueue(piece);
-    return true;
   }
 
-  /**
-   * Gives what is buffered: `run` bytes, or the end.
-   *
-   * @returns Whether no more is to be waited for.
-   */
+  /** Gives what is buffered, `run` bytes or the end, if that is enough for who asks. */
   #give(
     body: Body,
     controller: ReadableByteStreamController,
     run: number,
     asker: Asker,
-  ): boolean {
+  ): void {
     // The reader that asked has let go: the bytes stay in the buffer for whoever reads next.
-    if (this.#isLeft(controller, asker)) {
-      asker.answer();
-      return true;
-    }
+    if (this.#isLeft(controller, asker)) return asker.answer();
     const asked = this.#reads?.[0] ?? PIECE;
     const view = this.#hasStaleView ? null : controller.byobRequest?.view as Uint8Array | null;
     const isPiece = asked === PIECE;
@@ -316,34 +301,28 @@ export class BodyStream {
       if (whole >= asked.least) {
         this.#reads!.shift();
         asker.answer();
-        this.#put(controller, view, this.#takeKept(whole - filled));
-        return true;
+        return this.#put(controller, view, this.#takeKept(whole - filled));
       }
-      if (run !== ENDED) return false;
+      if (run !== ENDED) return;
     } else if (this.#count > 0) {
       this.#reads?.shift();
       asker.answer();
-      this.#put(controller, null, this.#takeKept(this.#count));
-      return true;
+      return this.#put(controller, null, this.#takeKept(this.#count));
     }
-    if (run === ENDED) {
-      this.#end(body, controller, view, asker);
-      return true;
-    }
+    if (run === ENDED) return this.#end(body, controller, view, asker);
     // What is kept is all there is.
-    if (run === NEED_MORE) return false;
+    if (run === NEED_MORE) return;
     if (view) {
       const count = body.pull(view);
       this.#reads?.shift();
       asker.answer();
       controller.byobRequest?.respond(count);
-      return true;
+      return;
     }
     const piece = isPiece ? body.piece(run) : taken(body, asked.size);
     this.#reads?.shift();
     asker.answer();
     this.#put(controller, null, piece);
-    return true;
   }
 
   /** Hands bytes over, in a view or as a piece. */

@@ -238,8 +238,6 @@ export class Connections implements ExchangeOwner {
       const reason = exchange.fail(error);
       connection.end(reason);
       throw reason;
-    } finally {
-      if (this.#opening === opening) this.#opening = null;
     }
   }
 

@@ -12,6 +12,7 @@ import {
 } from "@std/assert";
 import { Body, type BodySource } from "../../_internal/exchange/body.ts";
 import {
+  type Asker,
   BodyIterator,
   BodyStream,
   type PieceSource,
@@ -214,6 +215,32 @@ class Source implements BodySource {
   }
 }
 
+/** Refuses to give anything before whoever asked is answered: who gets it may read on at once. */
+function refuseEarly(controller: ReadableByteStreamController, asker: Asker): void {
+  const guard = (target: object, name: string) => {
+    const give = Reflect.get(target, name) as (...args: unknown[]) => void;
+    const value = (...args: unknown[]) => {
+      assert(asker.isAnswered, `${name}() before answer()`);
+      give.apply(target, args);
+    };
+    Object.defineProperty(target, name, { value, configurable: true });
+  };
+  guard(controller, "enqueue");
+  guard(controller, "close");
+  const { get } = Object.getOwnPropertyDescriptor(
+    ReadableByteStreamController.prototype,
+    "byobRequest",
+  )!;
+  Object.defineProperty(controller, "byobRequest", {
+    get() {
+      const request = get!.call(controller);
+      if (request !== null) guard(request, "respond");
+      return request;
+    },
+    configurable: true,
+  });
+}
+
 /** A stream over a body by length, or else a chunked one, whose reader may let go. */
 function streamed(length: number | null) {
   const source = new Source();
@@ -229,11 +256,13 @@ function streamed(length: number | null) {
   exchange.answered({ status: 200, willClose: false, body });
   const pulls = new BodyStream();
   let gives = 0;
+  let pull = (): Promise<void> => Promise.reject(new Error("The stream was never pulled"));
   const stream: ReadableStream<Piece> = new ReadableStream({
     type: "bytes",
     pull: (controller) => give(controller),
   }, { highWaterMark: 0 });
   const give = (controller: ReadableByteStreamController) => {
+    pull = () => give(controller);
     const asker = {
       get isThere() {
         return stream.locked;
@@ -244,6 +273,7 @@ function streamed(length: number | null) {
         this.isAnswered = true;
       },
     };
+    refuseEarly(controller, asker);
     pulls.asker = asker;
     return pulls.pulling = pulls.pull(body, controller, asker).finally(() => {
       if (pulls.asker === asker) pulls.pulling = null;
@@ -267,6 +297,8 @@ function streamed(length: number | null) {
     stream,
     pulls,
     byob,
+    /** Pulls it as a stream does that asks. */
+    pull: () => pull(),
     gives: () => gives,
     kicks: () => kicks,
   };
@@ -613,6 +645,33 @@ Deno.test("a stream reads large pieces straight from the socket, one after the o
   }
 });
 
+Deno.test("a reader that was given a large piece, and asks for nothing, is given no other", async () => {
+  const { transport, body, stream, pulls, pull, reader: first } = await fast();
+  first.releaseLock();
+  const reader = stream.getReader();
+  pulls.follow(reader, () => {}, () => {});
+  const read = reader.read();
+  await microtasks(10);
+  transport.give("large");
+  assertEquals(latin1((await soon(read)).value!), "large");
+  await microtasks(10);
+  const { length } = body.decoder;
+  pull();
+  await microtasks(10);
+  transport.give("unasked");
+  await microtasks(10);
+  assertEquals(body.decoder.length, length);
+});
+
+Deno.test("drop() ends what is at work", async () => {
+  const { stream, pulls } = streamed(5);
+  stream.getReader().read().catch(() => {});
+  await microtasks(10);
+  assertEquals(pulls.isAtWork, true);
+  pulls.drop();
+  assertEquals(pulls.isAtWork, false);
+});
+
 Deno.test("a stream gives a straight piece of one byte", async () => {
   const { source, transport, body, reader } = await fast();
   const read = reader.read();
@@ -757,6 +816,17 @@ Deno.test("what a large read of chunks brings is kept when the reader has let go
   transport.give(`\r\n${chunk("a", 5)}`);
   await microtasks(10);
   assertEquals([stream.locked, latin1(await soon(body.read1(9)))], [false, "aaaaa"]);
+});
+
+Deno.test("what a large read of chunks brings is read on by nobody when the reader has let go", async () => {
+  const { transport, reader } = await fastChunks();
+  const read = thrown(reader.read());
+  await microtasks(10);
+  reader.releaseLock();
+  await read;
+  transport.give("\r\n5");
+  await microtasks(10);
+  assertEquals(transport.reads.length, 0);
 });
 
 Deno.test("a stream gives pieces that keep hardly more memory than they have, whatever the framing", async () => {

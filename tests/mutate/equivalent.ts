@@ -318,12 +318,6 @@ export const EQUIVALENT: Equivalent[] = [
     reason: "Nobody asks for the target and the URL of this exchange.",
   },
   {
-    module: "_internal/exchange/body_stream.ts",
-    text: "let isOver = false;",
-    mutation: "boolean: false -> true",
-    reason: "It is asked once the piece is there, and that sets it.",
-  },
-  {
     module: "_internal/exchange/connection.ts",
     text: "if (this.#waiting.size === 0) return;",
     mutation: "return: return; -> (nothing)",
@@ -666,12 +660,6 @@ export const EQUIVALENT: Equivalent[] = [
     reason: "The same bytes are given, copied once more.",
   },
   {
-    module: "_internal/exchange/body_stream.ts",
-    text: "if (this.#count > 0 && this.pulling !== null) {",
-    mutation: "condition: this.#count > 0 -> !(this.#count > 0)",
-    reason: "The pull that follows gives it, some microtasks later.",
-  },
-  {
     module: "_internal/net/node_sockets.ts",
     text: "return await opened(net.connect({ path: route.path }), signal);",
     mutation:
@@ -722,12 +710,6 @@ export const EQUIVALENT: Equivalent[] = [
     text: "for (let i = 0; i < SETTLING; i++) await this.pulling?.catch(() => {});",
     mutation: "number: 0 -> 1",
     reason: "It waits more often than it needs to, also once less.",
-  },
-  {
-    module: "_internal/exchange/body_stream.ts",
-    text: "const ASKING: Asker = { isThere: true, isAnswered: false, answer() {} };",
-    mutation: "boolean: false -> true",
-    reason: "The pull that follows gives what is kept, some microtasks later.",
   },
   {
     module: "_internal/exchange/connections.ts",
@@ -859,14 +841,6 @@ export const EQUIVALENT: Equivalent[] = [
     reason: "Both are told as the timeout, and here one runs alone.",
   },
   {
-    module: "_internal/exchange/body_stream.ts",
-    text: "asker.answer();",
-    textBefore: "if (this.#isLeft(controller, asker)) {",
-    mutation: "statement: asker.answer(); -> (nothing)",
-    reason:
-      "The end of the call frees the response, and whoever reads before that takes it over from who let go.",
-  },
-  {
     module: "_internal/exchange/connections.ts",
     text: "this.#current = null;",
     textBefore: "const raws = [...this.#raw];",
@@ -930,5 +904,69 @@ export const EQUIVALENT: Equivalent[] = [
     mutation:
       "comparison: this.#used + size > this.#block.length -> this.#used + size >= this.#block.length",
     reason: "A block is left that has room for just this line; the line is the same.",
+  },
+  {
+    module: "_internal/exchange/body_stream.ts",
+    text: "if (this.#count >= size) return;",
+    mutation: "comparison: this.#count >= size -> this.#count > size",
+    reason: "Where there is as much as that, nothing is taken.",
+  },
+  {
+    module: "_internal/exchange/body_stream.ts",
+    text: "if (this.#kept.length < size) {",
+    mutation: "comparison: this.#kept.length < size -> this.#kept.length <= size",
+    reason: "A copy of the same size is as good.",
+  },
+  {
+    module: "_internal/exchange/body_stream.ts",
+    text: "this.#reads = null;",
+    textBefore: "releaseLock.call(reader);",
+    mutation: "statement: this.#reads = null; -> (nothing)",
+    reason: "Nobody has the lock then, so that nothing is given; who gets it next sets it.",
+  },
+  {
+    module: "_internal/exchange/body.ts",
+    text: "const least = limit === Infinity && available > 0 ? available : PIECE;",
+    mutation: "comparison: limit === Infinity -> limit !== Infinity",
+    reason: "It only says how large the parts are that are joined in the end.",
+  },
+  {
+    module: "_internal/exchange/body.ts",
+    text: "if (count <= 0) return 0;",
+    mutation: "comparison: count <= 0 -> count < 0",
+    reason: "Nothing is taken, and nothing is counted.",
+  },
+  {
+    module: "_internal/exchange/body.ts",
+    text: "if (this.#used + size > this.#block.length) {",
+    mutation:
+      "comparison: this.#used + size > this.#block.length -> this.#used + size >= this.#block.length",
+    reason: "A new block is begun one line earlier.",
+  },
+  {
+    module: "_internal/exchange/request_body.ts",
+    text: "this.#ahead = this.#read(free ?? new ArrayBuffer(this.#size));",
+    mutation:
+      "statement: this.#ahead = this.#read(free ?? new ArrayBuffer(this.#size)… -> (nothing)",
+    reason: "What was not read ahead is read when it is asked for.",
+  },
+  {
+    module: "_internal/exchange/send_request.ts",
+    text: "if (this.#used === 0) return;",
+    mutation: "return: return; -> (nothing)",
+    reason: "Of nothing, nothing is written.",
+  },
+  {
+    module: "_internal/net/node_sockets.ts",
+    text: 'if (route.source === null || (route.source[0] === "" && route.source[1] === 0)) {',
+    mutation: "number: 0 -> 1",
+    reason: "With any address and any port, `connectFrom()` connects likewise.",
+  },
+  {
+    module: "_internal/net/node_sockets.ts",
+    text: "return await opened(net.connect({ host: hostname, port: route.port }), signal);",
+    mutation:
+      "await: await opened(net.connect({ host: hostname, port: route.port … -> opened(net.connect({ host: hostname, port: route.port }), si…",
+    reason: "An async function waits for a promise that it returns.",
   },
 ];
