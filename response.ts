@@ -19,7 +19,7 @@ import { type Body, EMPTY, utf8 } from "./_internal/exchange/body.ts";
 import { copyBody } from "./_internal/exchange/copy.ts";
 import { type Asker, BodyIterator, BodyStream } from "./_internal/exchange/body_stream.ts";
 import { Connection } from "./_internal/exchange/connection.ts";
-import { delivered, DONE, Exchange, interrupted } from "./_internal/exchange/exchange.ts";
+import { delivered, Exchange, interrupted } from "./_internal/exchange/exchange.ts";
 import { IS_USED } from "./_internal/exchange/request_body.ts";
 import type { ResponseTimings } from "./_internal/exchange/trace.ts";
 import { bufferedOf, LineReader } from "./_internal/net/line_reader.ts";
@@ -260,6 +260,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
    * @throws {HTTPException} When there are more fields or interim responses than the limit.
    */
   begin(): Promise<void> {
+    if (this.#body !== null) return Promise.resolve();
     return this.#begun ??= this.#begin();
   }
 
@@ -276,7 +277,8 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
       this.chunked = framing.chunked;
       this.#headers = messageOf(head.fields, head.defects);
       this.#body = body;
-      this.#begun = DONE;
+      // A response is kept for longer than what has waited for it.
+      this.#begun = null;
     } catch (error) {
       throw delivered(error);
     }
@@ -291,8 +293,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
       const hasFailed = this.#exchange.failure !== null;
       return { state: this.#closed ? "closed" : hasFailed ? "failed" : "not begun", url };
     }
-    const { length } = this;
-    const { trailers } = body.decoder;
+    const { length, trailers } = this;
     return {
       status,
       reason,
@@ -303,9 +304,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
       ...(length === null ? {} : { length }),
       will_close,
       headers: this.#headers,
-      ...(trailers && trailers.fields.length > 0
-        ? { trailers: messageOf(trailers.fields, trailers.defects) }
-        : {}),
+      ...(trailers !== null && trailers.size > 0 ? { trailers } : {}),
     };
   }
 

@@ -136,6 +136,8 @@ export class Connection implements Transport, Carrier, BodySource {
   #awaitedFill: Promise<number> | null = null;
   /** Whether a read is out that nobody waits for, yet or any more. */
   #isLeft = false;
+  /** The exchange, once something of it was sent. */
+  #sent: Exchange | null = null;
   /** Whether the transport lets the process end. */
   #isUnreferenced = false;
   /** Whether the exchange has deadlines. */
@@ -351,7 +353,7 @@ export class Connection implements Transport, Carrier, BodySource {
 
   #release(): void {
     const { exchange, raw, reader } = this;
-    this.exchange = null;
+    this.exchange = this.#sent = null;
     this.#answer = null;
     this.#isLeft = false;
     this.#reference();
@@ -547,6 +549,8 @@ export class Connection implements Transport, Carrier, BodySource {
    * @param isWhole Whether what it leaves is written, too, before the promise settles.
    */
   #write(exchange: Exchange, piece: Uint8Array, isWhole = false): Promise<number> {
+    // Only a socket of Deno's own keeps the process alive for writes alone.
+    if (this.kind !== "deno" && this.availability !== "closed") this.#reference();
     if (this.availability === "closed") return Promise.reject(this.#endReason);
     if (this.#writer !== null) {
       return Promise.reject(
@@ -558,8 +562,6 @@ export class Connection implements Transport, Carrier, BodySource {
         new ProtocolError("Cannot send: the server spoke before the request"),
       );
     }
-    // Only a socket of Deno's own keeps the process alive for writes alone.
-    if (this.kind !== "deno") this.#reference();
     this.#writer = exchange;
     this.#writeSize = piece.length;
     this.#unwritten = isWhole ? piece : null;
@@ -832,31 +834,37 @@ export class Connection implements Transport, Carrier, BodySource {
    * (`bench/run.ts --only a`).
    */
   endSending(): void {
+    this.#sent = this.exchange;
     afterPromptMicrotasks().then(ignore).then(this.#leaveUnawaitedRead);
   }
 
   /** Kept, so that a request makes no function of its own. */
   #leaveUnawaitedRead = (): void => {
-    const { exchange } = this;
-    if (exchange === null || !this.reader.reading) return;
-    try {
-      this.#leaveRead();
-    } catch (reason) {
-      // A transport of the user's may throw what it likes.
-      exchange.fail(new Thrown(reason));
-    }
+    // By then it may carry another one, which is not out yet.
+    if (this.exchange === null || this.exchange !== this.#sent) return;
+    // Between two reads of a head none is out.
+    if (this.#answer !== null || this.reader.reading) this.#leaveRead();
   };
 
   #unreference(): void {
     if (this.#isUnreferenced) return;
     this.#isUnreferenced = true;
-    unref(this.transport);
+    this.#refer(unref);
   }
 
   #reference(): void {
     if (!this.#isUnreferenced) return;
     this.#isUnreferenced = false;
-    ref(this.transport);
+    this.#refer(ref);
+  }
+
+  /** A transport of the user's may throw what it likes. */
+  #refer(set: (transport: object) => void): void {
+    try {
+      set(this.transport);
+    } catch (reason) {
+      (this.exchange ?? this.raw)?.fail(new Thrown(reason));
+    }
   }
 }
 

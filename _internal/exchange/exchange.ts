@@ -624,7 +624,8 @@ export class Exchange {
     if (this.sending === "going") this.sending = next(SENDING, this.sending, "cut");
     for (const signal of this.#signals) signal.removeEventListener("abort", this.#onabort!);
     this.#signals = NO_SIGNALS;
-    if (this.#lastSend !== null) this.#lastSend = DONE;
+    // What a `send()` behind a failed one is told is kept.
+    if (this.#lastSend !== null && this.writeError === null) this.#lastSend = DONE;
     // Whoever has the response has its body: an idle connection holds neither.
     if (this.failure === null) this.body = null;
     this.carrier?.release(this);

@@ -1350,20 +1350,89 @@ for (const how of ["abandon", "detach", "close"] as const) {
   });
 }
 
-Deno.test("endSending() fails the exchange with what the transport's unref() throws", async () => {
-  const { connection, transport, exchange } = begun();
+Deno.test("endSending() leaves the read of no other exchange that has begun meanwhile", async () => {
+  const { connection, transport, answer } = await answered(OK);
+  connection.endSending();
+  await answer.body.gather(Infinity);
+  const next = newExchange({ method: "GET" });
+  connection.begin(next);
+  const probe = connection.probe();
+  await microtasks(10);
+  await probe;
+  assertEquals([transport.reads.length, transport.refs], [1, []]);
+  connection.close();
+});
+
+for (let ticks = 0; ticks < 8; ticks++) {
+  Deno.test(`endSending() lets the process end when a read of a head ends ${ticks} microtasks later, and another one follows`, async () => {
+    const all = begun();
+    await sendWhole(all.connection, all.exchange);
+    all.connection.receive(all.exchange, false).catch(() => {});
+    all.connection.endSending();
+    for (let i = 0; i < ticks; i++) await null;
+    all.transport.give("HTTP/1.1 100 Continue\r\n\r\n");
+    await microtasks(20);
+    assertEquals([all.transport.reads.length, all.transport.refs], [1, ["unref"]]);
+    all.connection.close();
+  });
+}
+
+/** Has calls of `ref()` or `unref()` throw. */
+function refuse(transport: ManualTransport, how: "ref" | "unref"): Error {
   const reason = new Error("of the user's");
   Object.assign(transport, {
-    unref() {
+    [how]() {
       throw reason;
     },
   });
+  return reason;
+}
+
+Deno.test("endSending() fails the exchange with what the transport's unref() throws", async () => {
+  const { connection, transport, exchange } = begun();
+  const reason = refuse(transport, "unref");
   await sendWhole(connection, exchange);
   const answer = thrown(connection.receive(exchange, false));
   connection.endSending();
   await microtasks(10);
   assertStrictEquals(exchange.failure?.reason, reason);
   assertStrictEquals(await answer, reason);
+  assertEquals(Object.keys(reason), []);
+});
+
+Deno.test("awaitAnswer() fails with what the transport's ref() throws", async () => {
+  const { connection, transport, exchange } = await unawaited();
+  const reason = refuse(transport, "ref");
+  assertStrictEquals(await thrown(connection.awaitAnswer(exchange, false)), reason);
+  assertEquals([Object.keys(reason), transport.closes], [[], 1]);
+});
+
+Deno.test("a write whose end leaves the connection ends though the transport's unref() throws", async () => {
+  const { connection, transport, exchange } = await duplex(head("Content-Length: 5\r\n"), {
+    kind: "node",
+  });
+  transport.accepting = false;
+  const sent = connection.send(exchange, bytes("more"));
+  const reason = refuse(transport, "unref");
+  transport.writes.at(-1)!.accept();
+  assertEquals(await soon(sent), 4);
+  assertStrictEquals(exchange.failure?.reason, reason);
+});
+
+Deno.test("send() leaves a transport alone that was closed", async () => {
+  const { connection, transport, exchange } = await unawaited();
+  connection.close();
+  await thrown(connection.send(exchange, bytes("more")));
+  assertEquals(transport.refs, ["unref"]);
+});
+
+Deno.test("send() writes nothing when the transport's ref() throws", async () => {
+  const { connection, transport, exchange } = await unawaited();
+  const reason = refuse(transport, "ref");
+  const { length } = transport.writes;
+  const error = await thrown(connection.send(exchange, bytes("more")));
+  assertStrictEquals(error instanceof Thrown ? error.reason : error, reason);
+  assertEquals([transport.writes.length, exchange.failure?.reason], [length, reason]);
 });
 
 Deno.test("endSending() is asked anew for each exchange", async () => {

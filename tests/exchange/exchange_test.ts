@@ -737,6 +737,32 @@ Deno.test("interruptSending() cuts off what is being sent", () => {
   assertEquals([exchange.sending, factsOf(reason).phase], ["cut", "send"]);
 });
 
+/** An exchange that is over, whose one send is `sent`. */
+function ended(sent: Promise<void>, writeError: unknown = null): Exchange {
+  const { exchange } = carried();
+  exchange.setFirstSend(sent);
+  exchange.send("send");
+  if (writeError === null) exchange.send("finish");
+  else exchange.lose(writeError);
+  exchange.receive("await");
+  exchange.receive("head");
+  exchange.bodyEnded();
+  assertEquals(exchange.over, true);
+  return exchange;
+}
+
+Deno.test("lastSend is kept when the exchange is over and a write of it failed", () => {
+  const sent = Promise.resolve();
+  assertStrictEquals(ended(sent, new Error("reset")).lastSend, sent);
+});
+
+Deno.test("lastSend keeps nothing of the sends when the exchange is over and all went well", async () => {
+  const sent = Promise.resolve();
+  const { lastSend } = ended(sent);
+  assert(lastSend !== sent);
+  await lastSend;
+});
+
 Deno.test("busySending is true while a send is under way or waits", () => {
   const { exchange } = carried();
   assertEquals(exchange.busySending, false);

@@ -14,6 +14,7 @@ import {
   over,
   TargetTransport,
 } from "../helpers/fake_transport.ts";
+import { ManualTransport } from "../helpers/manual_transport.ts";
 import { bytes } from "../helpers/split.ts";
 import { microtasks, never, soon, thrown } from "../helpers/waiting.ts";
 
@@ -32,6 +33,24 @@ async function* quietly(part: string): AsyncGenerator<Uint8Array> {
   yield bytes(part);
   await never();
 }
+
+Deno.test("send() fails like the one before it, also once the response was read", async () => {
+  const transport = new ManualTransport({ accepting: true });
+  using conn = new HTTPConnection("example.com", over(transport));
+  conn.putrequest("POST", "/");
+  conn.putheader("Content-Length", "6");
+  await conn.endheaders();
+  const answer = conn.getresponse();
+  transport.accepting = false;
+  const first = thrown(conn.send("ab"));
+  await microtasks(20);
+  transport.give("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+  await (await soon(answer)).read();
+  const reason = new Error("not written");
+  transport.writes.at(-1)!.reject(reason);
+  assertStrictEquals(await soon(first), reason);
+  assertStrictEquals(await soon(thrown(conn.send("cd"))), reason);
+});
 
 /** Gets a response and leaves it unread, or reads it. */
 async function get(conn: HTTPConnection, { read }: { read: boolean }) {

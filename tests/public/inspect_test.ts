@@ -139,6 +139,15 @@ const MOMENTS: [title: string, head: string, act: (r: HTTPResponse) => unknown, 
     (r) => r.read(),
     /trailers: HTTPMessage \{ "A": "b", "Cookie": <hidden> \}/,
   ],
+  [
+    "with trailers of the user's",
+    "Transfer-Encoding: chunked\r\n\r\n0\r\nA: b\r\n\r\n",
+    async (r) => {
+      await r.read();
+      r.trailers!.append("More", "c");
+    },
+    /trailers: HTTPMessage \{ "A": "b", "More": "c" \}/,
+  ],
   ["locked", "Content-Length: 5\r\n\r\nhello", (r) => void r.getReader(), /state: "open"/],
 ];
 

@@ -198,6 +198,14 @@ for (const [name, ...expected] of HEADS) {
   });
 }
 
+Deno.test("begin() gives each response a promise of its own once it has begun", async () => {
+  const one = await begun(shape("chunked").head);
+  const other = await begun(shape("chunked").head);
+  const promise = one.begin();
+  assert(promise !== other.begin());
+  await promise;
+});
+
 Deno.test("begin() sets chunked, and length to 0, when the answer to HEAD is chunked", async () => {
   const response = await begun(shape("chunked").head, "HEAD");
   assertEquals([response.chunked, response.length], [true, 0]);
