@@ -1037,9 +1037,14 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     handle: () => void,
   ): Promise<void> {
     try {
-      if (this.#taking !== null) await exchange.waitBehind(this.#taking);
+      let now = exchange.timings.start;
+      if (this.#taking !== null) {
+        await exchange.waitBehind(this.#taking);
+        now = performance.now();
+      }
       let connection = this.#connections.claim(exchange);
-      if (connection === null || !(await this.#connections.isUsable(connection, exchange))) {
+      if (connection !== null) await this.#connections.probe(connection, now);
+      if (connection === null || !this.#connections.isUsable(connection, exchange)) {
         this.#checkOpen();
         connection = await this.#connectFor(exchange);
       }

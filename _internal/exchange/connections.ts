@@ -158,7 +158,9 @@ export class Connections implements ExchangeOwner {
       const claimed = this.claim(exchange);
       if (claimed === null) continue;
       // Whatever comes behind bytes that are no request is the user's to read.
-      if (exchange.isRaw || await this.isUsable(claimed, exchange)) return claimed;
+      if (exchange.isRaw) return claimed;
+      await this.probe(claimed, performance.now());
+      if (this.isUsable(claimed, exchange)) return claimed;
     }
     const connection = await this.#open(exchange, exchange.isRaw);
     begin(connection, exchange);
@@ -166,19 +168,19 @@ export class Connections implements ExchangeOwner {
     return connection;
   }
 
-  /**
-   * Whether a connection that was claimed is still open, and the server has said nothing unasked on it; it
-   * is closed otherwise.
-   */
-  isUsable(connection: Connection, exchange: Exchange): Promise<boolean> {
+  /** Looks at a connection that was claimed, at the time `now`; {@linkcode isUsable} tells what was found. */
+  probe(connection: Connection, now: number): Promise<void> {
     // What came with the answer of a proxy was read by then: no new connection would be better.
     if (!connection.reused && connection.unconsumed > 0) return Promise.reject(spokeFirst());
-    return connection.probe().then(() => {
-      exchange.check();
-      const { isIntact } = connection;
-      if (!isIntact) connection.retire();
-      return isIntact;
-    });
+    return connection.probe(now);
+  }
+
+  /** Whether it is still open, and the server has said nothing unasked on it; it is closed otherwise. */
+  isUsable(connection: Connection, exchange: Exchange): boolean {
+    exchange.check();
+    if (connection.isIntact) return true;
+    connection.retire();
+    return false;
   }
 
   /**

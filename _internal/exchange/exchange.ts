@@ -51,6 +51,8 @@ export interface Carrier {
   throwsFor(error: unknown): boolean;
   /** Nothing may follow the exchange. */
   endReuse(): void;
+  /** A send of the exchange has ended. */
+  endSending(): void;
   /** Whoever waits for a write of the exchange gets the reason; the write is left to end by itself. */
   leaveWrite(exchange: Exchange, reason: unknown): void;
   /**
@@ -504,6 +506,7 @@ export class Exchange {
   /** It has ended. */
   endSend(): void {
     this.#pendingSends--;
+    if (!this.isRaw) this.carrier?.endSending();
     this.endIfOver();
   }
 

@@ -160,8 +160,6 @@ export async function sendRequest(
     const isCut = error === STOPPED || (exchange.stopped && error === exchange.writeError?.reason);
     if (exchange.failure === null && isCut) return endCut(exchange);
     throw exchange.fail(error);
-  } finally {
-    if (!exchange.isRaw && exchange.carrier !== null) connection.endSending();
   }
 }
 

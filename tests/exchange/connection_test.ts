@@ -452,22 +452,16 @@ function rested(
   return connection;
 }
 
-/** What a probe has found. */
-async function isIntact(connection: Connection): Promise<boolean> {
-  await connection.probe();
-  return connection.isIntact;
+/** Probes a connection that has rested for so many milliseconds. */
+function atRest(kind: TransportKind, ms: number): Promise<boolean> {
+  using clock = new FakeClock();
+  return isIntact(rested(new ManualTransport(), kind), clock.now + ms);
 }
 
-/** Runs with a clock that can be moved on. */
-async function withClock<T>(run: (move: (ms: number) => void) => Promise<T>): Promise<T> {
-  const { now } = Date;
-  let moved = 0;
-  Date.now = () => 1e12 + moved;
-  try {
-    return await run((ms) => moved += ms);
-  } finally {
-    Date.now = now;
-  }
+/** What a probe has found. */
+async function isIntact(connection: Connection, now = performance.now()): Promise<boolean> {
+  await connection.probe(now);
+  return connection.isIntact;
 }
 
 for (const kind of ["deno", "node", "other"] as const) {
@@ -502,7 +496,7 @@ for (const kind of ["deno", "node", "other"] as const) {
   Deno.test(`probe() ${waits ? "waits" : "does not wait"} for the event loop when the kind is ${kind}`, async () => {
     let turned = false;
     const immediate = setImmediate(() => turned = true);
-    await withClock(() => soon(isIntact(rested(new ManualTransport(), kind))));
+    await soon(atRest(kind, 0));
     clearImmediate(immediate);
     assertEquals(turned, waits);
   });
@@ -564,42 +558,54 @@ Deno.test("probe() leaves its read to the next one who reads", async () => {
 /** Whether the guard of a socket of Deno's own lets the event loop turn after a rest of so long. */
 async function looksAnew(ms: number): Promise<boolean> {
   let looked = false;
-  await withClock(async (move) => {
-    const connection = rested(new ManualTransport(), "deno");
-    move(ms);
-    const immediate = setImmediate(() => looked = true);
-    await soon(isIntact(connection));
-    clearImmediate(immediate);
-  });
+  const immediate = setImmediate(() => looked = true);
+  await soon(atRest("deno", ms));
+  clearImmediate(immediate);
   return looked;
 }
 
 Deno.test("probe() asks the system anew when the connection has rested for long", async () => {
-  assertEquals(await looksAnew(4), true);
+  assertEquals(await looksAnew(3.1), true);
 });
 
 Deno.test("probe() does not ask the system anew after a short rest", async () => {
-  assertEquals(await looksAnew(3), false);
+  assertEquals([await looksAnew(0), await looksAnew(3)], [false, false]);
 });
 
-Deno.test("probe() asks the system anew when the clock was set back", async () => {
-  assertEquals(await looksAnew(-4), true);
+Deno.test("probe() asks the system anew when the request was begun before the connection came to rest", async () => {
+  assertEquals(await looksAnew(-0.1), true);
 });
 
-Deno.test("probe() takes the rest from the end of the exchange before", async () => {
-  await withClock(async (move) => {
-    const all = begun({}, { kind: "deno" });
-    move(1000);
-    await sendWhole(all.connection, all.exchange);
-    const wait = all.connection.awaitAnswer(all.exchange, false);
-    all.transport.give(OK);
-    await (await soon(wait)).body.gather(Infinity);
-    let looked = false;
-    const immediate = setImmediate(() => looked = true);
-    await soon(isIntact(all.connection));
-    clearImmediate(immediate);
-    assertEquals(looked, false);
-  });
+Deno.test("probe() takes the rest from the end of the body before", async () => {
+  using clock = new FakeClock();
+  const { connection, transport, exchange } = begun({}, { kind: "deno" });
+  await sendWhole(connection, exchange);
+  const wait = connection.awaitAnswer(exchange, false);
+  transport.give(OK);
+  const { body } = await wait;
+  clock.now += 1000;
+  await body.gather(Infinity);
+  let looked = false;
+  const immediate = setImmediate(() => looked = true);
+  await isIntact(connection, clock.now + 3);
+  clearImmediate(immediate);
+  assertEquals(looked, false);
+});
+
+Deno.test("probe() takes the rest from when the connection was freed of a body that had come", async () => {
+  using clock = new FakeClock();
+  const { connection, transport, exchange } = begun({}, { kind: "deno" });
+  await sendWhole(connection, exchange);
+  const wait = connection.awaitAnswer(exchange, false);
+  transport.give(OK);
+  await wait;
+  clock.now += 1000;
+  connection.free();
+  let looked = false;
+  const immediate = setImmediate(() => looked = true);
+  await isIntact(connection, clock.now + 3);
+  clearImmediate(immediate);
+  assertEquals(looked, false);
 });
 
 Deno.test("hasSpoken() is true when bytes are buffered", async () => {
@@ -1272,7 +1278,7 @@ Deno.test("each write has the whole timeout", async () => {
 // What keeps the process alive
 
 /** Microtasks after which whoever has awaited a request has asked for its answer. */
-const TO_ASK = 4;
+const TO_ASK = 3;
 
 /** A request that is out, whose answer is read though nobody waits for it. */
 async function sentAndReceiving() {
@@ -1304,7 +1310,7 @@ Deno.test("endSending() lets the process end while a head is read that nobody wa
 Deno.test("endSending() lets the process end while the read that was issued before the request is out", async () => {
   const { connection, transport, exchange } = begun();
   await connection.hasSpoken();
-  await connection.probe();
+  await connection.probe(performance.now());
   await sendWhole(connection, exchange);
   connection.endSending();
   await microtasks(TO_ASK);
@@ -1329,17 +1335,20 @@ Deno.test("endSending() changes nothing when no head is read, or a call waits fo
   await soon(wait);
 });
 
-Deno.test("endSending() leaves a read alone whose head is asked for within three microtasks", async () => {
-  for (const ticks of [0, 1]) {
-    const { connection, transport, exchange } = await sentAndReceiving();
-    await microtasks(ticks);
+for (let ticks = 0; ticks < TO_ASK; ticks++) {
+  Deno.test(`endSending() leaves a read alone whose head is asked for after ${ticks} microtasks`, async () => {
+    const { connection, transport, exchange } = begun();
+    await sendWhole(connection, exchange);
+    connection.receive(exchange, false).catch(() => {});
+    connection.endSending();
+    for (let i = 0; i < ticks; i++) await null;
     const wait = connection.awaitAnswer(exchange, false);
     await microtasks(10);
     assertEquals(transport.refs, []);
     transport.give(OK);
     await soon(wait);
-  }
-});
+  });
+}
 
 for (const how of ["abandon", "detach", "close"] as const) {
   Deno.test(`endSending() leaves a transport alone on which ${how}() is called right after it`, async () => {
@@ -1356,7 +1365,7 @@ Deno.test("endSending() leaves the read of no other exchange that has begun mean
   await answer.body.gather(Infinity);
   const next = newExchange({ method: "GET" });
   connection.begin(next);
-  const probe = connection.probe();
+  const probe = connection.probe(performance.now());
   await microtasks(10);
   await probe;
   assertEquals([transport.reads.length, transport.refs], [1, []]);
@@ -2031,7 +2040,7 @@ Deno.test("a server is watched by a socket of Node's that keeps the process aliv
 
 Deno.test("awaitAnswer() keeps the process alive when a write ends meanwhile", async () => {
   const { connection, transport, exchange } = begun({}, { kind: "node" });
-  await connection.probe();
+  await connection.probe(performance.now());
   await sendWhole(connection, exchange);
   connection.endSending();
   await microtasks(TO_ASK);

@@ -355,6 +355,16 @@ Deno.test("claim() closes a connection that has switched protocols", async () =>
   assertEquals(transport.closes, 1);
 });
 
+/** Whether a connection that was claimed may be used. */
+async function isUsable(
+  connections: Connections,
+  claimed: Connection,
+  exchange: Exchange,
+): Promise<boolean> {
+  await connections.probe(claimed, performance.now());
+  return connections.isUsable(claimed, exchange);
+}
+
 Deno.test("claim() forgets a connection that was closed", async () => {
   const [transport] = made();
   const { connections, exchange } = client([transport]);
@@ -371,7 +381,7 @@ Deno.test("isUsable() is true for a connection that is silent", async () => {
   await soon(connections.connect(exchange()));
   const one = exchange();
   const connection = connections.claim(one)!;
-  assertEquals(await soon(connections.isUsable(connection, one)), true);
+  assertEquals(await soon(isUsable(connections, connection, one)), true);
   assertStrictEquals(connection.exchange, one);
 });
 
@@ -382,7 +392,7 @@ Deno.test("isUsable() gives up a connection that has ended or spoken, and leaves
     await soon(connections.connect(exchange()));
     const one = exchange();
     const connection = connections.claim(one)!;
-    const usable = connections.isUsable(connection, one);
+    const usable = isUsable(connections, connection, one);
     transport[how]("unasked");
     assertEquals(await soon(usable), false);
     assertStrictEquals(connections.current, null);
@@ -395,7 +405,7 @@ Deno.test("isUsable() throws why the exchange failed meanwhile", async () => {
   const { connections, exchange } = client([transport]);
   await soon(connections.connect(exchange()));
   const one = exchange();
-  const usable = connections.isUsable(connections.claim(one)!, one);
+  const usable = isUsable(connections, connections.claim(one)!, one);
   const reason = new Error("enough");
   one.fail(new Thrown(reason));
   assertStrictEquals(await thrown(usable), reason);
@@ -411,7 +421,7 @@ Deno.test("isUsable() throws a ProtocolError when the proxy has answered for the
   await soon(connecting);
   const one = exchange();
   await assertRejects(
-    () => soon(connections.isUsable(connections.claim(one)!, one)),
+    () => soon(isUsable(connections, connections.claim(one)!, one)),
     ProtocolError,
     "the server spoke before the request",
   );

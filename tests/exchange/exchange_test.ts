@@ -957,6 +957,16 @@ Deno.test("endSend() ends the exchange with the last send", () => {
   assertEquals(exchange.over, true);
 });
 
+Deno.test("endSend() tells the connection, unless what was sent is no request", () => {
+  for (const [method, calls] of [["POST", ["endSending"]], ["", []]] as const) {
+    const { exchange, carrier } = carried({ method });
+    exchange.beginSend();
+    exchange.send("send");
+    exchange.endSend();
+    assertEquals(carrier.calls, calls as unknown as string[]);
+  }
+});
+
 Deno.test("detach() ends the exchange, and does not release the connection", () => {
   const owner = new Watcher();
   const { exchange, carrier } = carried({ owner });

@@ -41,6 +41,10 @@ export class FakeCarrier implements Carrier {
     this.calls.push("endReuse");
   }
 
+  endSending(): void {
+    this.calls.push("endSending");
+  }
+
   end(reason: unknown): void {
     this.calls.push("end");
     this.reasons.push(reason);
