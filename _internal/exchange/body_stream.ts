@@ -310,8 +310,6 @@ export class BodyStream {
       return this.#put(controller, null, this.#takeKept(this.#count));
     }
     if (run === ENDED) return this.#end(body, controller, view, asker);
-    // What is kept is all there is.
-    if (run === NEED_MORE) return;
     if (view) {
       const count = body.pull(view);
       this.#reads?.shift();

@@ -576,6 +576,24 @@ Deno.test("probe() asks the system anew when the request was begun before the co
   assertEquals(await looksAnew(-0.1), true);
 });
 
+Deno.test("probe() asks the system anew of a transport of the user's after a long rest alone", async () => {
+  const { setTimeout } = globalThis;
+  let timers = 0;
+  const counting = (...args: Parameters<typeof setTimeout>) => {
+    timers++;
+    return setTimeout(...args);
+  };
+  Object.assign(globalThis, { setTimeout: counting });
+  try {
+    await atRest("other", 3);
+    assertEquals(timers, 0);
+    await atRest("other", 3.1);
+    assertEquals(timers, 1);
+  } finally {
+    Object.assign(globalThis, { setTimeout });
+  }
+});
+
 Deno.test("probe() takes the rest from the end of the body before", async () => {
   using clock = new FakeClock();
   const { connection, transport, exchange } = begun({}, { kind: "deno" });

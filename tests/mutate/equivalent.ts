@@ -969,4 +969,22 @@ export const EQUIVALENT: Equivalent[] = [
       "await: await opened(net.connect({ host: hostname, port: route.port … -> opened(net.connect({ host: hostname, port: route.port }), si…",
     reason: "An async function waits for a promise that it returns.",
   },
+  {
+    module: "_internal/exchange/body_stream.ts",
+    text: "if (this.#reads !== reads) return releaseLock.call(reader);",
+    mutation: "return: return releaseLock.call(reader); -> return null;",
+    reason: "A reader that has no lock does nothing.",
+  },
+  {
+    module: "_internal/exchange/body_stream.ts",
+    text: "if (!isPiece && (asked.least > 1 || this.#count > 0)) {",
+    mutation: "condition: this.#count > 0 -> !(this.#count > 0)",
+    reason: "What does not fit then waits in the queue of the stream, and is read from there.",
+  },
+  {
+    module: "_internal/exchange/body_stream.ts",
+    text: "const NONE: Piece = new Uint8Array(0);",
+    mutation: "number: 0 -> 1",
+    reason: "How many bytes are kept is counted beside it.",
+  },
 ];
