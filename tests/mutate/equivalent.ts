@@ -999,4 +999,17 @@ export const EQUIVALENT: Equivalent[] = [
     mutation: "logic: exchange?.timings.end ?? performance.now() -> (performance.now())",
     reason: "It is the same moment, or so near that the rest is judged alike.",
   },
+  {
+    module: "_internal/exchange/send_request.ts",
+    text: 'if (this.#headSize > 0) exchange.tell({ type: "requestHead", bytes: this.#headSize });',
+    mutation: "number: 0 -> 1",
+    reason: "No head is of one byte.",
+  },
+  {
+    module: "_internal/exchange/body.ts",
+    text: "#used = 0;",
+    textBefore: "#block: Bytes = EMPTY;",
+    mutation: "number: 0 -> 1",
+    reason: "It says how much of the first block is used, of which there is nothing.",
+  },
 ];
