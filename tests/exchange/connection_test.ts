@@ -494,11 +494,7 @@ for (const kind of ["deno", "node", "other"] as const) {
 
   const waits = kind !== "deno";
   Deno.test(`probe() ${waits ? "waits" : "does not wait"} for the event loop when the kind is ${kind}`, async () => {
-    let turned = false;
-    const immediate = setImmediate(() => turned = true);
-    await soon(atRest(kind, 0));
-    clearImmediate(immediate);
-    assertEquals(turned, waits);
+    assertEquals(await turns(() => soon(atRest(kind, 0))), waits);
   });
 }
 
@@ -555,13 +551,18 @@ Deno.test("probe() leaves its read to the next one who reads", async () => {
   assertEquals(await soon(fill), 3);
 });
 
-/** Whether the guard of a socket of Deno's own lets the event loop turn after a rest of so long. */
-async function looksAnew(ms: number): Promise<boolean> {
-  let looked = false;
-  const immediate = setImmediate(() => looked = true);
-  await soon(atRest("deno", ms));
+/** Whether the event loop turns before what is run has ended. */
+async function turns(run: () => Promise<unknown>): Promise<boolean> {
+  let turned = false;
+  const immediate = setImmediate(() => turned = true);
+  await run();
   clearImmediate(immediate);
-  return looked;
+  return turned;
+}
+
+/** Whether the guard of a socket of Deno's own lets the event loop turn after a rest of so long. */
+function looksAnew(ms: number): Promise<boolean> {
+  return turns(() => soon(atRest("deno", ms)));
 }
 
 Deno.test("probe() asks the system anew when the connection has rested for long", async () => {
@@ -603,11 +604,7 @@ Deno.test("probe() takes the rest from the end of the body before", async () => 
   const { body } = await wait;
   clock.now += 1000;
   await body.gather(Infinity);
-  let looked = false;
-  const immediate = setImmediate(() => looked = true);
-  await isIntact(connection, clock.now + 3);
-  clearImmediate(immediate);
-  assertEquals(looked, false);
+  assertEquals(await turns(() => isIntact(connection, clock.now + 3)), false);
 });
 
 Deno.test("probe() takes the rest from when the connection was freed of a body that had come", async () => {
@@ -619,11 +616,7 @@ Deno.test("probe() takes the rest from when the connection was freed of a body t
   await wait;
   clock.now += 1000;
   connection.free();
-  let looked = false;
-  const immediate = setImmediate(() => looked = true);
-  await isIntact(connection, clock.now + 3);
-  clearImmediate(immediate);
-  assertEquals(looked, false);
+  assertEquals(await turns(() => isIntact(connection, clock.now + 3)), false);
 });
 
 Deno.test("hasSpoken() is true when bytes are buffered", async () => {
