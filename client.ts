@@ -41,7 +41,7 @@ import {
   sendError,
   sendRequest,
 } from "./_internal/exchange/send_request.ts";
-import { call, type CallEvent, type CallState } from "./_internal/exchange/states.ts";
+import { call, CALL_STEPS, type CallState, type Step } from "./_internal/exchange/states.ts";
 import { deferred } from "./_internal/net/platform.ts";
 import type { TLSContext } from "./_internal/net/tls.ts";
 import { closeQuietly, type Transport } from "./_internal/net/transport.ts";
@@ -410,7 +410,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     const answered = this.#answered;
     const isCurrent = answered !== null &&
       answered.exchange === this.#connections.current?.exchange;
-    this.#move("close");
+    this.#move(CALL_STEPS.close);
     this.#head =
       this.#exchange =
       this.#unended =
@@ -564,7 +564,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     checkResponseOptions(options);
     this.#checkResponse();
     try {
-      this.#move("getresponse");
+      this.#move(CALL_STEPS.getresponse);
     } catch (error) {
       // Whoever did not await the request learns here why there is none.
       if (this.#refusal !== null) (error as Error).cause = this.#refusal.reason;
@@ -592,7 +592,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
       exchange.delivered = true;
       throw delivered(exchange.fail(error));
     } finally {
-      if (this.#exchange === exchange) this.#move("over");
+      if (this.#exchange === exchange) this.#move(CALL_STEPS.over);
     }
   }
 
@@ -634,7 +634,9 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
 
   /** A request that failed is out no longer: the next one may begin. */
   #forgetFailed(): void {
-    if (this.#state === "Request-sent" && this.#exchange!.failure !== null) this.#move("over");
+    if (this.#state === "Request-sent" && this.#exchange!.failure !== null) {
+      this.#move(CALL_STEPS.over);
+    }
   }
 
   /**
@@ -660,7 +662,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
       ({ skip_host = false, skip_accept_encoding = false } = skip_host);
     }
     this.#forgetFailed();
-    const next = call(this.#state, "putrequest");
+    const next = call(CALL_STEPS.putrequest, this.#state);
     const before = this.#exchange;
     if (before?.busySending && !before.stopped) {
       throw new CannotSendRequest(
@@ -687,7 +689,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
    * @throws {TypeError} When the name is no token, or a value has a control character.
    */
   putheader(header: string, ...values: FieldValue[]): void {
-    this.#move("putheader");
+    this.#move(CALL_STEPS.putheader);
     this.#head!.field(header, ...values);
   }
 
@@ -706,7 +708,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     options: RequestOptions = NO_OPTIONS,
   ): Promise<void> {
     try {
-      this.#move("endheaders");
+      this.#move(CALL_STEPS.endheaders);
       const head = this.#head!;
       this.#head = null;
       try {
@@ -955,14 +957,14 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
   }
 
   /** Follows the transition table; throws where it has no way. */
-  #move(event: CallEvent): void {
-    this.#state = call(this.#state, event);
+  #move(step: Step<CallState>): void {
+    this.#state = call(step, this.#state);
   }
 
   /** The request was refused: nothing of it was sent, and the connection is as it was. */
   #refuse(): void {
     this.#head = null;
-    this.#move("refuse");
+    this.#move(CALL_STEPS.refuse);
   }
 
   /** What of a URL is sent. */

@@ -21,6 +21,7 @@ import { type Asker, BodyIterator, BodyStream } from "./_internal/exchange/body_
 import { Connection } from "./_internal/exchange/connection.ts";
 import { delivered, Exchange, interrupted } from "./_internal/exchange/exchange.ts";
 import { IS_USED } from "./_internal/exchange/request_body.ts";
+import { SENDING_STEPS } from "./_internal/exchange/states.ts";
 import type { ResponseTimings } from "./_internal/exchange/trace.ts";
 import { bufferedOf, LineReader } from "./_internal/net/line_reader.ts";
 import { needCoding, turn } from "./_internal/net/platform.ts";
@@ -242,8 +243,8 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
       this.#connection = connectionOver(source);
       this.#exchange = new Exchange({ method: options.method ?? "", target: "", url: this.url });
       this.#connection.begin(this.#exchange);
-      this.#exchange.send("send");
-      this.#exchange.send("finish");
+      this.#exchange.send(SENDING_STEPS.send);
+      this.#exchange.send(SENDING_STEPS.finish);
     }
   }
 

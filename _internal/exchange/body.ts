@@ -13,7 +13,7 @@ import { type BodyDecoder, ENDED, NEED_MORE } from "../wire/body_decoder.ts";
 import { concat, copyInto, copyOf, targetGone, WholeBytes } from "../wire/buffered_bytes.ts";
 import type { Delimiter, Framing } from "../wire/framing.ts";
 import { delivered, type Exchange, interrupted, Thrown } from "./exchange.ts";
-import { BODY, type BodyEvent, type BodyState, next } from "./states.ts";
+import { BODY_STEPS, type BodyState, next, type Step } from "./states.ts";
 
 /** No bytes. */
 export const EMPTY: Uint8Array<ArrayBuffer> = new Uint8Array(0);
@@ -188,13 +188,13 @@ export class Body {
   close(): void {
     if (this.state !== "open") return;
     if (this.#atEnd()) return this.#finish();
-    this.#move("close");
+    this.#move(BODY_STEPS.close);
     this.#exchange.close("response");
   }
 
   /** Its exchange has failed. */
   cut(): void {
-    this.#move("cut");
+    this.#move(BODY_STEPS.cut);
   }
 
   /** It has come whole: it is read from a copy of its bytes from now on. Whether it has. */
@@ -205,8 +205,8 @@ export class Body {
     return true;
   }
 
-  #move(event: BodyEvent): void {
-    this.state = next(BODY, this.state, event);
+  #move(step: Step<BodyState>): void {
+    this.state = next(step, this.state);
   }
 
   #finish(): void {
@@ -226,7 +226,7 @@ export class Body {
       }
       if (this.state !== "open") return;
     }
-    this.#move("end");
+    this.#move(BODY_STEPS.end);
     exchange.bodyEnded();
   }
 

@@ -43,7 +43,7 @@ import {
   Thrown,
   timedOut,
 } from "./exchange.ts";
-import { type Availability, CONNECTION, type ConnectionEvent, next } from "./states.ts";
+import { type Availability, CONNECTION_STEPS, next, RECEIVING_STEPS, type Step } from "./states.ts";
 import { tell, type Trace } from "./trace.ts";
 
 /** What applies to each response on a connection. */
@@ -198,7 +198,7 @@ export class Connection implements Transport, Carrier, BodySource {
   opened(): void {
     if (this.availability === "closed") throw this.#ending!.reason;
     this.opening = null;
-    this.#move("open");
+    this.#move(CONNECTION_STEPS.open);
     this.#idleSince = performance.now();
   }
 
@@ -255,7 +255,7 @@ export class Connection implements Transport, Carrier, BodySource {
 
   /** An exchange begins. */
   begin(exchange: Exchange): void {
-    this.#move("begin");
+    this.#move(CONNECTION_STEPS.begin);
     this.exchange = exchange;
     this.#answer = null;
     this.#isAwaited = this.#isLeft = false;
@@ -334,7 +334,7 @@ export class Connection implements Transport, Carrier, BodySource {
   }
 
   endReuse(): void {
-    this.#move("end of reuse");
+    this.#move(CONNECTION_STEPS["end of reuse"]);
   }
 
   /** Gives it up for another one, as it is dead or has spoken unasked. */
@@ -371,7 +371,7 @@ export class Connection implements Transport, Carrier, BodySource {
       this.endReuse();
     }
     if (this.availability === "last") return this.close();
-    this.#move("release");
+    this.#move(CONNECTION_STEPS.release);
     this.#idleSince = exchange?.timings.end ?? performance.now();
     reader.release();
   }
@@ -379,7 +379,7 @@ export class Connection implements Transport, Carrier, BodySource {
   /** Takes the transport out of this library's hands, with what was read ahead. */
   detach(): { transport: Transport; buffered: Uint8Array } {
     const { transport, reader, exchange, raw } = this;
-    this.#move("detach");
+    this.#move(CONNECTION_STEPS.detach);
     this.exchange = this.raw = null;
     exchange?.detach();
     raw?.detach();
@@ -393,7 +393,7 @@ export class Connection implements Transport, Carrier, BodySource {
   /** Leaves the transport to whoever has it: its exchange fails, and nothing is closed. */
   abandon(): void {
     const { exchange, raw } = this;
-    this.#move("detach");
+    this.#move(CONNECTION_STEPS.detach);
     this.raw = null;
     exchange?.close("connection");
     raw?.close("connection");
@@ -423,7 +423,7 @@ export class Connection implements Transport, Carrier, BodySource {
 
   #end(ending: Ending): void {
     if (this.availability === "closed" || this.availability === "detached") return;
-    this.#move("close");
+    this.#move(CONNECTION_STEPS.close);
     this.#stop(ending);
     closeQuietly(this.transport);
     if (this.#trace !== null && this.transport !== UNOPENED) tellClose(this.#trace);
@@ -460,8 +460,8 @@ export class Connection implements Transport, Carrier, BodySource {
     return isForeign ? new Thrown(reason) : lost(phase, reason);
   }
 
-  #move(event: ConnectionEvent): void {
-    this.availability = next(CONNECTION, this.availability, event);
+  #move(step: Step<Availability>): void {
+    this.availability = next(step, this.availability);
   }
 
   #expire(name: string, seconds: number, kind: DeadlineKind): void {
@@ -745,7 +745,7 @@ export class Connection implements Transport, Carrier, BodySource {
   async #receive(exchange: Exchange, debug: boolean): Promise<Answer> {
     const { settings, reader } = this;
     try {
-      exchange.receive("await");
+      exchange.receive(RECEIVING_STEPS.await);
       const head = await readHead(reader, {
         limits: settings.head,
         maxInterim: settings.maxInterim,
@@ -756,7 +756,7 @@ export class Connection implements Transport, Carrier, BodySource {
       if (debug) debugHeaders(settings.debug, head.fields);
       const body = new Body(this, exchange, decoderFor(framing, settings), framing);
       exchange.answered({ status: head.status, willClose: framing.willClose, body });
-      if (framing.delimiter === "tunnel") this.#move("switch");
+      if (framing.delimiter === "tunnel") this.#move(CONNECTION_STEPS.switch);
       else if (framing.willClose) this.endReuse();
       if (exchange.trace !== null) {
         exchange.tell({ type: "responseHead", ...shown(head) });

@@ -13,12 +13,11 @@ import { uriHost } from "../wire/authority.ts";
 import { Deadlines } from "./deadlines.ts";
 import {
   next,
-  RECEIVING,
   type Receiving,
-  type ReceivingEvent,
-  SENDING,
+  RECEIVING_STEPS,
   type Sending,
-  type SendingEvent,
+  SENDING_STEPS,
+  type Step,
 } from "./states.ts";
 import { type ResponseTimings, startTimings, tell, type Trace, type Untimed } from "./trace.ts";
 
@@ -412,8 +411,8 @@ export class Exchange {
     if (!foreign) this.annotate(reason);
     this.failure = { reason };
     this.#received = this.#facts.responseBytesReceived;
-    this.sending = next(SENDING, this.sending, "cut");
-    this.receiving = next(RECEIVING, this.receiving, "cut");
+    this.sending = next(SENDING_STEPS.cut, this.sending);
+    this.receiving = next(RECEIVING_STEPS.cut, this.receiving);
     this.carrier = null;
     this.body?.cut();
     carrier?.end(reason, foreign);
@@ -437,7 +436,7 @@ export class Exchange {
     if (this.sending !== "going" && this.sending !== "waiting") return;
     const { carrier } = this;
     this.writeError ??= { reason };
-    this.send("cut");
+    this.send(SENDING_STEPS.cut);
     carrier?.leaveWrite(this, reason);
   }
 
@@ -450,8 +449,8 @@ export class Exchange {
   // Sending
 
   /** A step of the request. */
-  send(event: SendingEvent): void {
-    this.sending = next(SENDING, this.sending, event);
+  send(step: Step<Sending>): void {
+    this.sending = next(step, this.sending);
     if (this.sending === "going" || this.sending === "waiting") return;
     this.timings.sent = performance.now();
     if (this.sending === "whole" && this.#hasEnd) this.#wasWhole = true;
@@ -493,7 +492,7 @@ export class Exchange {
 
   /** Nothing follows what was sent, be it whole or not. */
   endSending(): void {
-    if (this.sending === "going") this.send("cut");
+    if (this.sending === "going") this.send(SENDING_STEPS.cut);
     this.endIfOver();
   }
 
@@ -586,8 +585,8 @@ export class Exchange {
   // Receiving
 
   /** A step of the response. */
-  receive(event: ReceivingEvent): void {
-    this.receiving = next(RECEIVING, this.receiving, event);
+  receive(step: Step<Receiving>): void {
+    this.receiving = next(step, this.receiving);
   }
 
   /**
@@ -595,17 +594,19 @@ export class Exchange {
    * redirection that closes; a success never does. Where a 100 was waited for, any answer does.
    */
   answered({ status, willClose, body }: Answered): void {
-    this.receive("head");
+    this.receive(RECEIVING_STEPS.head);
     this.body = body;
     this.willClose = willClose;
     this.timings.head = performance.now();
     const refused = status >= 400 || (status >= 300 && willClose);
-    if (this.sending === "waiting" || (this.sending === "going" && refused)) this.send("cut");
+    if (this.sending === "waiting" || (this.sending === "going" && refused)) {
+      this.send(SENDING_STEPS.cut);
+    }
   }
 
   /** The body was read to its end. */
   bodyEnded(): void {
-    this.receive("end");
+    this.receive(RECEIVING_STEPS.end);
     this.timings.end = performance.now();
     this.endIfOver();
   }
@@ -624,7 +625,7 @@ export class Exchange {
     if (this.over) return;
     this.over = true;
     // What the caller sends step by step and has not completed goes nowhere any more.
-    if (this.sending === "going") this.sending = next(SENDING, this.sending, "cut");
+    if (this.sending === "going") this.sending = next(SENDING_STEPS.cut, this.sending);
     for (const signal of this.#signals) signal.removeEventListener("abort", this.#onabort!);
     this.#signals = NO_SIGNALS;
     // What a `send()` behind a failed one is told is kept.

@@ -17,6 +17,7 @@ import type { Connection } from "./connection.ts";
 import { debugNote, debugSend } from "./debug.ts";
 import { byUser, type Exchange, Thrown } from "./exchange.ts";
 import { type Content, OVER, pieceBytes, type Pieces } from "./request_body.ts";
+import { SENDING_STEPS } from "./states.ts";
 
 /**
  * Pieces are put together up to this size: one write for seven of 64 KiB with their framing.
@@ -135,7 +136,7 @@ export async function sendRequest(
   try {
     exchange.check();
     if (exchange.stopped) return;
-    exchange.send("send");
+    exchange.send(SENDING_STEPS.send);
     connection.unlimitHead();
     const small = out.content === null ? null : withBody(connection, exchange, out);
     if (out.content === null) {
@@ -151,7 +152,7 @@ export async function sendRequest(
     exchange.check();
     // An answer that came with the last bytes leaves the request whole.
     if (exchange.endsWithThisSend) {
-      exchange.send("finish");
+      exchange.send(SENDING_STEPS.finish);
       if (exchange.isRaw) return;
       connection.limitHead(exchange);
     }
@@ -524,7 +525,7 @@ class Upload {
     const asked = deferred<void>();
     // The wait is over at that moment, not at that of waking up: a final answer may stand right behind it.
     const goOn = () => {
-      if (exchange.sending === "waiting") exchange.send("send");
+      if (exchange.sending === "waiting") exchange.send(SENDING_STEPS.send);
       asked.resolve();
     };
     // Set before the head goes out: where the response is waited for already, the 100 may come with it.
@@ -532,7 +533,7 @@ class Upload {
       if (status === 100) goOn();
     };
     if (this.#out.debug) debugSend(this.#connection.settings.debug, this.#out.head);
-    exchange.send("wait");
+    exchange.send(SENDING_STEPS.wait);
     try {
       await connection.send(exchange, this.#out.head, undefined, this.#ontaken);
       this.#used = 0;
@@ -577,7 +578,7 @@ async function awaitRefusal(
     clearTimeout(timer);
     if (exchange.body === null) throw error;
   }
-  if (!exchange.stopped) exchange.send("cut");
+  if (!exchange.stopped) exchange.send(SENDING_STEPS.cut);
   throw STOPPED;
 }
 

@@ -27,6 +27,7 @@ import { carried } from "../helpers/carriers.ts";
 import { ManualTransport } from "../helpers/manual_transport.ts";
 import { microtasks, soon, thrown } from "../helpers/waiting.ts";
 import { bytes, latin1 } from "../servers/raw.ts";
+import { RECEIVING_STEPS, SENDING_STEPS } from "../../_internal/exchange/states.ts";
 
 type Piece = Uint8Array<ArrayBuffer>;
 
@@ -245,9 +246,9 @@ function refuseEarly(controller: ReadableByteStreamController, asker: Asker): vo
 function streamed(length: number | null) {
   const source = new Source();
   const { exchange } = carried();
-  exchange.send("send");
-  exchange.send("finish");
-  exchange.receive("await");
+  exchange.send(SENDING_STEPS.send);
+  exchange.send(SENDING_STEPS.finish);
+  exchange.receive(RECEIVING_STEPS.await);
   const chunked = length === null;
   const delimiter = chunked ? "chunked" : "length";
   const framing: Framing = { delimiter, length, chunked, willClose: false };

@@ -24,6 +24,7 @@ import { factsOf } from "../helpers/facts.ts";
 import { ManualTransport } from "../helpers/manual_transport.ts";
 import { microtasks, soon, thrown } from "../helpers/waiting.ts";
 import { bytes, latin1 } from "../servers/raw.ts";
+import { RECEIVING_STEPS, SENDING_STEPS } from "../../_internal/exchange/states.ts";
 
 /** From this size on, bytes are read straight into the caller's memory. */
 const DIRECT = 16384;
@@ -97,9 +98,9 @@ async function opened(
   const source = new Source(options);
   const { exchange, carrier } = carried({ trace: options.trace });
   carrier.onend = () => source.reader.discard({ reason: carrier.reasons.at(-1) });
-  exchange.send("send");
-  exchange.send("finish");
-  exchange.receive("await");
+  exchange.send(SENDING_STEPS.send);
+  exchange.send(SENDING_STEPS.finish);
+  exchange.receive(RECEIVING_STEPS.await);
   const framing = { length: options.length ?? null, ...FRAMINGS[kind] } as Framing;
   const limits = { trailers: { ...DEFAULT_LIMITS, line: 500 }, extensions: 100 };
   const body = new Body(source, exchange, decoderFor(framing, limits), framing);

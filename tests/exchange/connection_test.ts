@@ -35,6 +35,7 @@ import { FakeClock } from "../helpers/fake_clock.ts";
 import { ManualTransport } from "../helpers/manual_transport.ts";
 import { microtasks, soon, thrown } from "../helpers/waiting.ts";
 import { bytes, latin1 } from "../servers/raw.ts";
+import { SENDING_STEPS } from "../../_internal/exchange/states.ts";
 
 const LIMITS = { timeout: 50, head: 60, bodyIdle: 70, total: 80 };
 
@@ -53,9 +54,9 @@ function begun(
 
 /** Sends a request without a body. */
 async function sendWhole(connection: Connection, exchange: Exchange): Promise<void> {
-  exchange.send("send");
+  exchange.send(SENDING_STEPS.send);
   await connection.send(exchange, bytes("GET / HTTP/1.1\r\n\r\n"));
-  exchange.send("finish");
+  exchange.send(SENDING_STEPS.finish);
 }
 
 /** The same, and gets an answer. */
@@ -873,7 +874,7 @@ for (const count of [2, 5]) {
 
 Deno.test("send() writes nothing more when nobody waits for the write that has ended", async () => {
   const { connection, transport, exchange } = begun();
-  exchange.send("send");
+  exchange.send(SENDING_STEPS.send);
   transport.accepting = false;
   const sending = connection.send(exchange, bytes("abcdef"));
   const reason = new Error("lost");
@@ -1539,7 +1540,7 @@ Deno.test("begin() forgets that a wait was left in the exchange before", async (
   const { connection, transport } = await leftAndRead("node");
   const next = newExchange({ method: "GET" });
   connection.begin(next);
-  next.send("send");
+  next.send(SENDING_STEPS.send);
   transport.accepting = false;
   const sent = connection.send(next, bytes("GET / HTTP/1.1\r\n\r\n"));
   const wait = connection.awaitAnswer(next, false);
@@ -1554,7 +1555,7 @@ Deno.test("release() forgets that a wait was left: what is sent behind it leaves
   const { connection, transport } = await leftAndRead("deno");
   const raw = newExchange({ method: "" });
   connection.beginRaw(raw);
-  raw.send("send");
+  raw.send(SENDING_STEPS.send);
   await connection.send(raw, bytes("raw"));
   assertEquals(transport.refs, ["unref", "ref"]);
   connection.close();
@@ -1564,7 +1565,7 @@ Deno.test("endSending() lets the process end when the head has come, and nobody 
   const { connection, transport, exchange } = await duplex(
     head("Content-Length: 10\r\n") + "hello",
   );
-  exchange.send("finish");
+  exchange.send(SENDING_STEPS.finish);
   connection.endSending();
   await microtasks(TO_ASK);
   assertEquals(transport.refs, ["unref"]);
@@ -1579,7 +1580,7 @@ Deno.test("endSending() lets the process end when a call had what it waited for"
   transport.give("wo");
   await soon(fill);
   await microtasks(10);
-  exchange.send("finish");
+  exchange.send(SENDING_STEPS.finish);
   connection.endSending();
   await microtasks(TO_ASK);
   assertEquals(transport.refs.at(-1), "unref");
@@ -1596,7 +1597,7 @@ for (
     const all = await duplex(head("Content-Length: 10\r\n") + "hello");
     all.connection.reader.take(5);
     const waiting = thrown(wait(all));
-    all.exchange.send("finish");
+    all.exchange.send(SENDING_STEPS.finish);
     all.connection.endSending();
     await microtasks(TO_ASK);
     assertEquals(all.transport.refs.at(-1), "ref");
@@ -1750,7 +1751,7 @@ Deno.test("receive() fails the exchange when the server ends the connection", as
 
 Deno.test("receive() gives the error of the write when one has failed and no answer comes", async () => {
   const { connection, transport, exchange } = begun();
-  exchange.send("send");
+  exchange.send(SENDING_STEPS.send);
   const reason = new Deno.errors.BrokenPipe();
   exchange.writeError = { reason };
   const wait = connection.receive(exchange, false);
@@ -1907,7 +1908,7 @@ Deno.test("limitHead() does not begin anew when the deadline runs", async () => 
 /** A request whose body goes out behind its answer. */
 async function duplex(text: string, how: Parameters<typeof begun>[1] = {}) {
   const all = begun({ method: "POST" }, how);
-  all.exchange.send("send");
+  all.exchange.send(SENDING_STEPS.send);
   await all.connection.send(all.exchange, bytes("POST / HTTP/1.1\r\n\r\n"));
   const wait = all.connection.awaitAnswer(all.exchange, false);
   all.transport.give(text);
@@ -1977,7 +1978,7 @@ Deno.test("nothing is read ahead when the connection has switched", async () => 
 
 Deno.test("nothing more is read ahead once the body is out", async () => {
   const { transport, exchange } = await duplex(LONG);
-  exchange.send("finish");
+  exchange.send(SENDING_STEPS.finish);
   transport.give("more");
   await microtasks(8);
   assertEquals(transport.reads.length, 0);

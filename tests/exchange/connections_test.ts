@@ -18,6 +18,7 @@ import { ManualTransport } from "../helpers/manual_transport.ts";
 import { dialler, planOver } from "../helpers/plans.ts";
 import { microtasks, never, soon, thrown, turns } from "../helpers/waiting.ts";
 import { bytes, latin1 } from "../servers/raw.ts";
+import { SENDING_STEPS } from "../../_internal/exchange/states.ts";
 
 const OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const LONG = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok";
@@ -47,9 +48,9 @@ function client(
 
 /** Sends a request, and gets an answer. */
 async function answer(connection: Connection, exchange: Exchange, text: string) {
-  exchange.send("send");
+  exchange.send(SENDING_STEPS.send);
   await connection.send(exchange, bytes("GET / HTTP/1.1\r\n\r\n"));
-  exchange.send("finish");
+  exchange.send(SENDING_STEPS.finish);
   const wait = connection.awaitAnswer(exchange, false);
   (connection.transport as ManualTransport).give(text);
   return await soon(wait);

@@ -29,6 +29,7 @@ import { carried, countedSignal, FakeCarrier, newExchange, Watcher } from "../he
 import { assertUntouched, factsOf } from "../helpers/facts.ts";
 import { FakeClock } from "../helpers/fake_clock.ts";
 import { microtasks, never, soon, thrown } from "../helpers/waiting.ts";
+import { RECEIVING_STEPS, SENDING_STEPS } from "../../_internal/exchange/states.ts";
 
 /** What a promise has come to by now. */
 async function stateOf(promise: Promise<unknown>): Promise<string> {
@@ -39,7 +40,7 @@ async function stateOf(promise: Promise<unknown>): Promise<string> {
 }
 
 function answer(exchange: Exchange, status = 200, willClose = false, body = new Watcher()): void {
-  exchange.receive("await");
+  exchange.receive(RECEIVING_STEPS.await);
   exchange.answered({ status, willClose, body });
 }
 
@@ -78,37 +79,37 @@ Deno.test("isRaw is true only for an exchange without a method", () => {
 const PHASES: [title: string, phase: ExchangePhase, run: (e: Exchange, c: FakeCarrier) => void][] =
   [
     ["nothing was sent", "send", () => {}],
-    ["the body goes out", "send", (e) => e.send("send")],
+    ["the body goes out", "send", (e) => e.send(SENDING_STEPS.send)],
     ["a 100 is waited for", "head", (e) => {
-      e.send("send");
-      e.send("wait");
+      e.send(SENDING_STEPS.send);
+      e.send(SENDING_STEPS.wait);
     }],
     ["the request is whole", "head", (e) => {
-      e.send("send");
-      e.send("finish");
+      e.send(SENDING_STEPS.send);
+      e.send(SENDING_STEPS.finish);
     }],
-    ["the request was cut off", "head", (e) => e.send("cut")],
+    ["the request was cut off", "head", (e) => e.send(SENDING_STEPS.cut)],
     ["the head is awaited while the body goes out", "send", (e) => {
-      e.send("send");
-      e.receive("await");
+      e.send(SENDING_STEPS.send);
+      e.receive(RECEIVING_STEPS.await);
     }],
     ["the response's body has begun", "body", (e) => {
-      e.send("send");
+      e.send(SENDING_STEPS.send);
       answer(e);
     }],
     ["the response is whole, but not the request", "send", (e) => {
-      e.send("send");
+      e.send(SENDING_STEPS.send);
       answer(e);
       e.bodyEnded();
     }],
     ["both are whole", "body", (e) => {
-      e.send("send");
-      e.send("finish");
+      e.send(SENDING_STEPS.send);
+      e.send(SENDING_STEPS.finish);
       answer(e);
       e.bodyEnded();
     }],
     ["a write has failed while the body of the response is read", "send", (e) => {
-      e.send("send");
+      e.send(SENDING_STEPS.send);
       answer(e);
       e.writeError = { reason: new Error("reset") };
     }],
@@ -131,8 +132,8 @@ Deno.test("phase is connect before the exchange has a connection", () => {
 
 Deno.test("phase is that of its two halves when the connection was left", () => {
   const { exchange } = carried();
-  exchange.send("send");
-  exchange.send("finish");
+  exchange.send(SENDING_STEPS.send);
+  exchange.send(SENDING_STEPS.finish);
   exchange.leave();
   assertEquals(exchange.phase, "head");
 });
@@ -295,8 +296,8 @@ Deno.test("facts() are those of the moment when the exchange failed", () => {
 
 Deno.test("fail() ends what is sent and what is received", () => {
   const exchange = newExchange({ method: "POST" });
-  exchange.send("send");
-  exchange.receive("await");
+  exchange.send(SENDING_STEPS.send);
+  exchange.receive(RECEIVING_STEPS.await);
   exchange.fail(new Error("mine"));
   assertEquals([exchange.sending, exchange.receiving], ["cut", "cut"]);
 });
@@ -305,7 +306,7 @@ Deno.test("fail() ends the connection and the body, and tells the owner, when th
   const owner = new Watcher();
   const body = new Watcher();
   const { exchange, carrier } = carried({ owner });
-  exchange.send("send");
+  exchange.send(SENDING_STEPS.send);
   answer(exchange, 200, false, body);
   const error = new Error("reset");
   assertStrictEquals(exchange.fail(error), error);
@@ -361,8 +362,8 @@ Deno.test("fail() keeps a first reason that is undefined", () => {
 Deno.test("fail() only unwraps the error when the exchange is over", () => {
   const owner = new Watcher();
   const { exchange } = carried({ owner });
-  exchange.send("send");
-  exchange.send("finish");
+  exchange.send(SENDING_STEPS.send);
+  exchange.send(SENDING_STEPS.finish);
   answer(exchange);
   exchange.bodyEnded();
   exchange.endIfOver();
@@ -560,8 +561,8 @@ Deno.test("listen() leaves the signal alone once both halves are over", () => {
   const { exchange } = carried();
   const { controller, listeners } = countedSignal();
   exchange.listen(controller.signal);
-  exchange.send("send");
-  exchange.send("finish");
+  exchange.send(SENDING_STEPS.send);
+  exchange.send(SENDING_STEPS.finish);
   answer(exchange);
   assertEquals(listeners(), 1);
   exchange.bodyEnded();
@@ -613,24 +614,24 @@ Deno.test("until() is rejected when the promise is", async () => {
 
 Deno.test("until() gives false at once when the request is stopped already", async () => {
   const { exchange } = carried();
-  exchange.send("cut");
+  exchange.send(SENDING_STEPS.cut);
   assertEquals(await soon(exchange.until(never())), false);
 });
 
 Deno.test("until() gives false when the request is stopped meanwhile", async () => {
   const { exchange } = carried();
-  exchange.send("send");
+  exchange.send(SENDING_STEPS.send);
   const wait = exchange.until(never());
   assertEquals(await stateOf(wait), "pending");
-  exchange.send("cut");
+  exchange.send(SENDING_STEPS.cut);
   assertEquals(await soon(wait), false);
 });
 
 Deno.test("until() goes on waiting when a step does not stop the request", async () => {
   const { exchange } = carried();
-  exchange.send("send");
+  exchange.send(SENDING_STEPS.send);
   const wait = exchange.until(never());
-  exchange.send("finish");
+  exchange.send(SENDING_STEPS.finish);
   assertEquals(await stateOf(wait), "pending");
 });
 
@@ -645,43 +646,43 @@ Deno.test("until() gives false when the exchange fails", async () => {
 
 Deno.test("send() notes when the request was out only once it is", () => {
   const { exchange } = carried();
-  exchange.send("send");
+  exchange.send(SENDING_STEPS.send);
   assertStrictEquals(exchange.timings.sent, null);
-  exchange.send("wait");
+  exchange.send(SENDING_STEPS.wait);
   assertStrictEquals(exchange.timings.sent, null);
-  exchange.send("send");
-  exchange.send("finish");
+  exchange.send(SENDING_STEPS.send);
+  exchange.send(SENDING_STEPS.finish);
   assert(exchange.timings.sent! >= exchange.timings.start);
 });
 
 Deno.test("send() notes when the request was out where it is cut off", () => {
   const { exchange } = carried();
-  exchange.send("send");
-  exchange.send("cut");
+  exchange.send(SENDING_STEPS.send);
+  exchange.send(SENDING_STEPS.cut);
   assert(exchange.timings.sent! >= exchange.timings.start);
 });
 
 Deno.test("send() ends the reuse of the connection only when the request is cut off", () => {
   const { exchange, carrier } = carried();
-  exchange.send("send");
-  exchange.send("finish");
+  exchange.send(SENDING_STEPS.send);
+  exchange.send(SENDING_STEPS.finish);
   assertEquals(carrier.calls, []);
   const other = carried();
-  other.exchange.send("send");
-  other.exchange.send("cut");
+  other.exchange.send(SENDING_STEPS.send);
+  other.exchange.send(SENDING_STEPS.cut);
   assertEquals(other.carrier.calls, ["endReuse"]);
   assertEquals(other.exchange.stopped, true);
 });
 
 Deno.test("send() cuts off an exchange that nothing carries", () => {
   const exchange = newExchange();
-  exchange.send("cut");
+  exchange.send(SENDING_STEPS.cut);
   assertEquals(exchange.stopped, true);
 });
 
 Deno.test("lose() cuts the request off with the reason while it goes out", () => {
   const { exchange } = carried();
-  exchange.send("send");
+  exchange.send(SENDING_STEPS.send);
   const reason = new Error("gone");
   exchange.lose(reason);
   assertStrictEquals(exchange.writeError!.reason, reason);
@@ -690,8 +691,8 @@ Deno.test("lose() cuts the request off with the reason while it goes out", () =>
 
 Deno.test("lose() cuts the request off while a 100 is waited for", () => {
   const { exchange } = carried();
-  exchange.send("send");
-  exchange.send("wait");
+  exchange.send(SENDING_STEPS.send);
+  exchange.send(SENDING_STEPS.wait);
   exchange.lose(new Error("gone"));
   assertEquals(exchange.sending, "cut");
 });
@@ -699,7 +700,7 @@ Deno.test("lose() cuts the request off while a 100 is waited for", () => {
 Deno.test("lose() keeps the error of a write that failed before", () => {
   const { exchange } = carried();
   const first = new Error("reset");
-  exchange.send("send");
+  exchange.send(SENDING_STEPS.send);
   exchange.writeError = { reason: first };
   exchange.lose(new Error("gone"));
   assertStrictEquals(exchange.writeError.reason, first);
@@ -707,8 +708,8 @@ Deno.test("lose() keeps the error of a write that failed before", () => {
 
 Deno.test("lose() changes nothing when the request is whole", () => {
   const { exchange } = carried();
-  exchange.send("send");
-  exchange.send("finish");
+  exchange.send(SENDING_STEPS.send);
+  exchange.send(SENDING_STEPS.finish);
   exchange.lose(new Error("gone"));
   assertStrictEquals(exchange.writeError, null);
   assertEquals(exchange.sending, "whole");
@@ -716,9 +717,9 @@ Deno.test("lose() changes nothing when the request is whole", () => {
 
 Deno.test("interruptSending() refuses what is to follow a request that is whole, with facts, and leaves its response", () => {
   const { exchange } = carried();
-  exchange.send("send");
+  exchange.send(SENDING_STEPS.send);
   exchange.beginSend();
-  exchange.send("finish");
+  exchange.send(SENDING_STEPS.finish);
   const reason = new Deno.errors.Interrupted("gone");
   exchange.interruptSending(reason);
   assertStrictEquals(exchange.followRefusal!.reason, reason);
@@ -728,7 +729,7 @@ Deno.test("interruptSending() refuses what is to follow a request that is whole,
 
 Deno.test("interruptSending() cuts off what is being sent", () => {
   const { exchange } = carried();
-  exchange.send("send");
+  exchange.send(SENDING_STEPS.send);
   exchange.beginSend();
   const reason = new Deno.errors.Interrupted("gone");
   exchange.interruptSending(reason);
@@ -741,11 +742,11 @@ Deno.test("interruptSending() cuts off what is being sent", () => {
 function ended(sent: Promise<void>, writeError: unknown = null): Exchange {
   const { exchange } = carried();
   exchange.setFirstSend(sent);
-  exchange.send("send");
-  if (writeError === null) exchange.send("finish");
+  exchange.send(SENDING_STEPS.send);
+  if (writeError === null) exchange.send(SENDING_STEPS.finish);
   else exchange.lose(writeError);
-  exchange.receive("await");
-  exchange.receive("head");
+  exchange.receive(RECEIVING_STEPS.await);
+  exchange.receive(RECEIVING_STEPS.head);
   exchange.bodyEnded();
   assertEquals(exchange.over, true);
   return exchange;
@@ -830,9 +831,9 @@ for (const [sending, status, willClose, stopped] of ANSWERS) {
   const closes = willClose ? "that closes " : "";
   Deno.test(`answered() ${does} a request that is ${sending} when ${status} ${closes}comes`, () => {
     const { exchange } = carried();
-    if (sending !== "nothing") exchange.send("send");
-    if (sending === "waiting") exchange.send("wait");
-    if (sending === "whole") exchange.send("finish");
+    if (sending !== "nothing") exchange.send(SENDING_STEPS.send);
+    if (sending === "waiting") exchange.send(SENDING_STEPS.wait);
+    if (sending === "whole") exchange.send(SENDING_STEPS.finish);
     answer(exchange, status, willClose);
     assertEquals(exchange.stopped, stopped);
     assertEquals(exchange.willClose, willClose);
@@ -842,8 +843,8 @@ for (const [sending, status, willClose, stopped] of ANSWERS) {
 
 Deno.test("fail() cuts off a request that waits for a 100", () => {
   const { exchange } = carried();
-  exchange.send("send");
-  exchange.send("wait");
+  exchange.send(SENDING_STEPS.send);
+  exchange.send(SENDING_STEPS.wait);
   exchange.fail(new Error("enough"));
   assertEquals([exchange.sending, exchange.stopped], ["cut", true]);
 });
@@ -873,7 +874,7 @@ Deno.test("bodyEnded() notes the end and the time", () => {
 /** A request that was sent, and whose response was read to its end. */
 function read(start: { owner?: Watcher } = {}) {
   const all = carried(start);
-  all.exchange.send("send");
+  all.exchange.send(SENDING_STEPS.send);
   answer(all.exchange);
   all.exchange.bodyEnded();
   return all;
@@ -882,7 +883,7 @@ function read(start: { owner?: Watcher } = {}) {
 Deno.test("settle() frees the connection and tells the owner when both halves are whole", () => {
   const owner = new Watcher();
   const { exchange, carrier } = read({ owner });
-  exchange.send("finish");
+  exchange.send(SENDING_STEPS.finish);
   exchange.endIfOver();
   assertEquals(exchange.over, true);
   assertEquals(carrier.calls, ["release"]);
@@ -891,7 +892,7 @@ Deno.test("settle() frees the connection and tells the owner when both halves ar
 
 Deno.test("endIfOver() lets go of the body, so that an idle connection holds none", () => {
   const { exchange } = read();
-  exchange.send("finish");
+  exchange.send(SENDING_STEPS.finish);
   assert(exchange.body !== null);
   exchange.endIfOver();
   assertStrictEquals(exchange.body, null);
@@ -900,7 +901,7 @@ Deno.test("endIfOver() lets go of the body, so that an idle connection holds non
 Deno.test("endIfOver() ends the exchange once", () => {
   const owner = new Watcher();
   const { exchange, carrier } = read({ owner });
-  exchange.send("finish");
+  exchange.send(SENDING_STEPS.finish);
   exchange.endIfOver();
   exchange.endIfOver();
   exchange.detach();
@@ -910,8 +911,8 @@ Deno.test("endIfOver() ends the exchange once", () => {
 
 Deno.test("settle() waits for the end of the response", () => {
   const { exchange } = carried();
-  exchange.send("send");
-  exchange.send("finish");
+  exchange.send(SENDING_STEPS.send);
+  exchange.send(SENDING_STEPS.finish);
   exchange.endIfOver();
   assertEquals(exchange.over, false);
   answer(exchange);
@@ -927,7 +928,7 @@ Deno.test("settle() waits for the rest of a request that goes on", () => {
 
 Deno.test("endIfOver() does not wait for the rest of a request when the server has said close", () => {
   const { exchange } = carried();
-  exchange.send("send");
+  exchange.send(SENDING_STEPS.send);
   answer(exchange, 200, true);
   exchange.bodyEnded();
   exchange.endIfOver();
@@ -936,7 +937,7 @@ Deno.test("endIfOver() does not wait for the rest of a request when the server h
 
 Deno.test("endIfOver() does not wait for a request that was cut off", () => {
   const { exchange } = read();
-  exchange.send("cut");
+  exchange.send(SENDING_STEPS.cut);
   exchange.endIfOver();
   assertEquals(exchange.over, true);
 });
@@ -945,8 +946,8 @@ Deno.test("endSend() ends the exchange with the last send", () => {
   const { exchange } = carried();
   exchange.beginSend();
   exchange.beginSend();
-  exchange.send("send");
-  exchange.send("finish");
+  exchange.send(SENDING_STEPS.send);
+  exchange.send(SENDING_STEPS.finish);
   answer(exchange);
   exchange.bodyEnded();
   exchange.endIfOver();
@@ -961,7 +962,7 @@ Deno.test("endSend() tells the connection, unless what was sent is no request", 
   for (const [method, calls] of [["POST", ["endSending"]], ["", []]] as const) {
     const { exchange, carrier } = carried({ method });
     exchange.beginSend();
-    exchange.send("send");
+    exchange.send(SENDING_STEPS.send);
     exchange.endSend();
     assertEquals(carrier.calls, calls as unknown as string[]);
   }
@@ -1017,8 +1018,8 @@ Deno.test("guard() gives what throws the reason of a signal, also when the excha
   const controller = new AbortController();
   exchange.listen(controller.signal);
   const check = exchange.guard();
-  exchange.send("send");
-  exchange.send("finish");
+  exchange.send(SENDING_STEPS.send);
+  exchange.send(SENDING_STEPS.finish);
   answer(exchange);
   exchange.bodyEnded();
   assert(exchange.over);

@@ -33,6 +33,7 @@ import { FakeClock } from "../helpers/fake_clock.ts";
 import { ManualTransport } from "../helpers/manual_transport.ts";
 import { microtasks, never, soon, thrown, turns } from "../helpers/waiting.ts";
 import { bytes, latin1 } from "../servers/raw.ts";
+import { RECEIVING_STEPS, SENDING_STEPS } from "../../_internal/exchange/states.ts";
 
 const HEAD = "POST / HTTP/1.1\r\n\r\n";
 /** How much is put together for one write. */
@@ -157,7 +158,7 @@ function send(
 
 /** An answer that refuses the body has come. */
 function answer(exchange: Exchange): void {
-  if (exchange.receiving === "nothing") exchange.receive("await");
+  if (exchange.receiving === "nothing") exchange.receive(RECEIVING_STEPS.await);
   exchange.answered({ status: 413, willClose: false, body: new Watcher() });
 }
 
@@ -290,7 +291,9 @@ Deno.test("sendRequest() throws why the exchange has failed, and writes nothing"
 });
 
 Deno.test("sendRequest() writes nothing when the request was cut off", async () => {
-  const { transport, exchange, sent } = send({}, { prepare: (exchange) => exchange.send("cut") });
+  const { transport, exchange, sent } = send({}, {
+    prepare: (exchange) => exchange.send(SENDING_STEPS.cut),
+  });
   await soon(sent);
   assertEquals([transport.writes.length, exchange.sending], [0, "cut"]);
 });
@@ -1342,7 +1345,7 @@ Deno.test("sendError() fails the exchange when no answer is there", () => {
 
 Deno.test("sendError() leaves the exchange alone when the upload was cut off", () => {
   const exchange = newExchange();
-  exchange.send("cut");
+  exchange.send(SENDING_STEPS.cut);
   const error = new Error("broken");
   assertStrictEquals(sendError(exchange, error), error);
   assertStrictEquals(exchange.failure, null);
@@ -1350,7 +1353,7 @@ Deno.test("sendError() leaves the exchange alone when the upload was cut off", (
 
 Deno.test("sendError() fails the exchange by what the user has thrown, though the upload was cut off", () => {
   const exchange = newExchange();
-  exchange.send("cut");
+  exchange.send(SENDING_STEPS.cut);
   const reason = new Error("theirs");
   assertStrictEquals(sendError(exchange, new Thrown(reason)), reason);
   assertStrictEquals(exchange.failure!.reason, reason);

@@ -2,14 +2,20 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { README, withDiagrams } from "./states_diagram.ts";
 import {
   BODY,
+  BODY_STEPS,
   call,
+  CALL_STEPS,
   type CallEvent,
   CALLS,
   type CallState,
   CONNECTION,
+  CONNECTION_STEPS,
   next,
   RECEIVING,
+  RECEIVING_STEPS,
   SENDING,
+  SENDING_STEPS,
+  type Step,
   type Table,
 } from "../../_internal/exchange/states.ts";
 import {
@@ -20,9 +26,15 @@ import {
 } from "../../errors.ts";
 
 /** What each table must hold: a line an event, with where it leads from each state; `-` for nowhere. */
-const EXPECTED: Record<string, { table: Table<string, string>; states: string; events: string }> = {
+const EXPECTED: Record<string, {
+  table: Table<string, string>;
+  steps: Record<string, Step<string>>;
+  states: string;
+  events: string;
+}> = {
   CALLS: {
     table: CALLS,
+    steps: CALL_STEPS,
     states: "Idle Request-started Request-sent Receiving",
     events: `
       putrequest:  Request-started - - -
@@ -35,6 +47,7 @@ const EXPECTED: Record<string, { table: Table<string, string>; states: string; e
   },
   CONNECTION: {
     table: CONNECTION,
+    steps: CONNECTION_STEPS,
     states: "opening fresh idle busy last switched detached closed",
     events: `
       open:         fresh - - - - - - -
@@ -47,6 +60,7 @@ const EXPECTED: Record<string, { table: Table<string, string>; states: string; e
   },
   SENDING: {
     table: SENDING,
+    steps: SENDING_STEPS,
     states: "nothing waiting going whole cut",
     events: `
       send:   going going going going -
@@ -56,6 +70,7 @@ const EXPECTED: Record<string, { table: Table<string, string>; states: string; e
   },
   RECEIVING: {
     table: RECEIVING,
+    steps: RECEIVING_STEPS,
     states: "nothing head body whole cut",
     events: `
       await: head head - - -
@@ -65,6 +80,7 @@ const EXPECTED: Record<string, { table: Table<string, string>; states: string; e
   },
   BODY: {
     table: BODY,
+    steps: BODY_STEPS,
     states: "open complete cut closed",
     events: `
       end:   complete complete - -
@@ -73,7 +89,7 @@ const EXPECTED: Record<string, { table: Table<string, string>; states: string; e
   },
 };
 
-for (const [name, { table, states, events }] of Object.entries(EXPECTED)) {
+for (const [name, { table, steps, states, events }] of Object.entries(EXPECTED)) {
   Deno.test(`${name} has these states and no others`, () => {
     assertEquals(Object.keys(table).join(" "), states);
   });
@@ -91,11 +107,11 @@ for (const [name, { table, states, events }] of Object.entries(EXPECTED)) {
       const word = event.replaceAll("-", " ");
       if (to !== "-") {
         Deno.test(`next() leads from ${state} to ${to} by "${word}" in ${name}`, () => {
-          assertEquals(next(table, state, word), to);
+          assertEquals(next(steps[word], state), to);
         });
       } else {
         Deno.test(`next() throws for "${word}" in state ${state} of ${name}`, () => {
-          assertThrows(() => next(table, state, word), Error, `No way from "${state}"`);
+          assertThrows(() => next(steps[word], state), Error, `No way from "${state}"`);
         });
       }
     }
@@ -120,7 +136,7 @@ for (const [state, ways] of Object.entries(CALLS) as [CallState, Record<string, 
   for (const event of Object.keys(REFUSALS) as CallEvent[]) {
     if (event in ways) continue;
     Deno.test(`call() throws ${REFUSALS[event].name} for ${event} in ${state}`, () => {
-      assertThrows(() => call(state, event), REFUSALS[event], state);
+      assertThrows(() => call(CALL_STEPS[event], state), REFUSALS[event], state);
     });
   }
 }
@@ -133,7 +149,8 @@ Deno.test("call() returns to Idle after each exchange", () => {
     "getresponse",
     "over",
   ];
-  assertEquals(events.reduce(call, "Idle"), "Idle");
+  const end = events.reduce<CallState>((state, event) => call(CALL_STEPS[event], state), "Idle");
+  assertEquals(end, "Idle");
 });
 
 Deno.test("_internal/README.md shows the diagrams of the tables", () => {
