@@ -11,7 +11,7 @@ import {
   ResponseNotReady,
 } from "./errors.ts";
 import type { HTTPMessage } from "./headers.ts";
-import { HTTPResponse } from "./response.ts";
+import { HTTPResponse, takeAnswer } from "./response.ts";
 import { HTTP_PORT, HTTPS_PORT } from "./status.ts";
 import type { Connection } from "./_internal/exchange/connection.ts";
 import { Connections } from "./_internal/exchange/connections.ts";
@@ -525,7 +525,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
       this.putrequest(method, target, hasField(pairs, "host"), hasField(pairs, "accept-encoding"));
       try {
         const contentType = body === null ? null : fieldOf(pairs, "content-type");
-        const content = contentOf(body, this.blocksize, contentType);
+        const content = body === null ? null : contentOf(body, this.blocksize, contentType);
         const { fields, encode_chunked } = requestFields(method, content, pairs, options);
         for (const [name, value] of fields) this.putheader(name, value);
         // Encoded and checked once.
@@ -578,8 +578,9 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
       exchange.check();
       const connection = exchange.carrier as Connection;
       const response = this.#makeResponse(connection, exchange);
-      if (response.begin === HTTPResponse.prototype.begin) await response.begin();
-      else await this.#beginByUser(response, exchange);
+      if (response.begin === HTTPResponse.prototype.begin) {
+        takeAnswer(response, await connection.awaitAnswer(exchange, response.debuglevel > 0));
+      } else await this.#beginByUser(response, exchange);
       exchange.check();
       exchange.delivered = true;
       // CPython: a response that closes is read whenever one likes.
@@ -673,7 +674,9 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     const head = new RequestHead(method, url || "/", version);
     // CPython: HTTP/1.0 knows neither of the two.
     if (version === 11) {
-      if (!skip_host) head.field("Host", authorityOf(method, head.target) ?? this.#hostField());
+      if (!skip_host) {
+        head.field("Host", authorityOf(method, head.target) ?? this.#addressed().field);
+      }
       if (!skip_accept_encoding) head.field("Accept-Encoding", "identity");
     }
     this.#state = next;
@@ -744,19 +747,19 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     if (!whole) checkRequestOptions(options);
     if (options.signal?.aborted) throw options.signal.reason;
     this.#checkOpen();
-    const content = contentOf(body, this.blocksize, head.contentType);
+    const content = body === null ? null : contentOf(body, this.blocksize, head.contentType);
     if (options.expect_continue && (content !== null || head.version === 10) && !head.expects) {
       head.field("Expect", "100-continue");
     }
     if (options.encode_chunked) head.refuseAt10("chunked bodies: give a Content-Length");
     if (options.trailers !== undefined) head.refuseAt10("trailers");
     const out = outgoing(head.bytes(), content, options, whole, this.debuglevel > 0);
-    const { host, port } = this.#peer;
+    const { host, port, field } = this.#addressed();
     const timeout = options.timeout === undefined ? this.timeout : options.timeout;
     const exchange = new Exchange({
       method: head.method,
       target: head.target,
-      url: urlOf(head.target, this.#hostField(), this.#context !== null),
+      url: urlOf(head.target, field, this.#context !== null),
       host,
       port,
       limits: limitsOf(timeout, this.#options.deadlines),
@@ -986,15 +989,14 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     return this.#tunnel ?? this;
   }
 
-  /** The value of `Host`, made anew only when what it is made of has changed. */
-  #hostField(): string {
+  /** Whom a request is for, and the value of `Host`; made anew only when what it is made of has changed. */
+  #addressed(): { host: string; port: number; field: string } {
     const { host, port } = this.#peer;
+    const standard = this.default_port;
     const known = this.#hostKnown;
-    if (known.host !== host || known.port !== port || known.standard !== this.default_port) {
-      const field = hostField({ host, port }, this.default_port);
-      this.#hostKnown = { host, port, standard: this.default_port, field };
-    }
-    return this.#hostKnown.field;
+    if (known.host === host && known.port === port && known.standard === standard) return known;
+    this.#hostKnown = { host, port, standard, field: hostField({ host, port }, standard) };
+    return this.#hostKnown;
   }
 
   #checkOpen(): void {

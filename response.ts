@@ -18,7 +18,7 @@ import type { Writer } from "@std/io/types";
 import { type Body, EMPTY, utf8 } from "./_internal/exchange/body.ts";
 import { copyBody } from "./_internal/exchange/copy.ts";
 import { type Asker, BodyIterator, BodyStream } from "./_internal/exchange/body_stream.ts";
-import { Connection } from "./_internal/exchange/connection.ts";
+import { type Answer, Connection } from "./_internal/exchange/connection.ts";
 import { delivered, Exchange, interrupted } from "./_internal/exchange/exchange.ts";
 import { IS_USED } from "./_internal/exchange/request_body.ts";
 import { SENDING_STEPS } from "./_internal/exchange/states.ts";
@@ -124,6 +124,9 @@ const OPTIONS: OptionsOf<keyof HTTPResponseOptions> = {
   known: { debuglevel: level, method: textOrNull, url: text },
 };
 
+/** What `begin()` does with the answer, for whoever has waited for that: it is one async function less. */
+export let takeAnswer: (response: HTTPResponse, answer: Answer) => void;
+
 /** What the web stream of a response asks: one object, where functions of the constructor are four. */
 interface StreamSource {
   readonly type: "bytes";
@@ -189,6 +192,10 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
   #isDecoded = false;
 
   static {
+    takeAnswer = (response, answer) => {
+      // A subclass may have called `begin()` by itself.
+      if (response.#body === null) response.#take(answer);
+    };
     StreamSource = class {
       readonly type = "bytes";
       declare response: HTTPResponse;
@@ -267,22 +274,22 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
 
   async #begin(): Promise<void> {
     try {
-      const { head, framing, body } = await this.#connection.awaitAnswer(
-        this.#exchange,
-        this.debuglevel > 0,
-      );
-      this.status = head.status;
-      this.reason = head.reason;
-      this.version = head.version;
-      this.will_close = framing.willClose;
-      this.chunked = framing.chunked;
-      this.#headers = messageOf(head.fields, head.defects);
-      this.#body = body;
-      // A response is kept for longer than what has waited for it.
-      this.#begun = null;
+      this.#take(await this.#connection.awaitAnswer(this.#exchange, this.debuglevel > 0));
     } catch (error) {
       throw delivered(error);
     }
+  }
+
+  #take({ head, framing, body }: Answer): void {
+    this.status = head.status;
+    this.reason = head.reason;
+    this.version = head.version;
+    this.will_close = framing.willClose;
+    this.chunked = framing.chunked;
+    this.#headers = messageOf(head.fields, head.defects);
+    this.#body = body;
+    // A response is kept for longer than what has waited for it.
+    this.#begun = null;
   }
 
   /** What is shown of it. */

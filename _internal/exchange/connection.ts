@@ -20,7 +20,7 @@ import {
   turn,
   unref,
 } from "../net/platform.ts";
-import { readHead } from "../net/read_head.ts";
+import { HeadReader } from "../net/read_head.ts";
 import { closeQuietly, isForeign, type Transport } from "../net/transport.ts";
 import { uriHost } from "../wire/authority.ts";
 import { decoderFor } from "../wire/body_decoder.ts";
@@ -136,8 +136,8 @@ export class Connection implements Transport, Carrier, BodySource {
   #awaitedFill: Promise<number> | null = null;
   /** Whether a read is out that nobody waits for, yet or any more. */
   #isLeft = false;
-  /** The exchange, once something of it was sent. */
-  #sent: Exchange | null = null;
+  /** Whether something of the exchange was sent. */
+  #isSent = false;
   /** Whether the transport lets the process end. */
   #isUnreferenced = false;
   /** Whether the exchange has deadlines. */
@@ -258,7 +258,7 @@ export class Connection implements Transport, Carrier, BodySource {
     this.#move(CONNECTION_STEPS.begin);
     this.exchange = exchange;
     this.#answer = null;
-    this.#isAwaited = this.#isLeft = false;
+    this.#isAwaited = this.#isLeft = this.#isSent = false;
     exchange.begin(this);
     this.#limit(exchange);
   }
@@ -356,7 +356,7 @@ export class Connection implements Transport, Carrier, BodySource {
 
   #release(): void {
     const { exchange, raw, reader } = this;
-    this.exchange = this.#sent = null;
+    this.exchange = null;
     this.#answer = null;
     this.#isLeft = false;
     this.#reference();
@@ -746,12 +746,17 @@ export class Connection implements Transport, Carrier, BodySource {
     const { settings, reader } = this;
     try {
       exchange.receive(RECEIVING_STEPS.await);
-      const head = await readHead(reader, {
+      const reading = new HeadReader(reader, {
         limits: settings.head,
         maxInterim: settings.maxInterim,
         onStatusLine: debug ? (line) => debugReply(settings.debug, line) : null,
         onInterim: (head) => this.#interim(exchange, head, debug),
       }, this);
+      let head = reading.next();
+      while (head === null) {
+        reading.filled(await reader.fill());
+        head = reading.next();
+      }
       const framing = frame(exchange.method, head.status, head.version, head.fields);
       if (debug) debugHeaders(settings.debug, head.fields);
       const body = new Body(this, exchange, decoderFor(framing, settings), framing);
@@ -837,14 +842,14 @@ export class Connection implements Transport, Carrier, BodySource {
    * CPU time over a socket.
    */
   endSending(): void {
-    this.#sent = this.exchange;
+    this.#isSent = true;
     afterPromptMicrotasks().then(this.#leaveUnawaitedRead);
   }
 
   /** Kept, so that a request makes no function of its own. */
   #leaveUnawaitedRead = (): void => {
     // By then it may carry another one, which is not out yet.
-    if (this.exchange === null || this.exchange !== this.#sent) return;
+    if (this.exchange === null || !this.#isSent) return;
     // Between two reads of a head none is out.
     if (this.#answer !== null || this.reader.reading) this.#leaveRead();
   };

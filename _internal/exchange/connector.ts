@@ -12,7 +12,7 @@ import {
   TunnelError,
 } from "../../errors.ts";
 import { type HTTPMessage, messageOf } from "../../headers.ts";
-import { readHead } from "../net/read_head.ts";
+import { HeadReader } from "../net/read_head.ts";
 import { connectError, shownPeer, tlsError } from "../net/connect_errors.ts";
 import type { SocketAddress } from "../net/platform.ts";
 import { forbidden, open, openTls, ownTransport, secure } from "../net/sockets.ts";
@@ -225,11 +225,17 @@ class Connector {
     }
     connection.beginHeadWait(this.#exchange);
     try {
-      const head = await readHead(connection.reader, {
+      const { reader } = connection;
+      const reading = new HeadReader(reader, {
         limits,
         maxInterim: connection.settings.maxInterim,
         onStatusLine: debug ? (line) => debugReply(sink, line) : null,
       }, connection);
+      let head = reading.next();
+      while (head === null) {
+        reading.filled(await reader.fill());
+        head = reading.next();
+      }
       if (debug) debugHeaders(sink, head.fields);
       const headers = messageOf(head.fields, head.defects);
       onproxy(headers);

@@ -329,7 +329,10 @@ class Upload {
         total += piece.length;
         if (size !== null && total > size) throw changed(size);
         const writing = this.#put(piece);
-        if (writing !== null) await writing;
+        if (writing !== null) {
+          await writing;
+          if (exchange.stopped) throw STOPPED;
+        }
         // A source of nothing, again and again, must not keep all else from running.
         if (piece.length > 0) empty = 0;
         else if (++empty % EMPTY_PIECES === 0) await this.#during(turn());
@@ -448,10 +451,13 @@ class Upload {
     const exchange = this.#exchange;
     this.#started = true;
     if (exchange.stopped) throw STOPPED;
+    const end = exchange.sent + size;
     const write = this.#connection.send(exchange, bytes, size, this.#ontaken);
     if (more || !(await prompt(write))) {
       this.#watch();
-      if (!(await exchange.until(write))) throw STOPPED;
+      const isStopped = !(await exchange.until(write));
+      // What the transport has accepted by then is out, and may be the end of the request.
+      if (isStopped && exchange.sent < end) throw STOPPED;
     }
     await write;
   }

@@ -1058,13 +1058,34 @@ Deno.test("sendRequest() does not make trailers when the answer has refused the 
   assertEquals(made, 0);
 });
 
-Deno.test("sendRequest() keeps a request whole when the answer came with the last bytes", async () => {
-  const { transport, exchange, sent } = send({ content: inMemory("body") }, { accepting: false });
+for (const [name, size, writes] of [["small", 4, 1], ["large", STAGE, 2]] as const) {
+  Deno.test(`sendRequest() keeps a request whole when the answer came with the last bytes (${name})`, async () => {
+    for (let ticks = 0; ticks < 10; ticks++) {
+      const content = inMemory("x".repeat(size));
+      const { transport, exchange, sent } = send({ content }, { accepting: false });
+      await microtasks(100);
+      if (writes === 2) transport.writes[0].accept();
+      await microtasks(100);
+      assertEquals(transport.writes.length, writes);
+      transport.writes[writes - 1].accept();
+      if (ticks > 0) await microtasks(ticks);
+      transport.give(REFUSED);
+      await soon(sent);
+      assertEquals(exchange.sending, "whole", `after ${ticks} microtasks`);
+    }
+  });
+}
+
+Deno.test("sendRequest() asks a source for no more when the answer came with a write", async () => {
+  const source = new Source([now("x".repeat(STAGE)), now("y".repeat(STAGE)), now("z")]);
+  const { transport, exchange, sent } = send({ content: source.content }, { accepting: false });
   await microtasks(100);
   transport.writes[0].accept();
+  await microtasks(100);
+  transport.writes[1].accept();
   transport.give(REFUSED);
   await soon(sent);
-  assertEquals(exchange.sending, "whole");
+  assertEquals([exchange.sending, source.calls], ["cut", ["open", "next", "return"]]);
 });
 
 Deno.test("sendRequest() reads no answer when the bytes belong to no request", async () => {

@@ -6,7 +6,7 @@
 import { assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { IncompleteRead, RemoteDisconnected } from "../../mod.ts";
 import { BufferedReader } from "../../_internal/net/buffered_reader.ts";
-import { type HeadReading, readHead } from "../../_internal/net/read_head.ts";
+import { HeadReader, type HeadReading } from "../../_internal/net/read_head.ts";
 import { DEFAULT_LIMITS } from "../../_internal/wire/field_section.ts";
 import type { Head, HeadOptions } from "../../_internal/wire/response_head.ts";
 import { readerOf } from "../helpers/bodies.ts";
@@ -15,6 +15,21 @@ import { latin1 } from "../servers/raw.ts";
 const HEAD = "HTTP/1.1 200 OK\r\nA: b\r\n\r\n";
 
 const OPTIONS: HeadOptions = { limits: DEFAULT_LIMITS, maxInterim: 10 };
+
+/** Reads a head as its users do. */
+async function readHead(
+  source: BufferedReader,
+  options: HeadOptions,
+  reading: HeadReading,
+): Promise<Head> {
+  const reader = new HeadReader(source, options, reading);
+  let head = reader.next();
+  while (head === null) {
+    reader.filled(await source.fill());
+    head = reader.next();
+  }
+  return head;
+}
 
 /** A reading that records what it is asked. */
 function recorded(check = (_asked: number) => {}): { asked: string[]; reading: HeadReading } {
@@ -30,7 +45,7 @@ function recorded(check = (_asked: number) => {}): { asked: string[]; reading: H
   return { asked, reading };
 }
 
-Deno.test("readHead() gives the head and leaves what follows it when both come at once", async () => {
+Deno.test("HeadReader gives the head and leaves what follows it when both come at once", async () => {
   const reader = new BufferedReader(readerOf(HEAD + "body"));
   const { asked, reading } = recorded();
   const head = await readHead(reader, OPTIONS, reading);
@@ -39,7 +54,7 @@ Deno.test("readHead() gives the head and leaves what follows it when both come a
   assertEquals(asked, ["check", "check", "progress", "check"]);
 });
 
-Deno.test("readHead() reads nothing when the head is buffered", async () => {
+Deno.test("HeadReader reads nothing when the head is buffered", async () => {
   const reader = new BufferedReader(readerOf(HEAD, "more"));
   await reader.fill();
   const { asked, reading } = recorded();
@@ -47,14 +62,14 @@ Deno.test("readHead() reads nothing when the head is buffered", async () => {
   assertEquals([reader.received, asked], [HEAD.length, ["check"]]);
 });
 
-Deno.test("readHead() reads on until the head is whole when it comes byte by byte", async () => {
+Deno.test("HeadReader reads on until the head is whole when it comes byte by byte", async () => {
   const reader = new BufferedReader(readerOf(...HEAD));
   const { asked, reading } = recorded();
   assertEquals((await readHead(reader, OPTIONS, reading)).status, 200);
   assertEquals(asked.filter((what) => what === "progress").length, HEAD.length);
 });
 
-Deno.test("readHead() reads on until the final head when interim heads come before it", async () => {
+Deno.test("HeadReader reads on until the final head when interim heads come before it", async () => {
   const interim = "HTTP/1.1 103 Early Hints\r\n\r\n";
   const reader = new BufferedReader(readerOf(interim, interim + HEAD));
   const seen: number[] = [];
@@ -63,14 +78,14 @@ Deno.test("readHead() reads on until the final head when interim heads come befo
   assertEquals([head.status, seen], [200, [103, 103]]);
 });
 
-Deno.test("readHead() throws RemoteDisconnected when the end comes first", async () => {
+Deno.test("HeadReader throws RemoteDisconnected when the end comes first", async () => {
   const { asked, reading } = recorded();
   const reader = new BufferedReader(readerOf());
   await assertRejects(() => readHead(reader, OPTIONS, reading), RemoteDisconnected);
   assertEquals(asked, ["check", "check"]);
 });
 
-Deno.test("readHead() throws IncompleteRead with what came when the end comes within the head", async () => {
+Deno.test("HeadReader throws IncompleteRead with what came when the end comes within the head", async () => {
   const reader = new BufferedReader(readerOf("HTTP/1.1 200"));
   const error = await assertRejects(
     () => readHead(reader, OPTIONS, recorded().reading),
@@ -79,14 +94,14 @@ Deno.test("readHead() throws IncompleteRead with what came when the end comes wi
   assertEquals(latin1(error.partial), "HTTP/1.1 200");
 });
 
-Deno.test("readHead() throws what the source fails with", async () => {
+Deno.test("HeadReader throws what the source fails with", async () => {
   const reason = new RangeError("mine");
   const reader = new BufferedReader({ read: () => Promise.reject(reason) });
   const error = await assertRejects(() => readHead(reader, OPTIONS, recorded().reading));
   assertStrictEquals(error, reason);
 });
 
-Deno.test("readHead() throws what check() throws, with the head already there", async () => {
+Deno.test("HeadReader throws what check() throws, with the head already there", async () => {
   const reason = new RangeError("mine");
   const reader = new BufferedReader(readerOf(HEAD));
   await reader.fill();
@@ -96,7 +111,7 @@ Deno.test("readHead() throws what check() throws, with the head already there", 
   assertStrictEquals(await assertRejects(() => readHead(reader, OPTIONS, reading)), reason);
 });
 
-Deno.test("readHead() asks check() before anything else when a read has settled", async () => {
+Deno.test("HeadReader asks check() before anything else when a read has settled", async () => {
   const reason = new RangeError("mine");
   for (const texts of [[HEAD], []]) {
     const { asked, reading } = recorded((count) => {
