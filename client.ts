@@ -11,7 +11,7 @@ import {
   ResponseNotReady,
 } from "./errors.ts";
 import type { HTTPMessage } from "./headers.ts";
-import { HTTPResponse, takeAnswer } from "./response.ts";
+import { awaitsAnswer, HTTPResponse, takeAnswer } from "./response.ts";
 import { HTTP_PORT, HTTPS_PORT } from "./status.ts";
 import type { Connection } from "./_internal/exchange/connection.ts";
 import { Connections } from "./_internal/exchange/connections.ts";
@@ -525,7 +525,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
       this.putrequest(method, target, hasField(pairs, "host"), hasField(pairs, "accept-encoding"));
       try {
         const contentType = body === null ? null : fieldOf(pairs, "content-type");
-        const content = body === null ? null : contentOf(body, this.blocksize, contentType);
+        const content = contentOf(body, this.blocksize, contentType);
         const { fields, encode_chunked } = requestFields(method, content, pairs, options);
         for (const [name, value] of fields) this.putheader(name, value);
         // Encoded and checked once.
@@ -578,9 +578,11 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
       exchange.check();
       const connection = exchange.carrier as Connection;
       const response = this.#makeResponse(connection, exchange);
-      if (response.begin === HTTPResponse.prototype.begin) {
+      if (response.begin !== HTTPResponse.prototype.begin) {
+        await this.#beginByUser(response, exchange);
+      } else if (awaitsAnswer(response, exchange)) {
         takeAnswer(response, await connection.awaitAnswer(exchange, response.debuglevel > 0));
-      } else await this.#beginByUser(response, exchange);
+      } else await response.begin();
       exchange.check();
       exchange.delivered = true;
       // CPython: a response that closes is read whenever one likes.
@@ -747,7 +749,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
     if (!whole) checkRequestOptions(options);
     if (options.signal?.aborted) throw options.signal.reason;
     this.#checkOpen();
-    const content = body === null ? null : contentOf(body, this.blocksize, head.contentType);
+    const content = contentOf(body, this.blocksize, head.contentType);
     if (options.expect_continue && (content !== null || head.version === 10) && !head.expects) {
       head.field("Expect", "100-continue");
     }

@@ -94,6 +94,8 @@ export class Body {
   #largeSize = 0;
   /** Whether such a read is out, or what it has brought is not taken yet. */
   #isReadingLarge = false;
+  /** The memory of such a piece that was copied, for the next one. */
+  #spare: Bytes | null = null;
 
   constructor(
     source: BodySource,
@@ -207,6 +209,8 @@ export class Body {
 
   #move(step: Step<BodyState>): void {
     this.state = next(step, this.state);
+    // A response may be kept for long.
+    this.#spare = null;
   }
 
   #finish(): void {
@@ -575,7 +579,8 @@ export class Body {
    */
   async readLarge(take: (read: Bytes) => void): Promise<void> {
     const size = this.#largeSize;
-    const target = new Uint8Array(size);
+    const target = this.#spare?.length === size ? this.#spare : new Uint8Array(size);
+    this.#spare = null;
     this.#isReadingLarge = true;
     try {
       const count = await this.#guarded(this.#source.fillInto(this.#exchange, target));
@@ -592,7 +597,9 @@ export class Body {
     const piece = this.#decodeInPlace(read);
     const { length } = piece;
     // As in `piece()`, but with a lower bound: it costs more to copy so much.
-    return 2 * length < piece.buffer.byteLength ? copyOf(piece, 0, length) : piece;
+    if (2 * length >= piece.buffer.byteLength) return piece;
+    if (this.state === "open") this.#spare = new Uint8Array(piece.buffer);
+    return copyOf(piece, 0, length);
   }
 
   #decodeInPlace(read: Bytes): Bytes {
@@ -818,7 +825,9 @@ function growthAt(size: number): number {
 function sizeAfter(size: number, count: number): number {
   if (count === size) return Math.min(2 * size, MOST);
   if (count >= size / 2) return size;
-  return size > 2 * BUFFER_SIZE ? size / 2 : 0;
+  if (size > 2 * BUFFER_SIZE) return size / 2;
+  // What is left behind a full buffer may be all that the window had room for: read alone, it stays small.
+  return count < DIRECT ? 0 : size;
 }
 
 /**

@@ -49,8 +49,8 @@ export class Connections implements ExchangeOwner {
   }
 
   over(exchange: Exchange): void {
-    if (this.#lent.size > 0) this.#lent.delete(exchange);
-    if (this.#raw.size > 0) this.#raw.delete(exchange);
+    this.#lent.delete(exchange);
+    this.#raw.delete(exchange);
     this.#options.onover(exchange);
   }
 

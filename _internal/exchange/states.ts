@@ -167,8 +167,8 @@ export const BODY: Table<BodyState, BodyEvent> = {
 };
 
 /**
- * What an event does: a table read by its event first. A small request takes twelve steps, and a look-up by two names
- * that vary is 2 % of its CPU time each dozen (`bench/run.ts --only a`).
+ * What an event does in each state: a table, read by its events. A small request takes twelve steps, and to
+ * look each of them up by the names of its state and its event is 2 % of its CPU time (`bench/run.ts --only a`).
  */
 export class Step<State extends string> {
   readonly event: string;
@@ -210,10 +210,15 @@ function stepsOf<State extends string, Event extends string>(
   >;
 }
 
+/** The steps of a client's calls. */
 export const CALL_STEPS: Steps<CallState, CallEvent> = stepsOf(CALLS);
+/** Those of a connection. */
 export const CONNECTION_STEPS: Steps<Availability, ConnectionEvent> = stepsOf(CONNECTION);
+/** Those of the sending half of an exchange. */
 export const SENDING_STEPS: Steps<Sending, SendingEvent> = stepsOf(SENDING);
+/** Those of its receiving half. */
 export const RECEIVING_STEPS: Steps<Receiving, ReceivingEvent> = stepsOf(RECEIVING);
+/** Those of a body. */
 export const BODY_STEPS: Steps<BodyState, BodyEvent> = stepsOf(BODY);
 
 /** The state after an event that is known to be possible. */

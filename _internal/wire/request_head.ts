@@ -102,8 +102,9 @@ export class RequestHead {
 
   /**
    * A field that says where the request ends, or whom it is for. Two of them are an attack on whoever
-   * reads the other one, so that a request has one at most. RFC 9112, Section 3.2 (`Host`), Section 6.2 (a `Content-Length` must not be
-   * sent with a `Transfer-Encoding`); CVE-2026-1525: two lengths are two ends of one body.
+   * reads the other one, so that a request has one at most. RFC 9112, Section 3.2 (`Host`), Section 6.2 (a
+   * `Content-Length` must not be sent with a `Transfer-Encoding`); CVE-2026-1525: two lengths are two ends
+   * of one body.
    */
   #once(name: string, lower: string, value: string): void {
     const there = lower === "host"

@@ -1267,6 +1267,44 @@ Deno.test("readLarge() asks for less when it gets less than half, and for none a
   assertEquals(await sizes(k128, k128, 1000), [k128, k256, k256]);
 });
 
+Deno.test("readLarge() asks for as much again when it gets the rest of a window", async () => {
+  const [k128, k256] = [2, 4].map((times) => times * BUFFER);
+  assertEquals(await sizes(k128, 1000, 16384, 16383), [k128, k256, k128, k128, 0]);
+});
+
+/** Reads a large piece of so many bytes, and tells into which memory. */
+async function large(
+  { body, transport }: Opened,
+  count: number,
+): Promise<{ piece: Uint8Array; memory: ArrayBufferLike }> {
+  let piece = new Uint8Array();
+  const reading = body.readLarge((read) => void (piece = body.decodeLarge(read)));
+  const memory = transport.reads[0].target.buffer;
+  transport.give(new Uint8Array(count).fill(121));
+  await soon(reading);
+  return { piece, memory };
+}
+
+Deno.test("readLarge() reads into the memory of a piece that was copied", async () => {
+  const all = await fast(100 * BUFFER);
+  const sizes = [2 * BUFFER, 1000, 20000, 70000, 2 * BUFFER];
+  const reads = [];
+  for (const size of sizes) reads.push(await large(all, size));
+  assertEquals(reads.map(({ piece }) => piece.length), sizes);
+  assertEquals(reads.every(({ piece }) => piece.every((byte) => byte === 121)), true);
+  const memories = reads.map(({ memory }) => memory);
+  // 128, 256, and three times 128 KiB: the fourth is in the memory of the third, and given out.
+  assertEquals(memories.map((memory) => memories.indexOf(memory)), [0, 1, 2, 2, 4]);
+});
+
+Deno.test("readLarge() keeps no memory of a piece that was given out", async () => {
+  const all = await fast(100 * BUFFER);
+  const first = await large(all, BUFFER);
+  const second = await large(all, BUFFER);
+  assertEquals([first.piece.length, second.piece.length], [BUFFER, BUFFER]);
+  assertEquals(first.memory === second.memory, false);
+});
+
 Deno.test("decodeLarge() accounts for a piece, and ends the body with the last one", async () => {
   const { body, transport } = await fast(2 * BUFFER);
   const reading = body.readLarge((piece) => body.decodeLarge(piece));

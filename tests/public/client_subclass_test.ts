@@ -5,7 +5,12 @@
  * @module
  */
 import { assertEquals, assertInstanceOf, assertStrictEquals, assertThrows } from "@std/assert";
-import { HTTPConnection, HTTPResponse } from "../../mod.ts";
+import {
+  HTTPConnection,
+  HTTPResponse,
+  type HTTPResponseOptions,
+  type Transport,
+} from "../../mod.ts";
 import { answering, connectionOver, FakeTransport, ok, over } from "../helpers/fake_transport.ts";
 import { microtasks, never, thrown } from "../helpers/waiting.ts";
 
@@ -60,6 +65,39 @@ Deno.test("getresponse() throws this library's error, with its facts, through a 
   await conn.request("GET", "/");
   const error = await thrown(conn.getresponse()) as Error & { phase: string };
   assertEquals([error.name, error.phase], ["BadStatusLine", "head"]);
+});
+
+Deno.test("getresponse() reads from what the response of the user's reads from", async () => {
+  let reads = 0;
+  class Own extends HTTPResponse {
+    constructor(source: Transport, options: HTTPResponseOptions) {
+      super({
+        read(p: Uint8Array) {
+          reads++;
+          return source.read(p);
+        },
+        write: (p: Uint8Array) => source.write(p),
+        close: () => source.close(),
+      }, options);
+    }
+  }
+  using conn = connectionOver(answering(ok("hello")));
+  conn.response_class = Own as typeof HTTPResponse;
+  await conn.request("GET", "/");
+  const response = await conn.getresponse();
+  assertEquals([response.status, await response.text(), reads > 0], [200, "hello", true]);
+});
+
+Deno.test("getresponse() gives the fields that a begin() of the response's constructor has read", async () => {
+  class Own extends HTTPResponse {
+    readonly first = this.begin().then(() => this.headers);
+  }
+  using conn = connectionOver(answering(ok("hello")));
+  conn.response_class = Own;
+  await conn.request("GET", "/");
+  const response = await conn.getresponse() as Own;
+  assertStrictEquals(await response.first, response.headers);
+  assertEquals(await response.text(), "hello");
 });
 
 for (const how of ["close()", "dispose", "abort()", "total"]) {
