@@ -163,6 +163,7 @@ export class Connections implements ExchangeOwner {
       if (this.isUsable(claimed, exchange)) return claimed;
     }
     const connection = await this.#open(exchange, exchange.isRaw);
+    exchange.check();
     begin(connection, exchange);
     await this.checkUnspoken(connection, exchange);
     return connection;
@@ -208,7 +209,10 @@ export class Connections implements ExchangeOwner {
     const { current } = this;
     try {
       if (current?.opening) return await attempt.waitBehind(this.#joinOpening());
-      if (current === null) (await this.#open(attempt)).endOpening(attempt);
+      if (current !== null) return;
+      const connection = await this.#open(attempt);
+      attempt.check();
+      connection.endOpening(attempt);
     } catch (error) {
       throw attempt.fail(error);
     }
@@ -234,7 +238,6 @@ export class Connections implements ExchangeOwner {
     resolve(openConnection(connection, exchange, plan(this.#onproxy)));
     try {
       await opening;
-      exchange.check();
       return connection;
     } catch (error) {
       const reason = exchange.fail(error);

@@ -1164,6 +1164,12 @@ Deno.test("chunk() gives what is buffered in one piece, the framing of small chu
   assertEquals(latin1((await body.chunk())!), "onetwothreefo");
 });
 
+Deno.test("chunk() ends a body by length with its last piece", async () => {
+  const { body } = await opened("length", "abc", { length: 3 });
+  assertEquals(latin1((await body.chunk())!), "abc");
+  assertEquals(body.state, "complete");
+});
+
 Deno.test("chunk() gives memory of its own", async () => {
   for (const size of [3, 5000]) {
     const data = "x".repeat(size);

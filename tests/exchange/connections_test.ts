@@ -186,6 +186,24 @@ Deno.test("openFor() throws why the exchange failed while another one opens the 
   assertInstanceOf(await thrown(connecting), Deno.errors.Interrupted);
 });
 
+for (const call of ["connect", "openFor"] as const) {
+  Deno.test(`${call}() fails when its exchange fails as the transport is there`, async () => {
+    let isDone = false;
+    for (let ticks = 0; !isDone; ticks++) {
+      const [transport] = made();
+      const { connections, exchange } = client([transport]);
+      const one = exchange();
+      const opening = connections[call](one).then(() => isDone = true, (error) => ({ error }));
+      await microtasks(ticks);
+      connections.close();
+      const outcome = await opening;
+      // What was opened for an exchange carries it by then, and whoever goes on with it looks at it.
+      const isExpected = outcome === true && (one.failure === null || call === "openFor");
+      if (!isExpected) assertEquals(outcome, { error: one.failure!.reason }, `after ${ticks}`);
+    }
+  });
+}
+
 Deno.test("connect() opens a connection for the requests to come", async () => {
   const [transport] = made();
   const { connections, exchange } = client([transport]);

@@ -1139,6 +1139,19 @@ Deno.test("Closing gives all that wait the same error", () => {
   assertStrictEquals(closing.reason, reason);
 });
 
+Deno.test("endSending() ends an exchange whose response was read", () => {
+  const { exchange } = carried();
+  exchange.framing = "length";
+  exchange.declared = 5;
+  exchange.send(SENDING_STEPS.send);
+  exchange.receive(RECEIVING_STEPS.await);
+  exchange.answered({ status: 200, willClose: false, body: new Watcher() });
+  exchange.bodyEnded();
+  assertEquals(exchange.over, false);
+  exchange.endSending();
+  assertEquals([exchange.over, exchange.sending, exchange.failure], [true, "cut", null]);
+});
+
 Deno.test("endWithSends() ends an exchange with the last of its sends", () => {
   const owner = new Watcher();
   const exchange = newExchange({ method: "", owner });

@@ -21,6 +21,49 @@ export interface Equivalent {
 /** All of them, by module. */
 export const EQUIVALENT: Equivalent[] = [
   {
+    module: "_internal/exchange/states.ts",
+    text: "if (state !== this.#from) {",
+    mutation: "condition: state !== this.#from -> true",
+    reason: "The way that was taken last is kept only to find it sooner.",
+  },
+  {
+    module: "_internal/exchange/states.ts",
+    text: "this.#from = state;",
+    mutation: "statement: this.#from = state; -> (nothing)",
+    reason: "The way that was taken last is kept only to find it sooner.",
+  },
+  {
+    module: "_internal/exchange/body.ts",
+    text: "this.#spare = null;",
+    mutation: "statement: this.#spare = null; -> (nothing)",
+    textBefore: "// A response may be kept for long.",
+    reason: "The memory of a body that is over is nobody's; it is only let go.",
+  },
+  {
+    module: "_internal/exchange/body.ts",
+    text: 'if (this.state === "open") this.#spare = new Uint8Array(piece.buffer);',
+    mutation: 'condition: this.state === "open" -> true',
+    reason: "The same: nothing reads on from a body that is over.",
+  },
+  {
+    module: "_internal/exchange/body_stream.ts",
+    text: "if (this.#count >= size) return;",
+    mutation: "return: return; -> (nothing)",
+    reason: "No byte is taken where none is missing.",
+  },
+  {
+    module: "_internal/exchange/request_body.ts",
+    text: "#wasFull = false;",
+    mutation: "boolean: false -> true",
+    reason: "That chunks are small is then seen at the second one.",
+  },
+  {
+    module: "_internal/exchange/send_request.ts",
+    text: "this.#oncome = null;",
+    mutation: "statement: this.#oncome = null; -> (nothing)",
+    reason: "A promise that has resolved takes no notice of the next step.",
+  },
+  {
     module: "_internal/net/platform.ts",
     text: "return i >= 0 && a[i]! < b[i]!;",
     mutation: "comparison: a[i]! < b[i]! -> a[i]! <= b[i]!",
