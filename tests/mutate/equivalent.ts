@@ -21,6 +21,13 @@ export interface Equivalent {
 /** All of them, by module. */
 export const EQUIVALENT: Equivalent[] = [
   {
+    module: "_internal/net/buffered_reader.ts",
+    text: "this.#forgetBlock();",
+    textBefore: "this.start = this.end = 0;",
+    mutation: "statement: this.#forgetBlock(); -> (nothing)",
+    reason: "The next read forgets it before it brings anything.",
+  },
+  {
     module: "_internal/exchange/states.ts",
     text: "if (state !== this.#from) {",
     mutation: "condition: state !== this.#from -> true",
@@ -844,13 +851,6 @@ export const EQUIVALENT: Equivalent[] = [
     text: "if (this.#count === 0) this.#kept = NONE;",
     mutation: "statement: this.#kept = NONE; -> (nothing)",
     reason: "It only spares memory.",
-  },
-  {
-    module: "_internal/exchange/request_body.ts",
-    text: "this.#ahead = this.#read(free ?? new ArrayBuffer(this.#size));",
-    mutation:
-      "statement: this.#ahead = this.#read(free ?? new ArrayBuffer(this.#size)); -> (nothing)",
-    reason: "It only reads earlier what is read anyway.",
   },
   {
     module: "_internal/exchange/request_body.ts",
