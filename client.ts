@@ -159,6 +159,9 @@ function inheritable<T>(target: object, name: string, check: Check, value: T): P
   };
 }
 
+/** The `begin()` that this library knows: the one of the class may be replaced. */
+const BEGIN = HTTPResponse.prototype.begin;
+
 /** A property that is checked when it is set. On the prototype, so that a subclass may have a field of its name. */
 function settable<T>(
   get: (conn: HTTPConnection) => T,
@@ -578,7 +581,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
       exchange.check();
       const connection = exchange.carrier as Connection;
       const response = this.#makeResponse(connection, exchange);
-      if (response.begin !== HTTPResponse.prototype.begin) {
+      if (response.begin !== BEGIN) {
         await this.#beginByUser(response, exchange);
       } else if (awaitsAnswer(response, exchange)) {
         takeAnswer(response, await connection.awaitAnswer(exchange, response.debuglevel > 0));

@@ -197,8 +197,9 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
   #isDecoded = false;
 
   static {
-    // A subclass may read from something else than the connection.
-    awaitsAnswer = (response, exchange) => response.#exchange === exchange;
+    // A subclass may read from something else than the connection, or have called `begin()` by itself.
+    awaitsAnswer = (response, exchange) =>
+      response.#exchange === exchange && response.#begun === null;
     takeAnswer = (response, answer) => response.#take(answer);
     StreamSource = class {
       readonly type = "bytes";

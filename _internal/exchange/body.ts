@@ -598,7 +598,8 @@ export class Body {
     const { length } = piece;
     // As in `piece()`, but with a lower bound: it costs more to copy so much.
     if (2 * length >= piece.buffer.byteLength) return piece;
-    if (this.state === "open") this.#spare = new Uint8Array(piece.buffer);
+    const { buffer } = piece;
+    if (buffer.byteLength === this.#largeSize) this.#spare = new Uint8Array(buffer);
     return copyOf(piece, 0, length);
   }
 

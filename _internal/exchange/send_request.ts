@@ -139,6 +139,7 @@ export async function sendRequest(
     exchange.send(SENDING_STEPS.send);
     connection.unlimitHead();
     const small = out.content === null ? null : withBody(connection, exchange, out);
+    exchange.isLastWrite = out.content === null || small !== null;
     if (out.content === null) {
       const { head } = out;
       const { length } = head;
@@ -273,6 +274,7 @@ class Upload {
   async #send(): Promise<void> {
     const { content, debug, head, last } = this.#out;
     const { debug: sink } = this.#connection.settings;
+    if (this.#exchange.stopped) throw STOPPED;
     if (debug && this.#used > 0) debugSend(sink, head);
     if (content!.kind === "bytes") {
       const { bytes, size } = content!;
@@ -287,6 +289,7 @@ class Upload {
     }
     this.#checkComplete();
     if (last !== null) {
+      if (this.#exchange.stopped) throw STOPPED;
       const made = last();
       const bytes = made instanceof Promise ? await this.#during(made) : made;
       if (debug) debugSend(sink, bytes);
@@ -395,9 +398,12 @@ class Upload {
 
   async #spill(bytes: Uint8Array): Promise<void> {
     const { length } = bytes;
+    const { content, last } = this.#out;
     await this.#flush(true);
-    if (length >= this.#most / 2) await this.#write(bytes, length, true);
-    else this.#addSame(bytes, length);
+    if (length < this.#most / 2) return this.#addSame(bytes, length);
+    // What is in memory is the whole body.
+    this.#exchange.isLastWrite = content!.kind === "bytes" && last === null;
+    await this.#write(bytes, length, true);
   }
 
   async #spillChunk(line: Uint8Array, data: Uint8Array): Promise<void> {
@@ -437,9 +443,11 @@ class Upload {
   /** Writes what is staged; `more` says that it is not the end of the request. */
   async #flush(more: boolean): Promise<void> {
     if (this.#used === 0) return;
+    this.#exchange.isLastWrite = !more;
     const bytes = this.#stage.subarray(0, this.#used);
     this.#used = 0;
     await this.#write(bytes, bytes.length, more);
+    if (more && this.#exchange.stopped) throw STOPPED;
   }
 
   /**
@@ -550,7 +558,7 @@ class Upload {
       }
       connection.beginHeadWait(exchange);
       try {
-        if (!(await exchange.until(asked.promise)) || exchange.stopped) throw STOPPED;
+        if (!(await exchange.until(asked.promise))) throw STOPPED;
       } finally {
         connection.endHeadWait();
       }

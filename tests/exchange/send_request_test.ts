@@ -1076,6 +1076,60 @@ for (const [name, size, writes] of [["small", 4, 1], ["large", STAGE, 2]] as con
   });
 }
 
+Deno.test("sendRequest() makes no trailers when the answer came with the data", async () => {
+  for (let ticks = 0; ticks < 4; ticks++) {
+    let made = 0;
+    const last = () => {
+      made++;
+      return chunksEnd();
+    };
+    const content = inMemory("x".repeat(STAGE));
+    const { transport, exchange, sent } = send({ content, last }, { accepting: false });
+    await microtasks(100);
+    transport.writes[0].accept();
+    await microtasks(100);
+    if (ticks % 2 === 0) transport.writes[1].accept();
+    transport.give(REFUSED);
+    await microtasks(ticks);
+    if (ticks % 2 === 1) transport.writes[1].accept();
+    await soon(sent);
+    assertEquals([exchange.sending, made], ["cut", 0], `after ${ticks} microtasks`);
+  }
+});
+
+Deno.test("sendRequest() does not look at a piece again when the answer came with the one before", async () => {
+  const next = bytes("y".repeat(STAGE / 4));
+  const source = sourceOf("x".repeat(STAGE - 100), next);
+  const { transport, exchange, sent } = send({ content: source.content }, { accepting: false });
+  await microtasks(100);
+  transport.writes[0].accept();
+  transport.give(REFUSED);
+  // The user of a piece may do with it what it likes once the request is over.
+  next.buffer.transfer();
+  await soon(sent);
+  assertEquals(exchange.sending, "cut");
+});
+
+Deno.test("sendRequest() tells the trace of all that was sent when the answer came with the last bytes", async () => {
+  const events: string[] = [];
+  const trace = ({ type }: TraceEvent) => void events.push(type);
+  const content = inMemory("x".repeat(STAGE));
+  const { transport, exchange, sent } = send({ content }, {
+    start: { trace },
+    accepting: false,
+    prepare: (exchange) => exchange.beginSend(),
+  });
+  await microtasks(100);
+  transport.writes[0].accept();
+  await microtasks(100);
+  transport.give(REFUSED);
+  transport.writes[1].accept();
+  await soon(sent);
+  await microtasks(100);
+  assertEquals(exchange.sending, "whole");
+  assertEquals(events, ["requestHead", "requestBody", "responseHead"]);
+});
+
 Deno.test("sendRequest() asks a source for no more when the answer came with a write", async () => {
   const source = new Source([now("x".repeat(STAGE)), now("y".repeat(STAGE)), now("z")]);
   const { transport, exchange, sent } = send({ content: source.content }, { accepting: false });
@@ -1179,6 +1233,25 @@ Deno.test("sendRequest() does not open the body when a 100 and a refusal come at
   transport.give(CONTINUE + REFUSED);
   await soon(sent);
   assertEquals([exchange.sending, transport.sent, source.calls], ["cut", HEAD, []]);
+});
+
+Deno.test("sendRequest() does not open the body when a refusal comes right behind a 100", async () => {
+  for (let ticks = 0; ticks < 10; ticks++) {
+    const source = sourceOf("body");
+    const opened: boolean[] = [];
+    const pieces = () => {
+      opened.push(all.exchange.stopped);
+      return source;
+    };
+    const content = { ...source.content, pieces } as Content;
+    const all: Started = send({ content, expect: true });
+    await microtasks(20);
+    all.transport.give(CONTINUE);
+    if (ticks > 0) await microtasks(ticks);
+    answer(all.exchange);
+    await soon(all.sent);
+    assertEquals(opened.includes(true), false, `after ${ticks} microtasks`);
+  }
 });
 
 Deno.test("sendRequest() sends the body when the seconds have passed", async () => {

@@ -21,6 +21,26 @@ export interface Equivalent {
 /** All of them, by module. */
 export const EQUIVALENT: Equivalent[] = [
   {
+    module: "_internal/exchange/connection.ts",
+    text: "this.check();",
+    textBefore: "for (let i = 0; i < FINISHING && exchange.isFinishing; i++) await null;",
+    mutation: "statement: this.check(); -> (nothing)",
+    reason:
+      "An exchange that has failed by then throws that all the same, when it is told of the answer.",
+  },
+  {
+    module: "_internal/exchange/exchange.ts",
+    text: "isLastWrite = false;",
+    mutation: "boolean: false -> true",
+    reason: "Each send sets it anew, and nothing else is waited for.",
+  },
+  {
+    module: "_internal/exchange/connection.ts",
+    text: "#isSent = false;",
+    mutation: "boolean: false -> true",
+    reason: "Each exchange that begins sets it anew.",
+  },
+  {
     module: "_internal/net/buffered_reader.ts",
     text: "this.#forgetBlock();",
     textBefore: "this.start = this.end = 0;",
@@ -48,9 +68,9 @@ export const EQUIVALENT: Equivalent[] = [
   },
   {
     module: "_internal/exchange/body.ts",
-    text: 'if (this.state === "open") this.#spare = new Uint8Array(piece.buffer);',
-    mutation: 'condition: this.state === "open" -> true',
-    reason: "The same: nothing reads on from a body that is over.",
+    text: "if (buffer.byteLength === this.#largeSize) this.#spare = new Uint8Array(buffer);",
+    mutation: "condition: buffer.byteLength === this.#largeSize -> true",
+    reason: "Memory of another size is never read into; it is only let go.",
   },
   {
     module: "_internal/exchange/body_stream.ts",

@@ -12,7 +12,7 @@ import {
   type Transport,
 } from "../../mod.ts";
 import { answering, connectionOver, FakeTransport, ok, over } from "../helpers/fake_transport.ts";
-import { microtasks, never, thrown } from "../helpers/waiting.ts";
+import { microtasks, never, thrown, turns } from "../helpers/waiting.ts";
 
 Deno.test("request() is timed out while a connect() of the user's does not return", async () => {
   class Own extends HTTPConnection {
@@ -99,6 +99,70 @@ Deno.test("getresponse() gives the fields that a begin() of the response's const
   assertStrictEquals(await response.first, response.headers);
   assertEquals(await response.text(), "hello");
 });
+
+Deno.test("getresponse() tells alone what a begin() of the response's constructor fails with", async () => {
+  class Own extends HTTPResponse {
+    constructor(source: Transport, options: HTTPResponseOptions) {
+      super(source, options);
+      this.begin();
+    }
+  }
+  using conn = connectionOver(new FakeTransport(["nonsense\r\n"]));
+  conn.response_class = Own as typeof HTTPResponse;
+  await conn.request("GET", "/");
+  assertEquals((await thrown(conn.getresponse()) as Error).name, "BadStatusLine");
+  // A rejection that nobody has handled would end the process in this turn.
+  await turns(1);
+});
+
+Deno.test("getresponse() calls a begin() that HTTPResponse was given", async () => {
+  const { begin } = HTTPResponse.prototype;
+  let calls = 0;
+  HTTPResponse.prototype.begin = function () {
+    calls++;
+    return begin.call(this);
+  };
+  try {
+    using conn = connectionOver(answering(ok("hello")));
+    await conn.request("GET", "/");
+    assertEquals(await (await conn.getresponse()).text(), "hello");
+  } finally {
+    HTTPResponse.prototype.begin = begin;
+  }
+  assertEquals(calls, 1);
+});
+
+for (const body of [null, "hello"]) {
+  Deno.test(`a write that is told of behind its answer ends the request (body: ${body})`, async () => {
+    for (const status of ["200 OK", "404 Not Found"]) {
+      for (let layers = 0; layers < 6; layers++) {
+        const transport = new FakeTransport([], {
+          answers: ["one", "two", "three"].map((text) =>
+            `HTTP/1.1 ${status}\r\nContent-Length: ${text.length}\r\n\r\n${text}`
+          ),
+        });
+        let write = (piece: Uint8Array) => transport.write(piece);
+        for (let i = 0; i < layers; i++) {
+          const inner = write;
+          write = async (piece) => await inner(piece);
+        }
+        const told = {
+          read: (target: Uint8Array) => transport.read(target),
+          write: (piece: Uint8Array) => write(piece),
+          close: () => transport.close(),
+        };
+        using conn = connectionOver(told);
+        const got = [];
+        for (let i = 0; i < 3; i++) {
+          conn.request(body === null ? "GET" : "POST", "/", body);
+          const response = await conn.getresponse();
+          got.push(await response.text(), response.requestComplete);
+        }
+        assertEquals(got, ["one", true, "two", true, "three", true], `${status}, ${layers}`);
+      }
+    }
+  });
+}
 
 for (const how of ["close()", "dispose", "abort()", "total"]) {
   Deno.test(`${how} ends getresponse() when begin() of the user's does not return`, async () => {
