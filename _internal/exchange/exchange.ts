@@ -661,6 +661,9 @@ function annotate(error: unknown, facts: ExchangeDetails, host: string, port: nu
   OWN.set(error, null);
 }
 
+/** A frame of the runtime's own code, which some versions put at the end. */
+const RUNTIME = /\((?:ext|node):/;
+
 /** Errors that are not the user's, with the stacks that they were made with once that was asked. */
 const OWN = new WeakMap<object, string | null>();
 
@@ -677,7 +680,8 @@ export function delivered<T>(error: T): T {
   Error.captureStackTrace(here, delivered);
   if (typeof here.stack !== "string") return error;
   const own = new Set(made.split("\n"));
-  const frames = here.stack.split("\n").slice(1).filter((frame) => !own.has(frame));
+  const isShown = (frame: string) => !own.has(frame) && !RUNTIME.test(frame);
+  const frames = here.stack.split("\n").slice(1).filter(isShown);
   // Nobody may wait for one of two calls that it ends: who waits for the other one is to be shown.
   if (frames.length < 2) return error;
   Reflect.set(error, "stack", [made, ...frames].join("\n"));
