@@ -226,6 +226,8 @@ class SendingCell implements SendingContext {
     // A request that was answered early is not answered again.
     for (; this.#answered < whole.length; this.#answered++) {
       transport.arrive(answer(whole[this.#answered].target));
+      // What it does to the first request it does to no other, which may follow on the same connection.
+      this.#left = Infinity;
     }
   }
 
