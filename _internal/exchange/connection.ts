@@ -76,12 +76,6 @@ export const DEFAULT_SETTINGS: ResponseSettings = {
 const LONG_IDLE_MS = 3;
 /** A transport that wraps another tells within so many turns. */
 const PROMPT_TURNS = 3;
-/**
- * How many microtasks it takes, and more, from a write that was accepted to the end of a request.
- *
- * @tuning
- */
-const FINISHING = 20;
 
 /** The final head of a response, and its body. */
 export interface Answer {
@@ -763,8 +757,8 @@ export class Connection implements Transport, Carrier, BodySource {
         reading.filled(await reader.fill());
         head = reading.next();
       }
-      // A transport may tell that a write was accepted when the answer to it is there already.
-      for (let i = 0; i < FINISHING && exchange.isFinishing; i++) await null;
+      // A write that was accepted before the answer came ends the request first.
+      if (exchange.busySending) await null;
       this.check();
       const framing = frame(exchange.method, head.status, head.version, head.fields);
       if (debug) debugHeaders(settings.debug, head.fields);

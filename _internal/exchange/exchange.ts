@@ -174,8 +174,6 @@ export class Exchange {
   given = 0;
   /** Whether nothing follows the sends that were begun. */
   endsWithSends = false;
-  /** Whether the last write of a send was begun. */
-  isLastWrite = false;
   /** Whether a write was begun, and whether one is out. */
   #tried = false;
   #writing = false;
@@ -210,11 +208,6 @@ export class Exchange {
   /** Whether it stands for bytes that are no request, and that have no answer. */
   get isRaw(): boolean {
     return this.method === "";
-  }
-
-  /** Whether what is written now, or was written last, may be the end of the request. */
-  get isFinishing(): boolean {
-    return this.isLastWrite && this.busySending;
   }
 
   /** Whether a send is under way, or waits for the one before it. */

@@ -139,7 +139,6 @@ export async function sendRequest(
     exchange.send(SENDING_STEPS.send);
     connection.unlimitHead();
     const small = out.content === null ? null : withBody(connection, exchange, out);
-    exchange.isLastWrite = out.content === null || small !== null;
     if (out.content === null) {
       const { head } = out;
       const { length } = head;
@@ -398,12 +397,9 @@ class Upload {
 
   async #spill(bytes: Uint8Array): Promise<void> {
     const { length } = bytes;
-    const { content, last } = this.#out;
     await this.#flush(true);
-    if (length < this.#most / 2) return this.#addSame(bytes, length);
-    // What is in memory is the whole body.
-    this.#exchange.isLastWrite = content!.kind === "bytes" && last === null;
-    await this.#write(bytes, length, true);
+    if (length >= this.#most / 2) await this.#write(bytes, length, true);
+    else this.#addSame(bytes, length);
   }
 
   async #spillChunk(line: Uint8Array, data: Uint8Array): Promise<void> {
@@ -443,7 +439,6 @@ class Upload {
   /** Writes what is staged; `more` says that it is not the end of the request. */
   async #flush(more: boolean): Promise<void> {
     if (this.#used === 0) return;
-    this.#exchange.isLastWrite = !more;
     const bytes = this.#stage.subarray(0, this.#used);
     this.#used = 0;
     await this.#write(bytes, bytes.length, more);

@@ -14,14 +14,16 @@ import {
   HTTPSConnection,
   RemoteDisconnected,
   type RequestBody,
+  type Transport,
 } from "../../mod.ts";
 import { slowGeneratorOf } from "../helpers/bodies.ts";
 import { getText } from "../helpers/exchanges.ts";
 import { assertUntouched, factsOf } from "../helpers/facts.ts";
 import { answering, FakeTransport, ok, over } from "../helpers/fake_transport.ts";
-import { never, soon, turns } from "../helpers/waiting.ts";
+import { ManualTransport } from "../helpers/manual_transport.ts";
+import { microtasks, never, soon, turns } from "../helpers/waiting.ts";
 import { TempDir } from "../servers/child.ts";
-import { latin1, type Peer, type RawServer, startRaw } from "../servers/raw.ts";
+import { bytes, latin1, type Peer, type RawServer, startRaw } from "../servers/raw.ts";
 import { startRawTls } from "../servers/raw_tls.ts";
 import { CA, CLIENT } from "../tls/mod.ts";
 
@@ -760,3 +762,93 @@ Deno.test("request() swallows the failure of a write that an early answer has ov
   fail(new Deno.errors.BrokenPipe("late"));
   await turns();
 });
+
+// Answers and writes that are told of at nearly the same time
+
+Deno.test("an answer is delivered when the write of a large head fails right behind it", async () => {
+  for (let ticks = 4; ticks < 25; ticks++) {
+    const transport = new ManualTransport();
+    using conn = new HTTPConnection("example.com", over(transport));
+    const sent = conn.request("GET", "/").catch((error) => error);
+    await microtasks(40);
+    const response = conn.getresponse();
+    await microtasks(20);
+    transport.give("HTTP/1.1 431 No\r\nContent-Length: 2\r\n\r\nno");
+    await microtasks(ticks);
+    transport.writes[0].reject(new Deno.errors.ConnectionReset("reset"));
+    const { status, requestComplete } = await soon(response);
+    assertEquals([status, requestComplete], [431, false], `after ${ticks} microtasks`);
+    await soon(sent);
+  }
+});
+
+Deno.test("an answer is delivered when the server refuses a large head and closes", async () => {
+  await using server = await startRaw(async (peer) => {
+    await peer.read();
+    await turns(5);
+    await peer.send("HTTP/1.1 431 No\r\nConnection: close\r\nContent-Length: 2\r\n\r\nno");
+    peer.close();
+  });
+  for (let i = 0; i < 5; i++) {
+    using conn = new HTTPConnection("127.0.0.1", server.port, { timeout: 10 });
+    conn.request("GET", "/", null, { X: "x".repeat(8_000_000) });
+    const response = await conn.getresponse();
+    assertEquals([response.status, await response.text()], [431, "no"]);
+  }
+});
+
+/** A server in memory: its answer is there before the write returns that it answers. */
+function instant(answer: string): Transport {
+  const answers: Uint8Array[] = [];
+  let wake: (() => void) | null = null;
+  return {
+    read(target) {
+      return new Promise((resolve) => {
+        wake = () => {
+          const first = answers.shift();
+          if (first === undefined) return;
+          target.set(first);
+          resolve(first.length);
+        };
+        wake();
+      });
+    },
+    write(piece) {
+      answers.push(bytes(answer));
+      wake?.();
+      return Promise.resolve(piece.length);
+    },
+    close() {},
+  };
+}
+
+for (const status of ["200 OK", "404 Not Found"]) {
+  const answer = `HTTP/1.1 ${status}\r\nContent-Length: 2\r\n\r\nok`;
+
+  Deno.test(`a request that nobody awaits is followed by others on its connection (${status})`, async () => {
+    using conn = new HTTPConnection("example.com", over(instant(answer)));
+    for (let i = 0; i < 3; i++) {
+      conn.request("GET", "/");
+      const response = await conn.getresponse();
+      assertEquals([await response.text(), response.requestComplete], ["ok", true]);
+    }
+  });
+
+  Deno.test(`a request that nobody awaits is followed by others when writes are told of late (${status})`, async () => {
+    for (let layers = 1; layers < 5; layers++) {
+      const transports = [1, 2, 3].map(() => {
+        const transport = instant(answer);
+        for (let i = 0; i < layers; i++) {
+          const write = transport.write;
+          transport.write = async (piece) => await write(piece);
+        }
+        return transport;
+      });
+      using conn = new HTTPConnection("example.com", over(...transports));
+      for (let i = 0; i < 3; i++) {
+        conn.request("GET", "/");
+        assertEquals(await (await conn.getresponse()).text(), "ok", `${layers} layers`);
+      }
+    }
+  });
+}

@@ -1110,26 +1110,6 @@ Deno.test("sendRequest() does not look at a piece again when the answer came wit
   assertEquals(exchange.sending, "cut");
 });
 
-Deno.test("sendRequest() tells the trace of all that was sent when the answer came with the last bytes", async () => {
-  const events: string[] = [];
-  const trace = ({ type }: TraceEvent) => void events.push(type);
-  const content = inMemory("x".repeat(STAGE));
-  const { transport, exchange, sent } = send({ content }, {
-    start: { trace },
-    accepting: false,
-    prepare: (exchange) => exchange.beginSend(),
-  });
-  await microtasks(100);
-  transport.writes[0].accept();
-  await microtasks(100);
-  transport.give(REFUSED);
-  transport.writes[1].accept();
-  await soon(sent);
-  await microtasks(100);
-  assertEquals(exchange.sending, "whole");
-  assertEquals(events, ["requestHead", "requestBody", "responseHead"]);
-});
-
 Deno.test("sendRequest() asks a source for no more when the answer came with a write", async () => {
   const source = new Source([now("x".repeat(STAGE)), now("y".repeat(STAGE)), now("z")]);
   const { transport, exchange, sent } = send({ content: source.content }, { accepting: false });

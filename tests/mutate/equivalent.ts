@@ -23,16 +23,10 @@ export const EQUIVALENT: Equivalent[] = [
   {
     module: "_internal/exchange/connection.ts",
     text: "this.check();",
-    textBefore: "for (let i = 0; i < FINISHING && exchange.isFinishing; i++) await null;",
+    textBefore: "if (exchange.busySending) await null;",
     mutation: "statement: this.check(); -> (nothing)",
     reason:
       "An exchange that has failed by then throws that all the same, when it is told of the answer.",
-  },
-  {
-    module: "_internal/exchange/exchange.ts",
-    text: "isLastWrite = false;",
-    mutation: "boolean: false -> true",
-    reason: "Each send sets it anew, and nothing else is waited for.",
   },
   {
     module: "_internal/exchange/connection.ts",

@@ -132,38 +132,6 @@ Deno.test("getresponse() calls a begin() that HTTPResponse was given", async () 
   assertEquals(calls, 1);
 });
 
-for (const body of [null, "hello"]) {
-  Deno.test(`a write that is told of behind its answer ends the request (body: ${body})`, async () => {
-    for (const status of ["200 OK", "404 Not Found"]) {
-      for (let layers = 0; layers < 6; layers++) {
-        const transport = new FakeTransport([], {
-          answers: ["one", "two", "three"].map((text) =>
-            `HTTP/1.1 ${status}\r\nContent-Length: ${text.length}\r\n\r\n${text}`
-          ),
-        });
-        let write = (piece: Uint8Array) => transport.write(piece);
-        for (let i = 0; i < layers; i++) {
-          const inner = write;
-          write = async (piece) => await inner(piece);
-        }
-        const told = {
-          read: (target: Uint8Array) => transport.read(target),
-          write: (piece: Uint8Array) => write(piece),
-          close: () => transport.close(),
-        };
-        using conn = connectionOver(told);
-        const got = [];
-        for (let i = 0; i < 3; i++) {
-          conn.request(body === null ? "GET" : "POST", "/", body);
-          const response = await conn.getresponse();
-          got.push(await response.text(), response.requestComplete);
-        }
-        assertEquals(got, ["one", true, "two", true, "three", true], `${status}, ${layers}`);
-      }
-    }
-  });
-}
-
 for (const how of ["close()", "dispose", "abort()", "total"]) {
   Deno.test(`${how} ends getresponse() when begin() of the user's does not return`, async () => {
     class Own extends HTTPResponse {
