@@ -585,7 +585,7 @@ export class HTTPConnection implements Disposable, AsyncDisposable {
         await this.#beginByUser(response, exchange);
       } else if (awaitsAnswer(response, exchange)) {
         takeAnswer(response, await connection.awaitAnswer(exchange, response.debuglevel > 0));
-        // The request after it is refused as long as the body of this one goes out.
+        // A send that has just ended has to say so: the next request is refused until then.
         if (exchange.busySending) await null;
       } else await response.begin();
       exchange.check();

@@ -125,8 +125,8 @@ const OPTIONS: OptionsOf<keyof HTTPResponseOptions> = {
 };
 
 /**
- * Whether `begin()` has only to wait for the answer to this exchange. Whoever does so in its place spares an
- * async function, which is 1 % of a small request's CPU time (`bench/run.ts --only a`).
+ * Whether `begin()` has only to wait for the answer to this exchange: whoever does so in its place spares a
+ * small request an async function.
  */
 export let awaitsAnswer: (response: HTTPResponse, exchange: Exchange) => boolean;
 /** What `begin()` does with that answer. */

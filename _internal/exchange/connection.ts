@@ -136,7 +136,7 @@ export class Connection implements Transport, Carrier, BodySource {
   #awaitedFill: Promise<number> | null = null;
   /** Whether a read is out that nobody waits for, yet or any more. */
   #isLeft = false;
-  /** Whether something of the exchange was sent. */
+  /** Whether a send of the exchange has ended. */
   #isSent = false;
   /** Whether the transport lets the process end. */
   #isUnreferenced = false;

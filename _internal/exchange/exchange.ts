@@ -675,7 +675,7 @@ export function delivered<T>(error: T): T {
   const own = new Set(made.split("\n"));
   const isShown = (frame: string) => !own.has(frame) && !RUNTIME.test(frame);
   const frames = here.stack.split("\n").slice(1).filter(isShown);
-  // Nobody may wait for one of two calls that it ends: who waits for the other one is to be shown.
+  // Where it ends two calls, nobody may be waiting for one of them: show who waits for the other.
   if (frames.length < 2) return error;
   Reflect.set(error, "stack", [made, ...frames].join("\n"));
   return error;

@@ -168,7 +168,7 @@ export const BODY: Table<BodyState, BodyEvent> = {
 
 /**
  * What an event does in each state: a table, read by its events. A small request takes twelve steps, and to
- * look each of them up by the names of its state and its event is 2 % of its CPU time (`bench/run.ts --only a`).
+ * look each of them up by the names of its state and its event is 1 % of its CPU time (`bench/run.ts --only a`).
  */
 export class Step<State extends string> {
   readonly event: string;
