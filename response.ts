@@ -1030,9 +1030,13 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
   }
 
   /** Runs one read, on a response that is neither over nor broken. */
-  async #exclusive<T>(read: (body: Body) => Promise<T>, nothing: T): Promise<T> {
-    const body = this.#enter();
-    return body === null ? nothing : await this.#run(read(body));
+  #exclusive<T>(read: (body: Body) => Promise<T>, nothing: T): Promise<T> {
+    try {
+      const body = this.#enter();
+      return body === null ? Promise.resolve(nothing) : this.#run(read(body));
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /** Waits for a read that was begun. */

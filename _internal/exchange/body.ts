@@ -443,7 +443,15 @@ export class Body {
         await this.#more();
         continue;
       }
-      const count = await this.#fillDirectly(target, 0, target.length);
+      let count: number;
+      try {
+        const room = this.#roomIn(target, 0, target.length);
+        count = await this.#source.fillInto(this.#exchange, room);
+      } catch (error) {
+        this.#sourceFailed(error);
+        continue;
+      }
+      this.#tookDirectly(count);
       if (count > 0) {
         if (this.decoder.length === 0) this.#finish();
         return count;
@@ -583,7 +591,12 @@ export class Body {
     this.#spare = null;
     this.#isReadingLarge = true;
     try {
-      const count = await this.#guarded(this.#source.fillInto(this.#exchange, target));
+      let count = 0;
+      try {
+        count = await this.#source.fillInto(this.#exchange, target);
+      } catch (error) {
+        this.#sourceFailed(error);
+      }
       if (this.state !== "open") throw this.reason(EMPTY);
       this.#largeSize = sizeAfter(size, count);
       take(target.subarray(0, count));
@@ -666,21 +679,19 @@ export class Body {
   /** Waits for bytes, or for what ends the body: the caller looks again. */
   async #more(): Promise<void> {
     const own = this.#reader !== this.#source.reader;
-    const count = await this.#guarded(
-      own ? this.#reader.fill() : this.#source.fill(this.#exchange),
-    );
-    if (count === 0) this.#eof();
+    try {
+      const count = await (own ? this.#reader.fill() : this.#source.fill(this.#exchange));
+      if (count > 0) return;
+    } catch (error) {
+      return this.#sourceFailed(error);
+    }
+    this.#eof();
   }
 
-  /** A read of the source; one that fails ends the exchange. */
-  async #guarded(read: Promise<number>): Promise<number> {
-    try {
-      return await read;
-    } catch (error) {
-      if (error === LEFT) throw error;
-      this.#failReading(error);
-      return -1;
-    }
+  /** A read of the source has failed, which ends the exchange. */
+  #sourceFailed(error: unknown): void {
+    if (error === LEFT) throw error;
+    this.#failReading(error);
   }
 
   /** The source has ended. */
@@ -765,7 +776,15 @@ export class Body {
         await this.#more();
         continue;
       }
-      at += await this.#fillDirectly(target, at, to);
+      let count: number;
+      try {
+        count = await this.#source.fillInto(this.#exchange, this.#roomIn(target, at, to));
+      } catch (error) {
+        this.#sourceFailed(error);
+        break;
+      }
+      this.#tookDirectly(count);
+      at += count;
       if (at === to) break;
     }
     return at;
@@ -783,17 +802,16 @@ export class Body {
     return true;
   }
 
-  /** One read of the socket straight into `target[at..to]`; 0 where it has ended, or failed. */
-  async #fillDirectly(target: Uint8Array, at: number, to: number): Promise<number> {
-    const { decoder } = this;
-    const room = target.subarray(at, Math.min(to, at + decoder.ahead()));
-    const count = await this.#guarded(this.#source.fillInto(this.#exchange, room));
-    if (count === 0) this.#eof();
-    if (count <= 0) return 0;
-    // The bytes are the caller's, whatever has happened meanwhile.
-    decoder.took(count);
+  /** Where one read of the socket goes that fills `target[at..to]` directly. */
+  #roomIn(target: Uint8Array, at: number, to: number): Uint8Array {
+    return target.subarray(at, Math.min(to, at + this.decoder.ahead()));
+  }
+
+  /** That read has brought `count` bytes. They are the caller's, whatever has happened meanwhile. */
+  #tookDirectly(count: number): void {
+    if (count === 0) return this.#eof();
+    this.decoder.took(count);
     if (this.state === "open") this.#count(count);
-    return count;
   }
 
   /** Whether the socket may read into the caller's memory: only one whose `close()` ends the read. */
