@@ -350,13 +350,13 @@ export class Body {
       const { available } = this.#reader;
       const least = limit === Infinity && available > 0 ? available : PIECE;
       const room = Math.max(least, available, Math.min(size, MIB));
-      const part = new Uint8Array(Math.min(limit - size, room));
+      const part = memoryFor(Math.min(limit - size, room));
       const count = await this.#into(part, 0, part.length);
       if (count > 0) parts.push(count === part.length ? part : part.subarray(0, count));
       size += count;
       if (count < part.length || size === limit) break;
     }
-    return exact(concat(parts));
+    return joined(parts);
   }
 
   /** What is there, at most `n` bytes. */
@@ -439,20 +439,17 @@ export class Body {
         this.#finish();
         return 0;
       }
-      if (!this.#fillsDirectly(this.#reader, target.length)) {
-        await this.#more();
-        continue;
-      }
+      const fillsDirectly = this.#fillsDirectly(target.length);
       let count: number;
       try {
-        const room = this.#roomIn(target, 0, target.length);
-        count = await this.#source.fillInto(this.#exchange, room);
+        count = await (fillsDirectly ? this.#fillInto(target, 0, target.length) : this.#fill());
       } catch (error) {
         this.#sourceFailed(error);
         continue;
       }
-      this.#tookDirectly(count);
-      if (count > 0) {
+      if (count === 0) this.#eof();
+      else if (fillsDirectly) {
+        this.#tookDirectly(count);
         if (this.decoder.length === 0) this.#finish();
         return count;
       }
@@ -678,14 +675,23 @@ export class Body {
 
   /** Waits for bytes, or for what ends the body: the caller looks again. */
   async #more(): Promise<void> {
-    const own = this.#reader !== this.#source.reader;
     try {
-      const count = await (own ? this.#reader.fill() : this.#source.fill(this.#exchange));
-      if (count > 0) return;
+      if (await this.#fill() > 0) return;
     } catch (error) {
       return this.#sourceFailed(error);
     }
     this.#eof();
+  }
+
+  #fill(): Promise<number> {
+    const own = this.#reader !== this.#source.reader;
+    return own ? this.#reader.fill() : this.#source.fill(this.#exchange);
+  }
+
+  /** One read of the source straight into `target[at..to]`. */
+  #fillInto(target: Uint8Array, at: number, to: number): Promise<number> {
+    const room = target.subarray(at, Math.min(to, at + this.decoder.ahead()));
+    return this.#source.fillInto(this.#exchange, room);
   }
 
   /** A read of the source has failed, which ends the exchange. */
@@ -771,21 +777,20 @@ export class Body {
         this.#refuse(decoder.broken);
         break;
       }
-      const reader = this.#reader;
-      if (!this.#fillsDirectly(reader, to - at)) {
-        await this.#more();
-        continue;
-      }
+      const fillsDirectly = this.#fillsDirectly(to - at);
       let count: number;
       try {
-        count = await this.#source.fillInto(this.#exchange, this.#roomIn(target, at, to));
+        count = await (fillsDirectly ? this.#fillInto(target, at, to) : this.#fill());
       } catch (error) {
         this.#sourceFailed(error);
         break;
       }
-      this.#tookDirectly(count);
-      at += count;
-      if (at === to) break;
+      if (count === 0) this.#eof();
+      else if (fillsDirectly) {
+        this.#tookDirectly(count);
+        at += count;
+        if (at === to) break;
+      }
     }
     return at;
   }
@@ -802,23 +807,36 @@ export class Body {
     return true;
   }
 
-  /** Where one read of the socket goes that fills `target[at..to]` directly. */
-  #roomIn(target: Uint8Array, at: number, to: number): Uint8Array {
-    return target.subarray(at, Math.min(to, at + this.decoder.ahead()));
-  }
-
-  /** That read has brought `count` bytes. They are the caller's, whatever has happened meanwhile. */
+  /** That read has brought `count` bytes, which are the caller's, whatever has happened meanwhile. */
   #tookDirectly(count: number): void {
-    if (count === 0) return this.#eof();
     this.decoder.took(count);
     if (this.state === "open") this.#count(count);
   }
 
   /** Whether the socket may read into the caller's memory: only one whose `close()` ends the read. */
-  #fillsDirectly(reader: BufferedReader, size: number): boolean {
-    return size >= DIRECT && reader.dry && this.decoder.ahead() >= DIRECT &&
+  #fillsDirectly(size: number): boolean {
+    return size >= DIRECT && this.#reader.dry && this.decoder.ahead() >= DIRECT &&
       this.#source.closeEndsReads;
   }
+}
+
+/**
+ * Memory of 1 MiB each that parts of other bodies were in, as long as V8 has not collected it: new memory costs
+ * as much as what is read into it (`bench/run.ts --only e`).
+ */
+let copiedParts: WeakRef<Bytes[]> | null = null;
+
+function memoryFor(size: number): Bytes {
+  const copied = size === MIB ? copiedParts?.deref()?.pop() : undefined;
+  return copied ?? new Uint8Array(size);
+}
+
+/** One array of several parts, which nobody else may have. */
+function joined(parts: readonly Bytes[]): Bytes {
+  if (parts.length === 1) return exact(parts[0]!);
+  const whole = concat(parts);
+  copiedParts = new WeakRef(parts.filter(({ length }) => length === MIB));
+  return whole;
 }
 
 /** The same bytes in a buffer that holds nothing else, as callers look at `buffer`. */

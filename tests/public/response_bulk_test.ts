@@ -246,3 +246,16 @@ Deno.test("length counts the pieces down", async () => {
   }
   await reader.cancel();
 });
+
+Deno.test("read() gives bytes of the one body only when the memory of others is used again", async () => {
+  const size = 4 * MIB + 3;
+  /** A body until close that is all of one byte. */
+  const read = async (byte: number) => {
+    const head = "HTTP/1.1 200 OK\r\n\r\n";
+    const response = new HTTPResponse(new Blob([head, new Uint8Array(size).fill(byte)]).stream());
+    await response.begin();
+    return await response.read();
+  };
+  const bodies = [await read(1), ...await Promise.all([read(2), read(3)]), await read(4)];
+  bodies.forEach((body, i) => assertEquals(body, new Uint8Array(size).fill(i + 1)));
+});
