@@ -588,6 +588,7 @@ for (
     ["no bytes", new Uint8Array(0), 1],
     ["a least of 0", new Uint8Array(2), 0],
     ["a least of more than it takes", new Uint8Array(2), 3],
+    ["a least of more than its one byte", new Uint8Array(1), 2],
   ] as const
 ) {
   Deno.test(`a BYOB read of ${title} is refused, and the next one is given its bytes`, async () => {

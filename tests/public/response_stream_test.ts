@@ -1467,6 +1467,28 @@ Deno.test("a byte that the standard had put into a view that was let go of is he
   assertEquals(await drain(response.getReader()), TEXT.slice(2));
 });
 
+Deno.test("a byte in a view that was let go of is held no more when a reader has got it", async () => {
+  const { transport, response } = await halfElement();
+  const second = response.getReader({ mode: "byob" });
+  const left = thrown(second.read(new Uint8Array(9), { min: 5 }));
+  await microtasks(20);
+  second.releaseLock();
+  await left;
+  const third = response.getReader();
+  transport.arrive(TAIL.slice(3, 5));
+  let got = "";
+  while (got.length < 3) got += latin1((await soon(third.read())).value!);
+  third.releaseLock();
+  // Nobody can follow this one.
+  const fourth = new ReadableStreamBYOBReader(response);
+  const waits = thrown(fourth.read(new Uint8Array(9)));
+  await microtasks(20);
+  fourth.releaseLock();
+  await waits;
+  transport.arrive(TAIL.slice(5));
+  assertEquals(got + latin1(await soon(response.read())), TEXT.slice(2));
+});
+
 Deno.test("a read behind another one fills no view in part, and what it had received is in the error", async () => {
   const transport = new FakeTransport([HEAD]);
   const response = await begun(transport);
