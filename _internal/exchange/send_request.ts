@@ -563,7 +563,6 @@ class Upload {
       clearTimeout(timer);
       exchange.oninterim = null;
     }
-    connection.unlimitHead();
   }
 }
 

@@ -2029,6 +2029,19 @@ Deno.test("beginRaw() leaves the response beside it its limits", async () => {
   await fill;
 });
 
+Deno.test("release() leaves bytes beside the response nothing of its limits", async () => {
+  const { connection, transport, exchange } = begun({ limits: LIMITS });
+  await sendWhole(connection, exchange);
+  const wait = connection.awaitAnswer(exchange, false);
+  transport.give(head("Content-Length: 5\r\n") + "hello");
+  const { body } = await soon(wait);
+  connection.beginRaw(newExchange({ method: "" }));
+  assertEquals(connection.deadlines.runs("total"), true);
+  assertEquals(latin1(await soon(body.gather(Infinity))), "hello");
+  assertEquals([connection.exchange, connection.deadlines.runs("total")], [null, false]);
+  connection.close();
+});
+
 Deno.test("a server is watched while the body goes out without keeping the process alive", async () => {
   const { connection, transport } = await duplex(head("Content-Length: 10\r\n") + "hello");
   assertEquals([transport.refs, connection.reader.reading], [["unref"], true]);

@@ -21,6 +21,31 @@ export interface Equivalent {
 /** All of them, by module. */
 export const EQUIVALENT: Equivalent[] = [
   {
+    module: "_internal/exchange/body.ts",
+    text: "const copied = size === MIB ? copiedParts?.deref()?.pop() : undefined;",
+    mutation: "call: copiedParts?.deref()?.pop() -> undefined",
+    reason: "Memory is used again only to spare it.",
+  },
+  {
+    module: "_internal/exchange/body.ts",
+    text: "copiedParts = new WeakRef(parts.filter(({ length }) => length === MIB));",
+    mutation:
+      "statement: copiedParts = new WeakRef(parts.filter(({ length }) => length === MIB)); -> (nothing)",
+    reason: "Memory is used again only to spare it.",
+  },
+  {
+    module: "_internal/exchange/request_body.ts",
+    text: "const isSmall = value.length < SMALL_CHUNK && !this.#wasFull;",
+    mutation: "comparison: value.length < SMALL_CHUNK -> value.length <= SMALL_CHUNK",
+    reason: "A chunk of that size is read in either way; which of them is a matter of speed.",
+  },
+  {
+    module: "_internal/net/transport.ts",
+    text: "if (!CLOSE_ENDS_READS && isDenoSocket(closer)) closer.closeWrite?.().catch(() => {});",
+    mutation: "condition: !CLOSE_ENDS_READS -> (CLOSE_ENDS_READS)",
+    reason: "Where close() ends reads, Deno's sockets end the writing side before they are closed.",
+  },
+  {
     module: "_internal/exchange/connection.ts",
     text: "this.check();",
     textBefore: "if (exchange.busySending) await null;",
@@ -873,12 +898,6 @@ export const EQUIVALENT: Equivalent[] = [
     reason: "Memory is used again only to spare it.",
   },
   {
-    module: "_internal/exchange/body.ts",
-    text: "return -1;",
-    mutation: "number: 1 -> 2",
-    reason: "It is only asked whether it is less than nothing.",
-  },
-  {
     module: "_internal/exchange/send_request.ts",
     text: "if (exchange.failure !== null) throw error;",
     mutation: "throw: throw error; -> (nothing)",
@@ -933,7 +952,7 @@ export const EQUIVALENT: Equivalent[] = [
   {
     module: "_internal/exchange/body.ts",
     text: "if (this.decoder.length === 0) this.#finish();",
-    textBefore: "if (count > 0) {",
+    textBefore: "this.#tookDirectly(count);",
     mutation: "statement: this.#finish(); -> (nothing)",
     reason: "Whoever reads in this way asks until there is nothing, which ends the body.",
   },
@@ -986,12 +1005,6 @@ export const EQUIVALENT: Equivalent[] = [
     text: "const least = limit === Infinity && available > 0 ? available : PIECE;",
     mutation: "comparison: limit === Infinity -> limit !== Infinity",
     reason: "It only says how large the parts are that are joined in the end.",
-  },
-  {
-    module: "_internal/exchange/body.ts",
-    text: "if (count <= 0) return 0;",
-    mutation: "comparison: count <= 0 -> count < 0",
-    reason: "Nothing is taken, and nothing is counted.",
   },
   {
     module: "_internal/exchange/body.ts",
