@@ -13,9 +13,10 @@ const SANITIZED = 60;
 Deno.test("the model finds no promise broken by random sequences of calls", async () => {
   await using runner = children();
   for (let seed = FIRST; seed < FIRST + SEQUENCES; seed++) {
-    const [finding] = counted(await runner.ask({ seed }), []);
+    const outcome = await runner.ask({ seed });
+    const [finding] = counted(outcome, []);
     if (finding === undefined) continue;
-    throw new Error((await explain(runner, makeCase(seed), finding.rule)).join("\n"));
+    throw new Error((await explain(runner, makeCase(seed), finding, outcome)).join("\n"));
   }
 });
 

@@ -59,11 +59,12 @@ export function children(): Children {
   return new Children([...args, import.meta.url, "--child"]);
 }
 
-/** The shortest case that breaks a rule, and how it does, as lines. */
+/** The shortest case that breaks a rule as `found` says, and how it does, as lines. */
 export async function explain(
   runner: Children,
   plan: Case,
-  rule: string,
+  { rule, message }: Finding,
+  found: Outcome,
 ): Promise<string[]> {
   const breaks = (outcome: Outcome) => outcome.findings.find((finding) => finding.rule === rule);
   const short = await shrink(
@@ -76,10 +77,12 @@ export async function explain(
   for (let i = 0; i < 3 && breaks(outcome) === undefined; i++) {
     outcome = await runner.ask({ plan: short });
   }
+  const again = breaks(outcome);
+  const shown = again === undefined ? plan : short;
   return [
-    `${rule}, seed ${plan.seed}: ${breaks(outcome)?.message ?? "not every time"}`,
-    ...describeCase(short).map((line) => `    ${line}`),
-    ...outcome.story.map((line) => `      | ${line}`),
+    `${rule}, seed ${plan.seed}: ${again?.message ?? `${message} (not every time)`}`,
+    ...describeCase(shown).map((line) => `    ${line}`),
+    ...(again === undefined ? found : outcome).story.map((line) => `      | ${line}`),
   ];
 }
 
@@ -90,7 +93,8 @@ async function replay(runner: Children, seed: number, ignore: string[]): Promise
   console.log([...describeCase(plan), "", ...outcome.story].join("\n"));
   const findings = counted(outcome, ignore);
   for (const { rule, message } of findings) console.log(`${rule}: ${message}`);
-  if (findings.length > 0) console.log((await explain(runner, plan, findings[0].rule)).join("\n"));
+  const [first] = findings;
+  if (first) console.log((await explain(runner, plan, first, outcome)).join("\n"));
   return findings.length === 0;
 }
 
@@ -115,11 +119,11 @@ async function searchBy(
     const outcome = await runner.ask({ seed });
     tally.sequences++;
     tally.calls += outcome.calls;
-    for (const { rule } of counted(outcome, tally.ignore)) {
-      if (tally.ignore.includes(rule)) continue;
-      tally.ignore.push(rule);
+    for (const finding of counted(outcome, tally.ignore)) {
+      if (tally.ignore.includes(finding.rule)) continue;
+      tally.ignore.push(finding.rule);
       tally.failed++;
-      console.log((await explain(runner, makeCase(seed), rule)).join("\n"));
+      console.log((await explain(runner, makeCase(seed), finding, outcome)).join("\n"));
     }
   }
 }
