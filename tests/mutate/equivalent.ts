@@ -21,6 +21,18 @@ export interface Equivalent {
 /** All of them, by module. */
 export const EQUIVALENT: Equivalent[] = [
   {
+    module: "_internal/exchange/body_stream.ts",
+    text: "const free = controller === null ? 0 : controller.desiredSize;",
+    mutation: "number: 0 -> 1",
+    reason: "Only what is less than nothing counts.",
+  },
+  {
+    module: "_internal/net/transport_streams.ts",
+    text: "if (transport.closeWrite !== undefined) return await transport.closeWrite();",
+    mutation: "await: await transport.closeWrite() -> transport.closeWrite()",
+    reason: "An async function that returns a promise is settled with it.",
+  },
+  {
     module: "_internal/exchange/body.ts",
     text: "const copied = size === MIB ? copiedParts?.deref()?.pop() : undefined;",
     mutation: "call: copiedParts?.deref()?.pop() -> undefined",
