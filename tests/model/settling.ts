@@ -91,8 +91,9 @@ function checkPeer(
   if (wire === undefined) return;
   const answer = wire.answers.find((answer) => answer.id === known.id);
   const answered = answer !== undefined && answer.headAt > 0;
-  // What came unasked may have been taken for the answer.
-  const isAnswered = answered || isConfusing(player, wire);
+  // What came unasked may have been taken for the answer, as long as nothing of the request was out.
+  const isConfused = isConfusing(player, wire);
+  const isAnswered = answered || isConfused;
   if (wire.endedAt > 0 && (!isAnswered || call.what === "getresponse")) {
     report(
       "promise5/peer",
@@ -103,7 +104,7 @@ function checkPeer(
     const { interim, when } = known.answer;
     const refused = known.expect && when === "head" && !interim.includes(100);
     const stops = refused || status >= 400 || status >= 300 && known.answer.close;
-    if (stops || call.what === "getresponse") {
+    if (call.what === "getresponse" || stops && !isConfused) {
       report("promise5/answer", `${call.what} of ${known.id} waits, but was answered`);
     }
   }
