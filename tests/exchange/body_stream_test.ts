@@ -611,6 +611,17 @@ Deno.test("a BYOB read behind a view that was let go takes its size in bytes", a
   assertEquals([value!.length, body.decoder.length], [2, 5]);
 });
 
+Deno.test("a BYOB read into a DataView behind a view that was let go waits for its least", async () => {
+  const { transport, byob, letGo } = await abandoned(9);
+  await letGo();
+  transport.give("a");
+  await microtasks(20);
+  const read = byob().read(new DataView(new ArrayBuffer(4)), { min: 2 });
+  await microtasks(20);
+  transport.give("b");
+  assertEquals((await soon(read)).value!.byteLength, 2);
+});
+
 Deno.test("a stream keeps the end for the next reader when the one that asked has let go", async () => {
   const { body, stream } = streamed(0);
   const reader = stream.getReader();

@@ -21,6 +21,19 @@ export interface Equivalent {
 /** All of them, by module. */
 export const EQUIVALENT: Equivalent[] = [
   {
+    module: "_internal/exchange/body.ts",
+    text: "if (run === ENDED) return this.#endIfOver(0, 1);",
+    mutation: "number: 1 -> 2",
+    reason: "Any number over 0 says that more was asked for than came.",
+  },
+  {
+    module: "_internal/net/transport.ts",
+    text: "if (!CLOSE_ENDS_READS && isDenoSocket(closer)) closer.closeWrite?.().catch(() => {});",
+    mutation:
+      "logic: !CLOSE_ENDS_READS && isDenoSocket(closer) -> ((!CLOSE_ENDS_READS) || (isDenoSocket(closer)))",
+    reason: "Where close() ends reads, Deno's sockets end the writing side before they are closed.",
+  },
+  {
     module: "_internal/exchange/body_stream.ts",
     text: "const free = controller === null ? 0 : controller.desiredSize;",
     mutation: "number: 0 -> 1",
