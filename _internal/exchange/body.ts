@@ -777,6 +777,7 @@ export class Body {
         this.#refuse(decoder.broken);
         break;
       }
+      // As in `some()`: an async function for both would be a tenth of a `readinto()` in memory.
       const fillsDirectly = this.#fillsDirectly(to - at);
       let count: number;
       try {
@@ -821,8 +822,8 @@ export class Body {
 }
 
 /**
- * Memory of 1 MiB each that parts of other bodies were in, as long as V8 has not collected it: new memory costs
- * as much as what is read into it (`bench/run.ts --only e`).
+ * Blocks of 1 MiB that held parts of earlier bodies, reused until V8 collects them: the page faults of new
+ * memory cost as much as the read itself (`bench/run.ts --only e`).
  */
 let copiedParts: WeakRef<Bytes[]> | null = null;
 
@@ -831,7 +832,7 @@ function memoryFor(size: number): Bytes {
   return copied ?? new Uint8Array(size);
 }
 
-/** One array of several parts, which nobody else may have. */
+/** Joins parts that nobody else refers to, whose memory is then free for other bodies. */
 function joined(parts: readonly Bytes[]): Bytes {
   if (parts.length === 1) return exact(parts[0]!);
   const whole = concat(parts);

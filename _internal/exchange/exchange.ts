@@ -163,8 +163,8 @@ export class Exchange {
   delivered = false;
   /** Whether it was ended by a close, and not by what befell it. */
   closed = false;
-  /** Whether the rest of the request was not to be sent even before it failed. */
-  hadStopped = false;
+  /** Whether its sending had ended early before it failed, and not by an error of its own. */
+  wasStopped = false;
   /** The body of the response, once its head has come. */
   body: ExchangeBody | null = null;
   /** Told the status of each interim response, while a 100 is waited for. */
@@ -413,7 +413,7 @@ export class Exchange {
     if (!foreign) this.annotate(reason);
     this.failure = { reason };
     this.#received = this.#facts.responseBytesReceived;
-    this.hadStopped = this.stopped;
+    this.wasStopped = this.stopped && this.writeError === null;
     this.sending = next(SENDING_STEPS.cut, this.sending);
     this.receiving = next(RECEIVING_STEPS.cut, this.receiving);
     this.carrier = null;

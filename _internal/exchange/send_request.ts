@@ -149,8 +149,8 @@ export async function sendRequest(
     } else if (small !== null) {
       await sendSmall(connection, exchange, small);
     } else await new Upload(connection, exchange, out).run();
-    // What has ended the exchange behind an early answer is nothing that befell the request.
-    if (exchange.hadStopped) return endCut(exchange);
+    // An early answer had ended the request: what ended the exchange after that is no error of this call.
+    if (exchange.wasStopped) return;
     exchange.check();
     // An answer that came with the last bytes leaves the request whole.
     if (exchange.endsWithThisSend) {
@@ -161,7 +161,7 @@ export async function sendRequest(
   } catch (error) {
     // Where an answer is there already, a write that fails only ends the request.
     const isCut = error === STOPPED || (exchange.stopped && error === exchange.writeError?.reason);
-    if (isCut && (exchange.failure === null || exchange.hadStopped)) return endCut(exchange);
+    if (isCut && (exchange.failure === null || exchange.wasStopped)) return endCut(exchange);
     throw exchange.fail(error);
   }
 }

@@ -1,6 +1,6 @@
 /**
- * What a bomb does to the process that decodes it, which has to be a process of its own: the memory that is
- * measured is that of all which runs in one.
+ * What a bomb does to the process that decodes it. Memory is measured for a whole process, so nothing else may
+ * run in it.
  *
  * @module
  */

@@ -1455,35 +1455,36 @@ async function halfElement() {
   return { transport, response };
 }
 
-Deno.test("a byte that the standard had put into a view that was let go of is held, and a reader gets it", async () => {
+/** The same with that half in the view of a reader that has let go. */
+async function halfInView() {
   const { transport, response } = await halfElement();
-  const second = response.getReader({ mode: "byob" });
-  const left = thrown(second.read(new Uint8Array(9), { min: 5 }));
+  const reader = response.getReader({ mode: "byob" });
+  const left = thrown(reader.read(new Uint8Array(9), { min: 5 }));
   await microtasks(20);
-  second.releaseLock();
+  reader.releaseLock();
   await left;
+  return { transport, response };
+}
+
+Deno.test("a byte that the standard had put into a view that was let go of is held, and a reader gets it", async () => {
+  const { transport, response } = await halfInView();
   await assertRejects(() => response.read(), TypeError, "holds 1 bytes");
   transport.arrive(TAIL.slice(3));
   assertEquals(await drain(response.getReader()), TEXT.slice(2));
 });
 
 Deno.test("a byte in a view that was let go of is held no more when a reader has got it", async () => {
-  const { transport, response } = await halfElement();
-  const second = response.getReader({ mode: "byob" });
-  const left = thrown(second.read(new Uint8Array(9), { min: 5 }));
-  await microtasks(20);
-  second.releaseLock();
-  await left;
-  const third = response.getReader();
+  const { transport, response } = await halfInView();
+  const reader = response.getReader();
   transport.arrive(TAIL.slice(3, 5));
   let got = "";
-  while (got.length < 3) got += latin1((await soon(third.read())).value!);
-  third.releaseLock();
-  // Nobody can follow this one.
-  const fourth = new ReadableStreamBYOBReader(response);
-  const waits = thrown(fourth.read(new Uint8Array(9)));
+  while (got.length < 3) got += latin1((await soon(reader.read())).value!);
+  reader.releaseLock();
+  // This library follows no reader that was made by its constructor.
+  const unfollowed = new ReadableStreamBYOBReader(response);
+  const waits = thrown(unfollowed.read(new Uint8Array(9)));
   await microtasks(20);
-  fourth.releaseLock();
+  unfollowed.releaseLock();
   await waits;
   transport.arrive(TAIL.slice(5));
   assertEquals(got + latin1(await soon(response.read())), TEXT.slice(2));
