@@ -11,7 +11,7 @@ import { type ParsedFields, SectionScanner, TRAILERS } from "./field_section.ts"
 import type { Framing } from "./framing.ts";
 import { takeSection } from "./response_head.ts";
 import { type BufferedBytes, copyInto, WholeBytes } from "./buffered_bytes.ts";
-import { isBlank } from "./grammar.ts";
+import { DIGIT_0, isBlank } from "./grammar.ts";
 import { type DecodedRun, decodeSmallChunks } from "./small_chunks.ts";
 
 /** `ready()` needs more bytes. */
@@ -237,7 +237,8 @@ class ChunkedDecoder implements BodyDecoder {
   #run(source: BufferedBytes, target: Uint8Array, at: number, to: number): number {
     const run = this.#runMany(source, target, at, to);
     if (run === null) {
-      const end = this.#runOneByOne(source, target, at, to);
+      const most = this.#backoff > 0 ? Math.min(to, at + this.#backoff) : to;
+      const end = this.#runOneByOne(source, target, at, most);
       this.#backoff -= end - at;
       return end;
     }
@@ -397,7 +398,6 @@ class ChunkedDecoder implements BodyDecoder {
 }
 
 const SEMICOLON = 59;
-const DIGIT_0 = 48;
 /** The value of each hexadecimal digit, 255 for all other bytes. */
 const HEX = new Uint8Array(256).fill(255);
 for (let i = 0; i < 16; i++) {

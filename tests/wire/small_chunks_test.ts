@@ -135,6 +135,31 @@ Deno.test("decodeSmallChunks() gives 0 as the last size where no chunk was begun
   assertEquals([run.at, run.last], [3, 0]);
 });
 
+Deno.test("decodeSmallChunks() decodes what a target that was full has left of a run", () => {
+  const size = 100;
+  const count = 300;
+  const wire = concat(Array.from({ length: count }, () => chunk(data(size))));
+  const source = new WholeBytes(wire);
+  const target = new Uint8Array(count * size);
+  const decoder = chunked();
+  const { set } = Uint8Array.prototype;
+  // Each run is copied to the two pages of the module's memory once.
+  let copies = 0;
+  Uint8Array.prototype.set = function (...args) {
+    if (this.length === 131_072) copies++;
+    set.apply(this, args);
+  };
+  try {
+    // The first chunk is decoded by itself: its size says whether others are worth the copy.
+    const half = decoder.pull(source, target, 0, target.length / 2);
+    assertEquals([half, copies], [target.length / 2, 1]);
+    assertEquals(decoder.pull(source, target, half, target.length), target.length);
+  } finally {
+    Uint8Array.prototype.set = set;
+  }
+  assertEquals(copies, 2);
+});
+
 Deno.test("decodeSmallChunks() takes 64 KiB of a larger buffer at a time", () => {
   const content = data(20_000 * 7);
   const wire = concat(
