@@ -557,13 +557,10 @@ export class Body {
       if (this.decoder.length === 0) this.#finish();
       return piece;
     }
-    const { available, end } = this.#reader;
+    const { bytes, start, end } = this.#reader;
     // The buffer was filled: there was more than it holds.
     if (end === BUFFER_SIZE) this.#largeSize = 2 * BUFFER_SIZE;
-    const target = new Uint8Array(available);
-    const count = this.pull(target);
-    // Who keeps pieces keeps their memory: it must not be much more than they are.
-    return count < available * 7 / 8 ? copyOf(target, 0, count) : target.subarray(0, count);
+    return copyOf(bytes, start, this.#moveTo(bytes, start, end));
   }
 
   /**
