@@ -79,7 +79,7 @@ export class BufferedReader implements BufferedBytes {
   /** Whether `discard()` was called: what comes is nobody's. */
   #discarded = false;
   /** A copy of `bytes[blockStart..blockEnd]` that `takeLine()` gives out in parts. */
-  #block: Uint8Array<ArrayBuffer> = EMPTY;
+  #block: ArrayBuffer = EMPTY.buffer;
   #blockStart = 0;
   #blockEnd = 0;
 
@@ -207,15 +207,15 @@ export class BufferedReader implements BufferedBytes {
     const { start } = this;
     const end = start + count;
     // A block that its user has transferred is of no length any more.
-    const lost = this.#block.length === 0;
+    const lost = this.#block.byteLength === 0;
     if (lost || start < this.#blockStart || end > this.#blockEnd) {
       this.#blockStart = start;
       this.#blockEnd = start + Math.min(content, BLOCK);
-      this.#block = copyOf(this.bytes, start, this.#blockEnd);
+      this.#block = copyOf(this.bytes, start, this.#blockEnd).buffer;
     }
     this.start = end;
     const at = start - this.#blockStart;
-    return new Uint8Array(this.#block.buffer, at, count);
+    return new Uint8Array(this.#block, at, count);
   }
 
   /** Puts bytes that were read into other memory in front. No read may be out. */
@@ -323,7 +323,7 @@ export class BufferedReader implements BufferedBytes {
   /** The bytes that it was copied from move. */
   #forgetBlock(): void {
     if (this.#blockEnd === 0) return;
-    this.#block = EMPTY;
+    this.#block = EMPTY.buffer;
     this.#blockStart = this.#blockEnd = 0;
   }
 
