@@ -112,8 +112,8 @@ export class Connection implements Transport, Carrier, BodySource {
   /** Whether a failed write means that nothing of it was accepted. */
   exact = false;
   readonly #trace: Trace | null;
-  /** What waits for it to be opened, and for a write. */
-  #waiting = new Set<(reason: unknown) => void>();
+  /** Ends the wait for the step of opening that is at work. */
+  #rejectStep: ((reason: unknown) => void) | null = null;
   #resolveWrite: (count: number | PromiseLike<number>) => void = ignore;
   #rejectWrite: (reason: unknown) => void = ignore;
   /** Whose write is out, if any, and of how many bytes. */
@@ -210,12 +210,17 @@ export class Connection implements Transport, Carrier, BodySource {
   during<T>(step: Promise<T>, discard: (late: T) => void): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       if (this.availability === "closed") reject(this.#ending!.reason);
-      else this.#waiting.add(reject);
+      else this.#rejectStep = reject;
+      const endWait = () => {
+        if (this.#rejectStep !== reject) return false;
+        this.#rejectStep = null;
+        return true;
+      };
       step.then((value) => {
-        if (this.#waiting.delete(reject)) resolve(value);
+        if (endWait()) resolve(value);
         else discard(value);
       }, (reason) => {
-        if (this.#waiting.delete(reject)) reject(reason);
+        if (endWait()) reject(reason);
       });
     });
   }
@@ -443,9 +448,8 @@ export class Connection implements Transport, Carrier, BodySource {
     if (this.#ownsReader) this.reader.discard(ending);
     else this.reader.interrupt(ending);
     if (this.#writer !== null) this.leaveWrite(this.#writer, this.#endReason);
-    if (this.#waiting.size === 0) return;
-    for (const reject of this.#waiting) reject(ending.reason);
-    this.#waiting.clear();
+    this.#rejectStep?.(ending.reason);
+    this.#rejectStep = null;
   }
 
   /** What an exchange that waits is told. */

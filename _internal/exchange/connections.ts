@@ -23,7 +23,10 @@ export interface ConnectionsOptions {
   onover: (exchange: Exchange) => void;
 }
 
-/** The connections of one client. */
+/**
+ * The connections of one client. Its sets are made when something is put into them: most clients never need
+ * one, and three empty ones are a tenth of an idle connection's memory (`bench/run.ts --only m`).
+ */
 export class Connections implements ExchangeOwner {
   /** The facts of the exchange that failed last. */
   lastFailure: Required<ExchangeDetails> | null = null;
@@ -34,11 +37,11 @@ export class Connections implements ExchangeOwner {
   /** What the current one waits for while it is opened. */
   #opening: Promise<void> | null = null;
   /** Exchanges whose response took a connection, or its bytes, with it. */
-  #lent = new Set<Exchange>();
+  #lent: Set<Exchange> | null = null;
   /** What stands for bytes that are no request, until nothing more of them can go out. */
-  #raw = new Set<Exchange>();
+  #raw: Set<Exchange> | null = null;
   /** Exchanges that are worked on, be they over or not. */
-  #worked = new Set<Exchange>();
+  #worked: Set<Exchange> | null = null;
 
   constructor(options: ConnectionsOptions) {
     this.#options = options;
@@ -49,19 +52,19 @@ export class Connections implements ExchangeOwner {
   }
 
   over(exchange: Exchange): void {
-    this.#lent.delete(exchange);
-    this.#raw.delete(exchange);
+    this.#lent?.delete(exchange);
+    this.#raw?.delete(exchange);
     this.#options.onover(exchange);
   }
 
   working(exchange: Exchange, isWorking: boolean): void {
-    if (isWorking) this.#worked.add(exchange);
-    else this.#worked.delete(exchange);
+    if (isWorking) (this.#worked ??= new Set()).add(exchange);
+    else this.#worked?.delete(exchange);
   }
 
   /** Bytes that are no request are to be sent: they end with a close, wherever they are. */
   addRaw(raw: Exchange): void {
-    this.#raw.add(raw);
+    (this.#raw ??= new Set()).add(raw);
   }
 
   /** The connection that the next request may go out on, that is opened, or that was switched. */
@@ -123,7 +126,7 @@ export class Connections implements ExchangeOwner {
       this.#giveUp(current);
       return null;
     }
-    if (before?.unread) this.#lent.add(before);
+    if (before?.unread) (this.#lent ??= new Set()).add(before);
     begin(current, exchange);
     return current;
   }
@@ -146,7 +149,7 @@ export class Connections implements ExchangeOwner {
   /** The response keeps the connection, and nobody else uses it any more. */
   #lend(connection: Connection, exchange: Exchange): void {
     connection.endReuse();
-    this.#lent.add(exchange);
+    (this.#lent ??= new Set()).add(exchange);
   }
 
   /** Opens a connection for an exchange, or waits for the one that is opened, or was set, meanwhile. */
@@ -262,7 +265,7 @@ export class Connections implements ExchangeOwner {
   close(): void {
     const { current } = this;
     // What is told of the end may send anew.
-    const raws = [...this.#raw];
+    const raws = [...this.#raw ?? []];
     this.#current = null;
     current?.close();
     for (const raw of raws) raw.close("connection");
@@ -272,8 +275,8 @@ export class Connections implements ExchangeOwner {
   dispose(): void {
     this.close();
     // Each leaves the set as it is over.
-    for (const exchange of this.#lent) exchange.close("connection");
-    for (const exchange of this.#worked) exchange.endWork("connection");
+    for (const exchange of this.#lent ?? []) exchange.close("connection");
+    for (const exchange of this.#worked ?? []) exchange.endWork("connection");
   }
 
   /** Hands over the connection that was switched, or the fresh one where `fresh` says so. */
