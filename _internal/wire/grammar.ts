@@ -8,6 +8,9 @@ import { InvalidURL } from "../../errors.ts";
 import { isSecretField, withoutUserInfo } from "./inspect.ts";
 import { show } from "./option_check.ts";
 
+/** The code of `0`. */
+export const DIGIT_0 = 48;
+
 /** token = 1*tchar (RFC 9110, Section 5.6.2): 1 at each code of a tchar. */
 export const TCHAR: Uint8Array = new Uint8Array(256);
 for (
@@ -94,9 +97,13 @@ export function checkFieldValue(name: string, value: string): void {
 
 /** Content-Length = 1*DIGIT (RFC 9110, Section 8.6). `-1` for anything else, or over 2^53-1. */
 export function parseContentLength(value: string): number {
-  if (!/^[0-9]+$/.test(value)) return -1;
-  const length = Number(value);
-  return Number.isSafeInteger(length) ? length : -1;
+  let length = 0;
+  for (let i = 0; i < value.length; i++) {
+    const digit = value.charCodeAt(i) - DIGIT_0;
+    if (digit < 0 || digit > 9) return -1;
+    length = length * 10 + digit;
+  }
+  return value !== "" && Number.isSafeInteger(length) ? length : -1;
 }
 
 /** Removes OWS at both ends (RFC 9110, Section 5.6.3): SP and HTAB only. */

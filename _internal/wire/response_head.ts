@@ -17,7 +17,7 @@ import {
   type SectionLimits,
   SectionScanner,
 } from "./field_section.ts";
-import { isBlank, trimOWS } from "./grammar.ts";
+import { DIGIT_0, isBlank, trimOWS } from "./grammar.ts";
 import { decodeLatin1 } from "./latin1.ts";
 import type { BufferedBytes } from "./buffered_bytes.ts";
 
@@ -62,7 +62,6 @@ interface StatusLine {
 const USUAL = "HTTP/1.1 ";
 const USUAL_BYTES = Uint8Array.from(USUAL, (c) => c.charCodeAt(0));
 const REASON_AT = USUAL.length + 4;
-const DIGIT_0 = 48;
 const SP = 32;
 const CR = 13;
 const DEL = 127;

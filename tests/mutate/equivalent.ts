@@ -246,8 +246,8 @@ export const EQUIVALENT: Equivalent[] = [
   },
   {
     module: "_internal/exchange/connections.ts",
-    text: "else this.#worked.delete(exchange);",
-    mutation: "statement: this.#worked.delete(exchange); -> (nothing)",
+    text: "else this.#worked?.delete(exchange);",
+    mutation: "statement: this.#worked?.delete(exchange); -> (nothing)",
     reason: "Work that has ended has nobody to tell: only memory is kept.",
   },
   {
@@ -313,8 +313,8 @@ export const EQUIVALENT: Equivalent[] = [
   },
   {
     module: "_internal/net/buffered_reader.ts",
-    text: "this.#block = EMPTY;",
-    mutation: "statement: this.#block = EMPTY; -> (nothing)",
+    text: "this.#block = EMPTY.buffer;",
+    mutation: "statement: this.#block = EMPTY.buffer; -> (nothing)",
     reason: "The block's place is forgotten, so that no line lies within it.",
   },
   {
@@ -433,9 +433,10 @@ export const EQUIVALENT: Equivalent[] = [
   },
   {
     module: "_internal/exchange/connection.ts",
-    text: "if (this.#waiting.size === 0) return;",
-    mutation: "return: return; -> (nothing)",
-    reason: "What follows goes over all of them, and there are none.",
+    text: "this.#rejectStep = null;",
+    textBefore: "if (this.#rejectStep !== reject) return false;",
+    mutation: "statement: this.#rejectStep = null; -> (nothing)",
+    reason: "It would reject what has settled, which does nothing.",
   },
   {
     module: "_internal/exchange/deadlines.ts",
@@ -813,13 +814,6 @@ export const EQUIVALENT: Equivalent[] = [
     reason: "Of two that end at the same moment either may be told.",
   },
   {
-    module: "_internal/exchange/body.ts",
-    text:
-      "return count < available * 7 / 8 ? copyOf(target, 0, count) : target.subarray(0, count);",
-    mutation: "number: 8 -> 9",
-    reason: "It only says how much memory a piece may keep beside its bytes.",
-  },
-  {
     module: "_internal/exchange/body_stream.ts",
     text: "for (let i = 0; i < SETTLING; i++) await this.pulling?.catch(() => {});",
     mutation: "number: 0 -> 1",
@@ -827,8 +821,8 @@ export const EQUIVALENT: Equivalent[] = [
   },
   {
     module: "_internal/exchange/connections.ts",
-    text: "this.#raw.delete(exchange);",
-    mutation: "statement: this.#raw.delete(exchange); -> (nothing)",
+    text: "this.#raw?.delete(exchange);",
+    mutation: "statement: this.#raw?.delete(exchange); -> (nothing)",
     reason: "To close one that is over changes nothing; here it spares the memory.",
   },
   {
@@ -944,7 +938,7 @@ export const EQUIVALENT: Equivalent[] = [
   {
     module: "_internal/exchange/connections.ts",
     text: "this.#current = null;",
-    textBefore: "const raws = [...this.#raw];",
+    textBefore: "const raws = [...this.#raw ?? []];",
     mutation: "statement: this.#current = null; -> (nothing)",
     reason: "It counts as closed before anybody is told, and a closed one is current no longer.",
   },
