@@ -631,6 +631,12 @@ const DENIED: [what: string, conn: string, flags: string[], message: string][] =
     `Cannot connect to localhost:${PORT} from 127.0.0.5: Requires net access to "127.0.0.5:0"`,
   ],
   [
+    "the name of the source address",
+    `new http.HTTPConnection("localhost", ${PORT}, { source_address: ["source.example", 0] })`,
+    ["--allow-net=localhost"],
+    `Cannot connect to localhost:${PORT} from source.example: Requires net access to "source.example:0"`,
+  ],
+  [
     "any source address",
     `new http.HTTPConnection("localhost", ${PORT}, { source_address: ["", 5000] })`,
     ["--allow-net=localhost"],

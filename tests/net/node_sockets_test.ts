@@ -752,7 +752,11 @@ Deno.test("read() gives null when the socket was closed by somebody else without
 
 Deno.test("read() throws what the socket failed with, in Deno's class, each time", async () => {
   const { socket, transport } = await inMemory();
-  const read = assertRejects(() => readOnce(transport), Deno.errors.ConnectionReset);
+  const read = assertRejects(
+    () => readOnce(transport),
+    Deno.errors.ConnectionReset,
+    "Connection reset by peer",
+  );
   await ticks();
   socket.emit("error", nodeError("ECONNRESET"));
   socket.emit("error", nodeError("EPIPE"));
