@@ -428,9 +428,11 @@ export class Body {
 
   /**
    * Reads what is there into `target`, which is not empty, with one read of the socket at most where nothing
-   * is buffered; 0 at the end.
+   * is buffered; 0 at the end. The memory is the library's own: chunks are read into it with their framing,
+   * which is taken out in place. That is three quarters of the time of reading them into the buffer first
+   * (`bench/run.ts --only e,f`).
    */
-  async some(target: Uint8Array): Promise<number> {
+  async some(target: Bytes): Promise<number> {
     for (;;) {
       const run = this.#ready();
       if (run === NOT_OPEN) throw this.reason(EMPTY);
@@ -439,21 +441,28 @@ export class Body {
         this.#finish();
         return 0;
       }
-      const fillsDirectly = this.#fillsDirectly(target.length);
+      const room = this.#roomIn(target);
       let count: number;
       try {
-        count = await (fillsDirectly ? this.#fillInto(target, 0, target.length) : this.#fill());
+        count = await (room === null ? this.#fill() : this.#source.fillInto(this.#exchange, room));
       } catch (error) {
         this.#sourceFailed(error);
         continue;
       }
       if (count === 0) this.#eof();
-      else if (fillsDirectly) {
-        this.#tookDirectly(count);
-        if (this.decoder.length === 0) this.#finish();
-        return count;
+      else if (room !== null) {
+        const { length } = this.#decodeInPlace(room.subarray(0, count));
+        if (length > 0) return length;
       }
     }
+  }
+
+  /** What the socket may read into of memory that is the library's own, chunk framing included. */
+  #roomIn(target: Bytes): Bytes | null {
+    if (!this.#readsDirectly(target.length)) return null;
+    if (this.#chunked) return target;
+    const ahead = this.decoder.ahead();
+    return ahead < DIRECT ? null : target.subarray(0, ahead);
   }
 
   /** Up to and including the next LF, at most `limit` bytes. */
@@ -612,15 +621,14 @@ export class Body {
 
   #decodeInPlace(read: Bytes): Bytes {
     if (!this.#chunked) {
-      this.decoder.took(read.length);
-      this.#count(read.length);
+      this.#tookDirectly(read.length);
       if (this.decoder.length === 0) this.#finish();
       return read;
     }
     const source = new WholeBytes(read);
     const end = this.decoder.pull(source, read, 0, read.length);
     this.#reader.unread(read.subarray(source.start));
-    this.#count(end);
+    if (this.state === "open") this.#count(end);
     return read.subarray(0, end);
   }
 
@@ -774,7 +782,6 @@ export class Body {
         this.#refuse(decoder.broken);
         break;
       }
-      // As in `some()`: an async function for both would be a tenth of a `readinto()` in memory.
       const fillsDirectly = this.#fillsDirectly(to - at);
       let count: number;
       try {
@@ -811,10 +818,14 @@ export class Body {
     if (this.state === "open") this.#count(count);
   }
 
-  /** Whether the socket may read into the caller's memory: only one whose `close()` ends the read. */
+  /** Whether the socket may read content into the caller's memory. */
   #fillsDirectly(size: number): boolean {
-    return size >= DIRECT && this.#reader.dry && this.decoder.ahead() >= DIRECT &&
-      this.#source.closeEndsReads;
+    return this.decoder.ahead() >= DIRECT && this.#readsDirectly(size);
+  }
+
+  /** Whether it may read into `size` bytes that are not the buffer: only one whose `close()` ends the read. */
+  #readsDirectly(size: number): boolean {
+    return size >= DIRECT && this.#reader.dry && this.#source.closeEndsReads;
   }
 }
 

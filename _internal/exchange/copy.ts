@@ -124,7 +124,7 @@ class Copy {
     this.#reading = this.#fill(room);
   }
 
-  async #fill(room: Uint8Array): Promise<void> {
+  async #fill(room: Uint8Array<ArrayBuffer>): Promise<void> {
     try {
       const count = await this.#body.some(room);
       this.#read += count;

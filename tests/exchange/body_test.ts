@@ -1671,3 +1671,106 @@ Deno.test("some() gives a single byte that was read straight into the caller's m
   transport.give("x");
   assertEquals(await soon(reading), 1);
 });
+
+/** Reads by `some()` to the end of the body, in memory of `room` bytes. */
+async function readSome(body: Body, room: number): Promise<string[]> {
+  const parts: string[] = [];
+  const target = new Uint8Array(room);
+  for (let count; (count = await soon(body.some(target))) > 0;) {
+    parts.push(latin1(target.subarray(0, count)));
+  }
+  return parts;
+}
+
+Deno.test("some() reads chunks with their framing, and gives only what is in them", async () => {
+  const { body, source, transport } = await opened("chunked", "", { direct: true });
+  const target = new Uint8Array(DIRECT);
+  const parts: string[] = [];
+  const direct: boolean[] = [];
+  // A chunk that is cut off goes on with the next read, and so does a size line.
+  for (
+    const text of [
+      `${chunk("abc")}${chunk("defg")}5\r\nhi`,
+      "jkl\r\n1",
+      `0\r\n${"m".repeat(16)}\r\n${LAST}`,
+    ]
+  ) {
+    const reading = body.some(target);
+    await microtasks(20);
+    direct.push(source.reader.readsDirectly);
+    transport.give(text);
+    parts.push(latin1(target.subarray(0, await soon(reading))));
+  }
+  // The size line that was begun is in the buffer.
+  assertEquals(direct, [true, true, false]);
+  assertEquals(parts, ["abcdefghi", "jkl", "m".repeat(16)]);
+  assertEquals([await soon(body.some(target)), body.state, body.total], [0, "complete", 28]);
+});
+
+Deno.test("some() waits on where a read has brought nothing but framing", async () => {
+  const { body, transport } = await opened("chunked", "", { direct: true });
+  const target = new Uint8Array(DIRECT);
+  const reading = body.some(target);
+  for (const text of ["5;a=b\r\n", "hello"]) {
+    await microtasks(20);
+    transport.give(text);
+  }
+  assertEquals([await soon(reading), latin1(target.subarray(0, 5))], [5, "hello"]);
+});
+
+Deno.test("some() leaves what stands behind the last chunk", async () => {
+  const { body, source, transport } = await opened("chunked", "", { direct: true });
+  const target = new Uint8Array(DIRECT);
+  const reading = body.some(target);
+  await microtasks(20);
+  transport.give(`${chunk("abc")}${LAST}HTTP/1.1 200 OK\r\n`);
+  assertEquals([await soon(reading), await soon(body.some(target))], [3, 0]);
+  const { reader } = source;
+  assertEquals(latin1(reader.bytes.subarray(reader.start, reader.end)), "HTTP/1.1 200 OK\r\n");
+});
+
+Deno.test("some() throws behind the content that stands before a size line that is none", async () => {
+  const { body, transport } = await opened("chunked", "", { direct: true });
+  const target = new Uint8Array(DIRECT);
+  const reading = body.some(target);
+  await microtasks(20);
+  transport.give(`${chunk("abc")}x\r\nabc`);
+  assertEquals(await soon(reading), 3);
+  const error = await soon(thrown(body.some(target)));
+  assertInstanceOf((error as Error).cause, ProtocolError);
+  assertEquals(body.state, "cut");
+});
+
+Deno.test("some() throws at more than the limit in chunks", async () => {
+  const { body, transport } = await opened("chunked", "", { direct: true, maxBodyBytes: 50 });
+  const reading = thrown(body.some(new Uint8Array(DIRECT)));
+  await microtasks(20);
+  transport.give(chunk("a".repeat(51)));
+  assertInstanceOf(await soon(reading), HTTPException);
+  assertEquals(body.state, "cut");
+});
+
+Deno.test("some() reads chunks into the buffer where its memory is small, or close() ends no read", async () => {
+  for (const [room, direct] of [[DIRECT - 1, true], [DIRECT, false]] as const) {
+    const { body, source, transport } = await opened("chunked", "", { direct });
+    const reading = readSome(body, room);
+    await microtasks(20);
+    assertEquals(source.reader.readsDirectly, false);
+    transport.give(chunk("abc") + LAST);
+    assertEquals(await soon(reading), ["abc"]);
+  }
+});
+
+Deno.test("some() counts nothing that comes when the body was ended meanwhile", async () => {
+  const { events, trace } = recorder();
+  const { body, source, transport, exchange } = await opened("chunked", "", {
+    direct: true,
+    trace,
+  });
+  source.reader.discard = () => {};
+  const reading = body.some(new Uint8Array(DIRECT));
+  exchange.fail(new Thrown(new Error("enough")));
+  transport.give(chunk("abc"));
+  assertEquals(await soon(reading), 3);
+  assertEquals([events, body.total], [[], 0]);
+});
