@@ -970,13 +970,6 @@ export const EQUIVALENT: Equivalent[] = [
   },
   {
     module: "_internal/exchange/body.ts",
-    text: "if (this.decoder.length === 0) this.#finish();",
-    textBefore: "this.#tookDirectly(count);",
-    mutation: "statement: this.#finish(); -> (nothing)",
-    reason: "Whoever reads in this way asks until there is nothing, which ends the body.",
-  },
-  {
-    module: "_internal/exchange/body.ts",
     text: "return near === end ? -1 : bytes.subarray(0, end).indexOf(LF, near);",
     mutation: "number: 1 -> 2",
     reason: "It is only asked whether it is less than nothing.",
