@@ -569,7 +569,11 @@ export class Body {
     const { bytes, start, end } = this.#reader;
     // The buffer was filled: there was more than it holds.
     if (end === BUFFER_SIZE) this.#largeSize = 2 * BUFFER_SIZE;
-    return copyOf(bytes, start, this.#moveTo(bytes, start, end));
+    const stop = this.decoder.pull(this.#reader, bytes, start, end);
+    // Whoever is told may read on, or close: the buffer is another one's then.
+    const piece = copyOf(bytes, start, stop);
+    if (stop > start) this.#count(stop - start);
+    return piece;
   }
 
   /**

@@ -203,7 +203,8 @@ export class Connection implements Transport, Carrier, BodySource {
   }
 
   /**
-   * Waits for a step of opening it, or for its end; what comes too late is discarded.
+   * Waits for a step of opening it, of which there is one at a time, or for its end; what comes too late is
+   * discarded.
    *
    * @param discard Gets what has come after the end.
    */

@@ -1774,3 +1774,46 @@ Deno.test("some() counts nothing that comes when the body was ended meanwhile", 
   assertEquals(await soon(reading), 3);
   assertEquals([events, body.total], [[], 0]);
 });
+
+/** What each call gives of these two chunks, all of which is buffered. */
+const TAKING: [
+  name: string,
+  take: (body: Body) => Promise<Uint8Array> | Uint8Array | null,
+  string,
+][] = [
+  ["chunk", async (body) => (await body.chunk())!, "line\nmore"],
+  ["chunkNow", (body) => body.chunkNow(), "line\nmore"],
+  ["read1", (body) => body.read1(100), "line\nmo"],
+  ["gather", (body) => body.gather(Infinity), "line\nmore"],
+  ["gather of a count", (body) => body.gather(8), "line\nmor"],
+  ["line", (body) => body.line(Infinity), "line\n"],
+  ["lineNow", (body) => body.lineNow(Infinity), "line\n"],
+  ["readinto", (body) => filled(8, (target) => body.readinto(target)), "line\nmor"],
+  ["readinto1", (body) => filled(8, (target) => body.readinto1(target)), "line\nmo"],
+  ["some", (body) => filled(9, (target) => body.some(target)), "line\nmore"],
+];
+
+/** What a call fills a target with. */
+async function filled(
+  size: number,
+  fill: (target: Uint8Array<ArrayBuffer>) => Promise<number>,
+): Promise<Uint8Array> {
+  const target = new Uint8Array(size);
+  return target.subarray(0, await fill(target));
+}
+
+for (const [name, take, text] of TAKING) {
+  Deno.test(`${name}() has its bytes out of the buffer when the trace is told of them`, async () => {
+    const told: number[] = [];
+    const { body, source } = await opened("chunked", chunk("line\nmo") + chunk("re") + LAST, {
+      trace(event) {
+        // Whoever is told may read on, or close: what was taken is overwritten, or another response's.
+        if (event.type !== "responseBody") return;
+        told.push(event.bytes);
+        source.reader.bytes.fill(46, 0, source.reader.start);
+      },
+    });
+    assertEquals(latin1((await take(body))!), text);
+    assert(told.length > 0);
+  });
+}

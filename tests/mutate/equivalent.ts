@@ -815,6 +815,13 @@ export const EQUIVALENT: Equivalent[] = [
   },
   {
     module: "_internal/exchange/body_stream.ts",
+    text: "this.#kept = NONE;",
+    textBefore: "this.#count = this.#stale = 0;",
+    mutation: "statement: this.#kept = NONE; -> (nothing)",
+    reason: "None of it counts any more: it only spares the memory.",
+  },
+  {
+    module: "_internal/exchange/body_stream.ts",
     text: "for (let i = 0; i < SETTLING; i++) await this.pulling?.catch(() => {});",
     mutation: "number: 0 -> 1",
     reason: "It waits more often than it needs to, also once less.",
