@@ -259,6 +259,15 @@ Deno.test("connect() closes the connection that is open", async () => {
   assertStrictEquals(connections.sock, second);
 });
 
+Deno.test("connect() keeps what was set as the transport when the old connection was left", async () => {
+  const [first, second, third] = made();
+  const { connections, dialled, exchange } = client([first, third]);
+  await soon(connections.connect(exchange()));
+  await soon(connections.connect(exchange(), () => connections.sock = second));
+  assertStrictEquals(connections.sock, second);
+  assertEquals([dialled.count, second.closes], [1, 0]);
+});
+
 Deno.test("connect() leaves the connection to the response that was not read", async () => {
   const [first, second] = made();
   const { connections, exchange } = client([first, second]);

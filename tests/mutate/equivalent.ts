@@ -52,13 +52,6 @@ export const EQUIVALENT: Equivalent[] = [
     reason: "Memory is used again only to spare it.",
   },
   {
-    module: "_internal/exchange/body.ts",
-    text: "copiedParts = new WeakRef(parts.filter(({ length }) => length === MIB));",
-    mutation:
-      "statement: copiedParts = new WeakRef(parts.filter(({ length }) => length === MIB)); -> (nothing)",
-    reason: "Memory is used again only to spare it.",
-  },
-  {
     module: "_internal/exchange/request_body.ts",
     text: "const isSmall = value.length < SMALL_CHUNK && !this.#wasFull;",
     mutation: "comparison: value.length < SMALL_CHUNK -> value.length <= SMALL_CHUNK",
@@ -93,12 +86,6 @@ export const EQUIVALENT: Equivalent[] = [
   },
   {
     module: "_internal/exchange/states.ts",
-    text: "if (state !== this.#from) {",
-    mutation: "condition: state !== this.#from -> true",
-    reason: "The way that was taken last is kept only to find it sooner.",
-  },
-  {
-    module: "_internal/exchange/states.ts",
     text: "this.#from = state;",
     mutation: "statement: this.#from = state; -> (nothing)",
     reason: "The way that was taken last is kept only to find it sooner.",
@@ -109,12 +96,6 @@ export const EQUIVALENT: Equivalent[] = [
     mutation: "statement: this.#spare = null; -> (nothing)",
     textBefore: "// A response may be kept for long.",
     reason: "The memory of a body that is over is nobody's; it is only let go.",
-  },
-  {
-    module: "_internal/exchange/body.ts",
-    text: "if (buffer.byteLength === this.#largeSize) this.#spare = new Uint8Array(buffer);",
-    mutation: "condition: buffer.byteLength === this.#largeSize -> true",
-    reason: "Memory of another size is never read into; it is only let go.",
   },
   {
     module: "_internal/exchange/body_stream.ts",

@@ -515,6 +515,16 @@ Deno.test("read() throws a TypeError when a view that was let go of has bytes, a
   assertEquals(latin1((await next.read()).value!), "alp");
 });
 
+Deno.test("pipeTo() reads behind a reader whose own releaseLock() was passed by", async () => {
+  const response = await begun(new FakeTransport([`${HEAD}${TAIL}`]));
+  const reader = response.getReader();
+  ReadableStreamDefaultReader.prototype.releaseLock.call(reader);
+  let text = "";
+  const sink = new WritableStream<Uint8Array>({ write: (piece) => void (text += latin1(piece)) });
+  await soon(response.pipeTo(sink));
+  assertEquals(text, TAIL);
+});
+
 Deno.test("read() throws a TypeError when a callback calls it while the stream is given a piece", async () => {
   let inner: Promise<unknown> | undefined;
   using conn = new HTTPConnection("example.com", {
