@@ -441,28 +441,21 @@ export class Body {
         this.#finish();
         return 0;
       }
-      const room = this.#roomIn(target);
+      const takesFraming = this.#chunked && this.#readsDirectly(target.length);
+      const room = takesFraming ? target : this.#roomIn(target, 0, target.length);
       let count: number;
       try {
-        count = await (room === null ? this.#fill() : this.#source.fillInto(this.#exchange, room));
+        count = await this.#fill(room);
       } catch (error) {
         this.#sourceFailed(error);
         continue;
       }
       if (count === 0) this.#eof();
       else if (room !== null) {
-        const { length } = this.#decodeInPlace(room.subarray(0, count));
+        const { length } = this.#decodeInPlace(target.subarray(0, count));
         if (length > 0) return length;
       }
     }
-  }
-
-  /** What the socket may read into of memory that is the library's own, chunk framing included. */
-  #roomIn(target: Bytes): Bytes | null {
-    if (!this.#readsDirectly(target.length)) return null;
-    if (this.#chunked) return target;
-    const ahead = this.decoder.ahead();
-    return ahead < DIRECT ? null : target.subarray(0, ahead);
   }
 
   /** Up to and including the next LF, at most `limit` bytes. */
@@ -692,15 +685,11 @@ export class Body {
     this.#eof();
   }
 
-  #fill(): Promise<number> {
+  /** One read of the source, into the buffer or straight into `room`. */
+  #fill(room: Uint8Array | null = null): Promise<number> {
+    if (room !== null) return this.#source.fillInto(this.#exchange, room);
     const own = this.#reader !== this.#source.reader;
     return own ? this.#reader.fill() : this.#source.fill(this.#exchange);
-  }
-
-  /** One read of the source straight into `target[at..to]`. */
-  #fillInto(target: Uint8Array, at: number, to: number): Promise<number> {
-    const room = target.subarray(at, Math.min(to, at + this.decoder.ahead()));
-    return this.#source.fillInto(this.#exchange, room);
   }
 
   /** A read of the source has failed, which ends the exchange. */
@@ -786,16 +775,16 @@ export class Body {
         this.#refuse(decoder.broken);
         break;
       }
-      const fillsDirectly = this.#fillsDirectly(to - at);
+      const room = this.#roomIn(target, at, to);
       let count: number;
       try {
-        count = await (fillsDirectly ? this.#fillInto(target, at, to) : this.#fill());
+        count = await this.#fill(room);
       } catch (error) {
         this.#sourceFailed(error);
         break;
       }
       if (count === 0) this.#eof();
-      else if (fillsDirectly) {
+      else if (room !== null) {
         this.#tookDirectly(count);
         at += count;
         if (at === to) break;
@@ -822,9 +811,11 @@ export class Body {
     if (this.state === "open") this.#count(count);
   }
 
-  /** Whether the socket may read content into the caller's memory. */
-  #fillsDirectly(size: number): boolean {
-    return this.decoder.ahead() >= DIRECT && this.#readsDirectly(size);
+  /** What of `target[at..to]` the socket may read content into; `null` where it may not, or that would not pay. */
+  #roomIn(target: Uint8Array, at: number, to: number): Uint8Array | null {
+    const ahead = this.decoder.ahead();
+    if (ahead < DIRECT || !this.#readsDirectly(to - at)) return null;
+    return target.subarray(at, Math.min(to, at + ahead));
   }
 
   /** Whether it may read into `size` bytes that are not the buffer: only one whose `close()` ends the read. */
