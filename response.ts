@@ -144,7 +144,8 @@ let StreamSource: new () => StreamSource;
 /**
  * A response. The body is read by Python's calls, by `for await`, or as the web stream that it is, mixed
  * freely while the stream is not locked. Nothing is read ahead of what was asked for but what one
- * buffer of 64 KiB holds; a piece of a stream, on a fast connection, is of up to 512 KiB.
+ * buffer of 64 KiB holds; a piece of a stream, on a fast connection, is of up to 512 KiB, and
+ * {@linkcode HTTPResponse.copyTo} reads up to 1 MiB ahead of what was written.
  *
  * A body that ends early never looks whole: `read()` throws {@linkcode IncompleteRead} at once; the other
  * calls return what came, and the next one throws.

@@ -73,6 +73,12 @@ class Copy {
     try {
       while (this.#end === null) {
         this.#hasChanged = false;
+        // A target may do that at any time, also before its write has ended.
+        if (this.#ring.length === 0) {
+          const what = "write() has transferred the memory it was given";
+          this.#fail(new TypeError(`Cannot copy response as ${what}`));
+          break;
+        }
         if (this.#reading === null && !this.#isOver) this.#beginRead();
         if (!this.#isWriting && this.#written < this.#read) this.#beginWrite();
         if (this.#reading === null && !this.#isWriting) break;
@@ -150,26 +156,25 @@ class Copy {
     const { length } = bytes;
     try {
       const given = await byUser(() => target.write(bytes));
-      if (this.#ring.length === 0) {
-        throw new TypeError(
-          "Cannot copy response as write() has transferred the memory it was given",
-        );
-      }
       const count = checkWritten(given, length);
       if (count === 0) await turn();
-      // What a write says after the copying has ended was told as unwritten.
-      if (this.#end === null) {
+      // After the copying has ended, or of memory that is gone, it was told as unwritten.
+      if (this.#end === null && this.#ring.length > 0) {
         this.#written += count;
         if (count > 0 && onProgress !== null) byUser(() => onProgress(this.#written));
       }
     } catch (error) {
-      const thrown = error instanceof Thrown ? error : new Thrown(error);
-      // What was read ahead is lost: the rest is not read. It is told also where the server had broken off.
-      this.#body.failed(thrown);
-      this.#end ??= thrown;
+      this.#fail(error);
     }
     this.#isWriting = false;
     this.#change();
+  }
+
+  /** What was read ahead is lost: the rest is not read. It is told also where the server had broken off. */
+  #fail(error: unknown): void {
+    const thrown = error instanceof Thrown ? error : new Thrown(error);
+    this.#body.failed(thrown);
+    this.#end ??= thrown;
   }
 }
 

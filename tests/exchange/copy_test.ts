@@ -401,6 +401,35 @@ for (const [stand, wire, ended] of STANDS) {
   }
 }
 
+for (const framing of ["Content-Length: 30", "Transfer-Encoding: chunked"]) {
+  Deno.test(`copyTo() throws when write() transfers its memory at any moment after a read, with ${framing}`, async () => {
+    const piece = (text: string) => framing.startsWith("T") ? `a\r\n${text}\r\n` : text;
+    for (let ticks = 0; ticks <= 14; ticks++) {
+      const transport = new FakeTransport([
+        `HTTP/1.1 200 OK\r\n${framing}\r\n\r\n${piece("a".repeat(10))}`,
+      ]);
+      const response = await begun(transport);
+      const isDue = Promise.withResolvers<void>();
+      const copied = response.copyTo({
+        async write(p) {
+          const { length } = p;
+          await turns(3);
+          transport.arrive(piece("b".repeat(10)));
+          await microtasks(ticks);
+          (p.buffer as ArrayBuffer).transfer();
+          transport.arrive(piece("c".repeat(10)));
+          await isDue.promise;
+          return length;
+        },
+      });
+      const told = await thrown(soon(copied)) as TypeError;
+      assertStringIncludes(told.message, "transferred the memory", `after ${ticks}`);
+      await assertRejects(() => response.read1(), Error, "", `after ${ticks}`);
+      isDue.resolve();
+    }
+  });
+}
+
 Deno.test("copyTo() is ended by the bodyIdle deadline, with what came written or told", async () => {
   const options = {
     ...over(new FakeTransport([STANDS[0][1]])),
