@@ -441,7 +441,7 @@ export class Body {
         this.#finish();
         return 0;
       }
-      const takesFraming = this.#chunked && this.#readsDirectly(target.length);
+      const takesFraming = this.#chunked && this.#mayReadDirectly(target.length);
       const room = takesFraming ? target : this.#roomIn(target, 0, target.length);
       let count: number;
       try {
@@ -563,7 +563,7 @@ export class Body {
     // The buffer was filled: there was more than it holds.
     if (end === BUFFER_SIZE) this.#largeSize = 2 * BUFFER_SIZE;
     const stop = this.decoder.pull(this.#reader, bytes, start, end);
-    // Whoever is told may read on, or close: the buffer is another one's then.
+    // The trace may read on, or close the response, and the buffer holds something else by then.
     const piece = copyOf(bytes, start, stop);
     if (stop > start) this.#count(stop - start);
     return piece;
@@ -624,8 +624,10 @@ export class Body {
     }
     const source = new WholeBytes(read);
     const end = this.decoder.pull(source, read, 0, read.length);
-    this.#reader.unread(read.subarray(source.start));
-    if (this.state === "open") this.#count(end);
+    if (this.state === "open") {
+      this.#reader.unread(read.subarray(source.start));
+      this.#count(end);
+    }
     return read.subarray(0, end);
   }
 
@@ -814,12 +816,15 @@ export class Body {
   /** What of `target[at..to]` the socket may read content into; `null` where it may not, or that would not pay. */
   #roomIn(target: Uint8Array, at: number, to: number): Uint8Array | null {
     const ahead = this.decoder.ahead();
-    if (ahead < DIRECT || !this.#readsDirectly(to - at)) return null;
+    if (ahead < DIRECT || !this.#mayReadDirectly(to - at)) return null;
     return target.subarray(at, Math.min(to, at + ahead));
   }
 
-  /** Whether it may read into `size` bytes that are not the buffer: only one whose `close()` ends the read. */
-  #readsDirectly(size: number): boolean {
+  /**
+   * Whether the socket may read past the buffer, into `size` bytes of other memory: only where `close()` ends
+   * such a read.
+   */
+  #mayReadDirectly(size: number): boolean {
     return size >= DIRECT && this.#reader.dry && this.#source.closeEndsReads;
   }
 }

@@ -73,10 +73,13 @@ class Copy {
     try {
       while (this.#end === null) {
         this.#hasChanged = false;
-        // A target may do that at any time, also before its write has ended.
+        // The target may transfer the memory at any time, also before its write has ended.
         if (this.#ring.length === 0) {
-          const what = "write() has transferred the memory it was given";
-          this.#fail(new TypeError(`Cannot copy response as ${what}`));
+          this.#fail(
+            new TypeError(
+              "Cannot copy response as write() has transferred the memory it was given",
+            ),
+          );
           break;
         }
         if (this.#reading === null && !this.#isOver) this.#beginRead();
@@ -158,7 +161,7 @@ class Copy {
       const given = await byUser(() => target.write(bytes));
       const count = checkWritten(given, length);
       if (count === 0) await turn();
-      // After the copying has ended, or of memory that is gone, it was told as unwritten.
+      // What is written once the copying has ended, or the memory is gone, was told as unwritten.
       if (this.#end === null && this.#ring.length > 0) {
         this.#written += count;
         if (count > 0 && onProgress !== null) byUser(() => onProgress(this.#written));

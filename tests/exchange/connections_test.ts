@@ -260,7 +260,7 @@ Deno.test("connect() closes the connection that is open", async () => {
 });
 
 Deno.test("connect() keeps what was set as the transport when the old connection was left", async () => {
-  const [first, second, third] = made();
+  const [first, second, third] = made(3);
   const { connections, dialled, exchange } = client([first, third]);
   await soon(connections.connect(exchange()));
   await soon(connections.connect(exchange(), () => connections.sock = second));

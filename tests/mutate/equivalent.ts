@@ -294,8 +294,8 @@ export const EQUIVALENT: Equivalent[] = [
   },
   {
     module: "_internal/net/buffered_reader.ts",
-    text: "this.#block = EMPTY.buffer;",
-    mutation: "statement: this.#block = EMPTY.buffer; -> (nothing)",
+    text: "this.#block = NO_BLOCK;",
+    mutation: "statement: this.#block = NO_BLOCK; -> (nothing)",
     reason: "The block's place is forgotten, so that no line lies within it.",
   },
   {

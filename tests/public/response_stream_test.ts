@@ -515,7 +515,7 @@ Deno.test("read() throws a TypeError when a view that was let go of has bytes, a
   assertEquals(latin1((await next.read()).value!), "alp");
 });
 
-Deno.test("pipeTo() reads behind a reader whose own releaseLock() was passed by", async () => {
+Deno.test("pipeTo() reads after a reader let go through the releaseLock() of its prototype", async () => {
   const response = await begun(new FakeTransport([`${HEAD}${TAIL}`]));
   const reader = response.getReader();
   ReadableStreamDefaultReader.prototype.releaseLock.call(reader);
