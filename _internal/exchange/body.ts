@@ -17,7 +17,6 @@ import { BODY_STEPS, type BodyState, next, type Step } from "./states.ts";
 
 /** No bytes. */
 export const EMPTY: Uint8Array<ArrayBuffer> = new Uint8Array(0);
-const LF = 10;
 /** What a wait for the socket ends with when its reader has let go; no caller of the library sees it. */
 export const LEFT: unique symbol = Symbol("left");
 /** `#ready()` has found that the body is not open any longer. */
@@ -415,8 +414,8 @@ export class Body {
     const run = this.#ready();
     if (run <= 0) return null;
     const reader = this.#reader;
-    const { bytes, start } = reader;
-    const at = indexOfLF(bytes, start, start + Math.min(run, limit));
+    const { start } = reader;
+    const at = reader.indexOfLF(start, start + Math.min(run, limit));
     if (at < 0) return null;
     const count = at + 1 - start;
     const line = reader.takeLine(count, run);
@@ -480,7 +479,7 @@ export class Body {
   #takeToLf(line: Gathered, most: number): boolean {
     const reader = this.#reader;
     const { bytes, start } = reader;
-    const at = indexOfLF(bytes, start, start + most);
+    const at = reader.indexOfLF(start, start + most);
     const count = at < 0 ? most : at + 1 - start;
     line.add(bytes, start, count);
     reader.start += count;
@@ -874,22 +873,6 @@ function sizeAfter(size: number, count: number): number {
   if (size > 2 * BUFFER_SIZE) return size / 2;
   // What is left behind a full buffer may be all that the window had room for: read alone, it stays small.
   return count < DIRECT ? 0 : size;
-}
-
-/**
- * Lines are short: up to here a loop finds the LF of most of them before `indexOf` would have begun.
- *
- * @tuning
- */
-const NEAR = 128;
-
-/** The first LF in `bytes[start..end]`, or -1. */
-function indexOfLF(bytes: Uint8Array, start: number, end: number): number {
-  const near = Math.min(end, start + NEAR);
-  let at = start;
-  while (at < near && bytes[at] !== LF) at++;
-  if (at < near) return at;
-  return near === end ? -1 : bytes.subarray(0, end).indexOf(LF, near);
 }
 
 /**

@@ -10,8 +10,6 @@ import { checkCount, plainView } from "../wire/grammar.ts";
 import { BufferedReader } from "./buffered_reader.ts";
 import { StreamReader } from "./stream_reader.ts";
 
-const LF = 10;
-
 /** The buffer of a `LineReader`, for `parse_headers`. */
 export let bufferedOf: (reader: LineReader) => BufferedReader;
 
@@ -61,7 +59,7 @@ export class LineReader {
     let scanned = 0;
     for (;;) {
       const stop = Math.min(source.end, source.start + most);
-      const at = source.bytes.subarray(0, stop).indexOf(LF, source.start + scanned);
+      const at = source.indexOfLF(source.start + scanned, stop);
       if (at >= 0) return source.take(at + 1 - source.start);
       scanned = stop - source.start;
       if (scanned >= most || (await source.fill()) === 0) return source.take(scanned);

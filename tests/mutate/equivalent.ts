@@ -79,10 +79,11 @@ export const EQUIVALENT: Equivalent[] = [
   },
   {
     module: "_internal/net/buffered_reader.ts",
-    text: "this.#forgetBlock();",
+    text: "this.#forgetViews();",
     textBefore: "this.start = this.end = 0;",
-    mutation: "statement: this.#forgetBlock(); -> (nothing)",
-    reason: "The next read forgets it before it brings anything.",
+    mutation: "statement: this.#forgetViews(); -> (nothing)",
+    reason:
+      "The next read forgets them before it brings anything; till then they only keep memory.",
   },
   {
     module: "_internal/exchange/states.ts",
@@ -158,7 +159,7 @@ export const EQUIVALENT: Equivalent[] = [
     reason: "To bind to any address and any port leaves both to the system, too.",
   },
   {
-    module: "_internal/exchange/body.ts",
+    module: "_internal/net/buffered_reader.ts",
     text: "while (at < near && bytes[at] !== LF) at++;",
     mutation: "comparison: at < near -> at <= near",
     reason: "One byte more is looked at, and left to what follows.",
@@ -957,7 +958,7 @@ export const EQUIVALENT: Equivalent[] = [
     reason: "It is closed right behind, and takes no other end than its first.",
   },
   {
-    module: "_internal/exchange/body.ts",
+    module: "_internal/net/buffered_reader.ts",
     text: "return near === end ? -1 : bytes.subarray(0, end).indexOf(LF, near);",
     mutation: "number: 1 -> 2",
     reason: "It is only asked whether it is less than nothing.",

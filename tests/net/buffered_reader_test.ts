@@ -978,3 +978,63 @@ Deno.test("takeLine() copies again when start was put back to before the block",
   reader.start = 0;
   assertEquals(latin1(reader.takeLine(2, 6)), "ab");
 });
+
+// indexOfLF()
+
+Deno.test("indexOfLF() finds the first LF at each distance, from each start", async () => {
+  const { reader } = await holding("x".repeat(300));
+  for (let start = 0; start < 4; start++) {
+    for (let at = start; at < 300; at++) {
+      reader.bytes[at] = reader.bytes[299] = 10;
+      assertEquals(reader.indexOfLF(start, 300), at);
+      if (at < 299) reader.bytes[at] = 120;
+    }
+  }
+});
+
+Deno.test("indexOfLF() looks no further than the end", async () => {
+  const { reader } = await holding("x".repeat(200) + "\n");
+  for (let start = 0; start <= 200; start++) assertEquals(reader.indexOfLF(start, 200), -1);
+  for (let end = 0; end < 8; end++) {
+    reader.bytes[end] = 10;
+    assertEquals(reader.indexOfLF(0, end), -1);
+    reader.bytes[end] = 120;
+  }
+});
+
+Deno.test("indexOfLF() tells LF from each other byte, whichever stands beside it", async () => {
+  const { reader } = await holding("x".repeat(8));
+  for (let byte = 0; byte < 256; byte++) {
+    reader.bytes.fill(byte, 0, 8);
+    assertEquals(reader.indexOfLF(0, 8), byte === 10 ? 0 : -1);
+    for (let at = 0; at < 8; at++) {
+      reader.bytes.fill(byte, 0, 8);
+      reader.bytes[at] = 10;
+      assertEquals(reader.indexOfLF(0, 8), byte === 10 ? 0 : at);
+    }
+  }
+});
+
+Deno.test("indexOfLF() looks at what came last when the buffer was released between", async () => {
+  const { source, reader } = await holding("abcd");
+  assertEquals(reader.indexOfLF(0, 4), -1);
+  reader.start = reader.end;
+  reader.release();
+  reader.bytes = new Uint8Array(BUFFER_SIZE);
+  reader.fill();
+  await source.give("ef\n");
+  assertEquals(reader.indexOfLF(0, 3), 2);
+});
+
+Deno.test("indexOfLF() looks at bytes that were put back", async () => {
+  const { reader } = await holding("abcd");
+  assertEquals(reader.indexOfLF(0, 4), -1);
+  reader.unread(bytes("xy\n"));
+  assertEquals(reader.indexOfLF(0, 7), 2);
+});
+
+Deno.test("indexOfLF() looks at a part that was split off", async () => {
+  const { reader } = await holding("abcd\nefg\n");
+  reader.start = 2;
+  assertEquals(reader.split(5).indexOfLF(0, 3), 2);
+});
