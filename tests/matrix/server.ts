@@ -55,6 +55,9 @@ class Terminator {
   readonly inner: Peer;
   /** Resolves when nothing more is passed on in either direction. */
   readonly ended: Promise<unknown>;
+  readonly #passedDown: Promise<void>;
+  /** How many bytes at the very end are not passed on to the client. */
+  #cut = 0;
   /** After so many bytes, nothing more is taken from the client until `#gate` resolves. */
   #most = Infinity;
   #gate: Promise<void> = Promise.resolve();
@@ -65,7 +68,8 @@ class Terminator {
     this.#up = up;
     this.tls = tls;
     this.inner = new Peer(tls, front.index);
-    this.ended = Promise.all([this.#passUp(), this.#passDown()]);
+    this.#passedDown = this.#passDown();
+    this.ended = Promise.all([this.#passUp(), this.#passedDown]);
   }
 
   /**
@@ -94,11 +98,18 @@ class Terminator {
 
   async #passDown(): Promise<void> {
     const buffer = new Uint8Array(65536);
+    let held = new Uint8Array(0);
     try {
       for (let count; (count = await this.#up.read(buffer)) !== null;) {
         let piece: Uint8Array | null = buffer.subarray(0, count);
         if (this.filter !== null) piece = await this.filter(piece);
         if (piece === null) return;
+        if (this.#cut > 0) {
+          const all = concat([held, piece]);
+          const end = Math.max(0, all.length - this.#cut);
+          held = all.slice(end);
+          piece = all.subarray(0, end);
+        }
         await this.#front.send(piece);
         this.forwarded += piece.length;
       }
@@ -106,6 +117,13 @@ class Terminator {
     } catch {
       // Either side went away.
     }
+  }
+
+  /** Ends what goes to the client right behind all that was sent, without the alert that ends TLS. */
+  async endWithoutNotify(): Promise<void> {
+    this.#cut = CLOSE_NOTIFY + RECORD_OVERHEAD;
+    await this.tls.closeWrite();
+    await this.#passedDown;
   }
 
   /** How many bytes have been passed on, once the tickets have that TLS sends of its own accord. */
@@ -308,7 +326,7 @@ export class CellServer implements AsyncDisposable {
         await this.#end(front, terminator);
         break;
       case "no close_notify":
-        await front.closeWrite();
+        await terminator!.endWithoutNotify();
         break;
       case "RST":
         // Behind bytes that have arrived, or the reset would take them with it.
