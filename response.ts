@@ -569,7 +569,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
       const body = this.#enter();
       if (body === null) return Promise.resolve(EMPTY);
       const now = body.gatherNow(limit);
-      return now === null ? this.#run(body.gather(limit)) : Promise.resolve(now);
+      return now === null ? this.#run(body, (body) => body.gather(limit)) : Promise.resolve(now);
     } catch (error) {
       return Promise.reject(this.#failed(error));
     }
@@ -678,7 +678,9 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
       const line = this.#lineNow(most);
       if (line !== null) return Promise.resolve(line);
       // CPython: after HEAD there is nothing, and the response is not over by that.
-      return this.#isHead ? Promise.resolve(EMPTY) : this.#run(this.#opened().line(most));
+      return this.#isHead
+        ? Promise.resolve(EMPTY)
+        : this.#run(this.#opened(), (body) => body.line(most));
     } catch (error) {
       return Promise.reject(error);
     }
@@ -770,7 +772,7 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
       },
       next: async () => {
         const body = enter();
-        return body === null ? null : await this.#run(body.chunk());
+        return body === null ? null : await this.#run(body, (body) => body.chunk());
       },
       leave: () => {
         if (!keep) this.close();
@@ -1034,17 +1036,17 @@ export class HTTPResponse extends ReadableStream<Uint8Array<ArrayBuffer>>
   #exclusive<T>(read: (body: Body) => Promise<T>, nothing: T): Promise<T> {
     try {
       const body = this.#enter();
-      return body === null ? Promise.resolve(nothing) : this.#run(read(body));
+      return body === null ? Promise.resolve(nothing) : this.#run(body, read);
     } catch (error) {
       return Promise.reject(error);
     }
   }
 
-  /** Waits for a read that was begun. */
-  async #run<T>(read: Promise<T>): Promise<T> {
+  /** Begins a read and waits for it. A trace that is called meanwhile, even at its very beginning, cannot read. */
+  async #run<T>(body: Body, read: (body: Body) => Promise<T>): Promise<T> {
     this.#busy = true;
     try {
-      return await read;
+      return await read(body);
     } catch (error) {
       throw this.#failed(error);
     } finally {

@@ -4,7 +4,14 @@
  *
  * @module
  */
-import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStrictEquals,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import {
   BadStatusLine,
   HTTPConnection,
@@ -497,6 +504,59 @@ Deno.test("trace shows the progress of a large body that is read at once", async
   await getText(conn, "/path");
   assert(log.of("responseBody").length > 2);
 });
+
+/** Calls that put what they give together in steps, each telling of its bytes. */
+const READS: Record<string, (response: HTTPResponse) => Promise<string>> = {
+  "read()": async (response) => latin1(await response.read()),
+  "read(11)": async (response) => latin1(await response.read(11)),
+  "readinto()": async (response) => {
+    const target = new Uint8Array(11);
+    return latin1(target.subarray(0, await response.readinto(target)));
+  },
+  "readline()": async (response) => latin1(await response.readline()),
+  "readlines()": async (response) => (await response.readlines()).map(latin1).join(""),
+  "text()": (response) => response.text(),
+  "copyTo()": async (response) => {
+    let text = "";
+    await response.copyTo({
+      write(bytes) {
+        text += latin1(bytes);
+        return Promise.resolve(bytes.length);
+      },
+    });
+    return text;
+  },
+};
+/** Calls of a listener. */
+const NESTED: Record<string, (response: HTTPResponse) => Promise<Uint8Array>> = {
+  "readline()": (response) => response.readline(),
+  "read(2)": (response) => response.read(2),
+  "read1()": (response) => response.read1(),
+};
+
+for (const [name, read] of Object.entries(READS)) {
+  for (const [nested, readNested] of Object.entries(NESTED)) {
+    Deno.test(`${nested} is refused when trace calls it within ${name}`, async () => {
+      const chunks = ["AAA", "BB", "B\n", "CCC\n"].map((data) => `${data.length}\r\n${data}\r\n`);
+      const head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+      let response: HTTPResponse | null = null;
+      const errors: Promise<unknown>[] = [];
+      using conn = new HTTPConnection("example.com", {
+        ...over(answering(`${head}${chunks.join("")}0\r\n\r\n`)),
+        trace({ type }) {
+          if (type === "responseBody") errors.push(thrown(readNested(response!)));
+        },
+      });
+      await conn.request("GET", "/");
+      response = await conn.getresponse();
+      assertEquals(await read(response), name === "readline()" ? "AAABBB\n" : "AAABBB\nCCC\n");
+      assert(errors.length > 0);
+      for (const error of errors) {
+        assertStringIncludes((await error as TypeError).message, "another read is at work");
+      }
+    });
+  }
+}
 
 // Without a listener, and with a bad one
 
