@@ -1707,6 +1707,32 @@ Deno.test("some() reads chunks with their framing, and gives only what is in the
   assertEquals([await soon(body.some(target)), body.state, body.total], [0, "complete", 28]);
 });
 
+Deno.test("some() reads framing into memory that its caller does not have", async () => {
+  const { body, transport } = await opened("chunked", "", { direct: true });
+  const target = new Uint8Array(DIRECT).fill(46);
+  const reading = body.some(target);
+  await microtasks(20);
+  transport.give(`${chunk("abc")}${chunk("defg")}${LAST}`);
+  const size = await soon(reading);
+  assertEquals(latin1(target.subarray(0, size)), "abcdefg");
+  assert(target.subarray(size).every((byte) => byte === 46));
+});
+
+for (const direct of [true, false]) {
+  const where = direct ? "memory of its own" : "the buffer";
+  Deno.test(`some() throws a TypeError when its caller's memory is gone by the time chunks are in ${where}`, async () => {
+    const { body, transport } = await opened("chunked", "", { direct });
+    const target = new Uint8Array(DIRECT);
+    const reading = thrown(body.some(target));
+    await microtasks(20);
+    target.buffer.transfer();
+    transport.give(chunk("abc") + LAST);
+    assertInstanceOf(await soon(reading), TypeError);
+    assertEquals(body.state, "cut");
+    assertInstanceOf(await soon(thrown(body.some(new Uint8Array(DIRECT)))), TypeError);
+  });
+}
+
 Deno.test("some() waits on where a read has brought nothing but framing", async () => {
   const { body, transport } = await opened("chunked", "", { direct: true });
   const target = new Uint8Array(DIRECT);
