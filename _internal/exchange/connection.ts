@@ -24,7 +24,7 @@ import { HeadReader } from "../net/read_head.ts";
 import { closeQuietly, isForeign, type Transport } from "../net/transport.ts";
 import { uriHost } from "../wire/authority.ts";
 import { decoderFor } from "../wire/body_decoder.ts";
-import { copyInto } from "../wire/buffered_bytes.ts";
+import { checkSame, copyInto } from "../wire/buffered_bytes.ts";
 import { DEFAULT_LIMITS, type SectionLimits } from "../wire/field_section.ts";
 import { frame, type Framing } from "../wire/framing.ts";
 import { plainView } from "../wire/grammar.ts";
@@ -533,9 +533,7 @@ export class Connection implements Transport, Carrier, BodySource {
     if (timed) this.deadlines.beginWait();
     try {
       while (at < size) {
-        if (bytes.length !== size) {
-          throw new TypeError("Cannot send body: its buffer was transferred or changed its size");
-        }
+        checkSame(bytes, size);
         if (timed) this.deadlines.set("write", exchange.limits.timeout);
         at += await this.#write(exchange, at === 0 ? bytes : bytes.subarray(at));
         exchange.check();
@@ -566,9 +564,7 @@ export class Connection implements Transport, Carrier, BodySource {
       );
     }
     if (exchange.isUnsent && this.reader.available > 0 && !exchange.isRaw) {
-      return Promise.reject(
-        new ProtocolError("Cannot send: the server spoke before the request"),
-      );
+      return Promise.reject(spokeFirst());
     }
     this.#writer = exchange;
     this.#writeSize = piece.length;
@@ -902,6 +898,11 @@ const UNOPENED: Transport = {
   write: () => Promise.reject(notConnected()),
   close() {},
 };
+
+/** What is thrown for a request where bytes came that answer none. */
+export function spokeFirst(): ProtocolError {
+  return new ProtocolError("Cannot send: the server spoke before the request");
+}
 
 function notConnected(): Error {
   return new errors.NotConnected("Cannot send: there is no connection");

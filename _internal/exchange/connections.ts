@@ -8,7 +8,7 @@ import { type ExchangeDetails, ProtocolError } from "../../errors.ts";
 import type { HTTPMessage } from "../../headers.ts";
 import { deferred } from "../net/platform.ts";
 import type { Transport } from "../net/transport.ts";
-import { Connection, type ResponseSettings } from "./connection.ts";
+import { Connection, type ResponseSettings, spokeFirst } from "./connection.ts";
 import { openConnection, type Plan } from "./connector.ts";
 import { type Exchange, type ExchangeOwner, Thrown } from "./exchange.ts";
 import type { Trace } from "./trace.ts";
@@ -295,8 +295,4 @@ export class Connections implements ExchangeOwner {
 function begin(connection: Connection, exchange: Exchange): void {
   if (exchange.isRaw) connection.beginRaw(exchange);
   else connection.begin(exchange);
-}
-
-function spokeFirst(): ProtocolError {
-  return new ProtocolError("Cannot send: the server spoke before the request");
 }

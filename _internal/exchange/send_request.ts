@@ -13,6 +13,7 @@ import { waitOrSeconds } from "../wire/option_check.ts";
 import { fieldPairs, type HeaderFields, recycle, type Trailers } from "../wire/request_head.ts";
 import { encodeText, type TextEncoding, textEncodingOf } from "../wire/text_encoding.ts";
 import { deferred, turn } from "../net/platform.ts";
+import { checkSame, concat } from "../wire/buffered_bytes.ts";
 import type { Connection } from "./connection.ts";
 import { debugNote, debugSend } from "./debug.ts";
 import { byUser, type Exchange, Thrown } from "./exchange.ts";
@@ -279,9 +280,7 @@ class Upload {
     if (debug && this.#used > 0) debugSend(sink, head);
     if (content!.kind === "bytes") {
       const { bytes, size } = content!;
-      if (bytes.length !== size) {
-        throw new TypeError("Cannot send body: its buffer was transferred or changed its size");
-      }
+      checkSame(bytes, size);
       const writing = this.#put(bytes);
       if (writing !== null) await writing;
     } else {
@@ -366,7 +365,7 @@ class Upload {
     // What is of a known size was given with the call.
     if (this.#out.content!.size === null) this.#exchange.give(piece.length);
     if (debug) {
-      const sent = last === null ? piece : joined(chunkParts(piece));
+      const sent = last === null ? piece : concat(chunkParts(piece) as Uint8Array<ArrayBuffer>[]);
       debugSend(this.#connection.settings.debug, sent);
     }
     return last === null ? this.#add(piece) : this.#addChunk(piece);
@@ -630,15 +629,6 @@ class Arrival {
     this.#oncome?.();
     this.#oncome = null;
   }
-}
-
-function joined(parts: Uint8Array[]): Uint8Array {
-  return new Uint8Array(parts.flatMap((part) => [...part]));
-}
-
-function checkSame(bytes: Uint8Array, length: number): void {
-  if (bytes.length === length) return;
-  throw new TypeError("Cannot send body: its buffer was transferred or changed its size");
 }
 
 /** A file that was written to while it was sent, say. */

@@ -222,8 +222,7 @@ export class BufferedReader implements BufferedBytes {
       if (((differing - 0x01010101) & ~differing & 0x80808080) !== 0) break;
     }
     while (at < near && bytes[at] !== LF) at++;
-    if (at < near) return at;
-    return near === end ? -1 : bytes.subarray(0, end).indexOf(LF, near);
+    return at < near ? at : bytes.subarray(0, end).indexOf(LF, near);
   }
 
   /** A copy of the next `count` bytes, which are then consumed. */

@@ -60,6 +60,16 @@ export function targetGone(): TypeError {
 }
 
 /**
+ * Refuses to send bytes that are not what they were.
+ *
+ * @throws {TypeError} When there are not `length` of them any more.
+ */
+export function checkSame(bytes: Uint8Array, length: number): void {
+  if (bytes.length === length) return;
+  throw new TypeError("Cannot send body: its buffer was transferred or changed its size");
+}
+
+/**
  * A copy of `bytes[start..end]` in memory of its own. V8 clears the memory of an array that is made with a
  * length, but not that of one that is made from another array: this saves a fifth of a copy of 64 KiB, and
  * a third of one of 1 KiB (`bench/run.ts --only a,d`).

@@ -958,12 +958,6 @@ export const EQUIVALENT: Equivalent[] = [
     reason: "It is closed right behind, and takes no other end than its first.",
   },
   {
-    module: "_internal/net/buffered_reader.ts",
-    text: "return near === end ? -1 : bytes.subarray(0, end).indexOf(LF, near);",
-    mutation: "number: 1 -> 2",
-    reason: "It is only asked whether it is less than nothing.",
-  },
-  {
     module: "_internal/exchange/body_stream.ts",
     text: "const PIECE: Asked = { size: Infinity, least: 1, element: 1 };",
     mutation: "number: 1 -> 2",
