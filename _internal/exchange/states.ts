@@ -172,20 +172,23 @@ export const BODY: Table<BodyState, BodyEvent> = {
  */
 export class Step<State extends string> {
   readonly event: string;
-  readonly #table: Table<State, string>;
+  readonly #ways = new Map<State, State>();
   /** The way that was taken last: it nearly always is the next one, too. */
   #from: State | null = null;
   #to: State | null = null;
 
   constructor(table: Table<State, string>, event: string) {
-    this.#table = table;
     this.event = event;
+    for (const [from, ways] of Object.entries(table) as [State, Partial<Record<string, State>>][]) {
+      const to = ways[event];
+      if (to !== undefined) this.#ways.set(from, to);
+    }
   }
 
   /** The state that follows; `null` where the event must not happen. */
   after(state: State): State | null {
     if (state !== this.#from) {
-      this.#to = this.#table[state][this.event] ?? null;
+      this.#to = this.#ways.get(state) ?? null;
       this.#from = state;
     }
     return this.#to;
