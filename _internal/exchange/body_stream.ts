@@ -5,6 +5,7 @@
  * @module
  */
 import { ENDED, NEED_MORE } from "../wire/body_decoder.ts";
+import { deferred } from "../net/platform.ts";
 import { type Body, LEFT } from "./body.ts";
 
 type Piece = Uint8Array<ArrayBuffer>;
@@ -52,7 +53,11 @@ export class BodyIterator implements AsyncIterableIterator<Piece>, AsyncDisposab
       return Promise.reject(error);
     }
     this.#out++;
-    return this.#last = this.#take();
+    // It is there before the step begins, as a trace that is called by that may take the next one.
+    const { promise, resolve } = deferred<Step>();
+    this.#last = promise;
+    resolve(this.#take());
+    return promise;
   }
 
   async #take(): Promise<Step> {
@@ -134,6 +139,8 @@ export class BodyStream {
   #kept: Piece = NONE;
   #count = 0;
   #isEnded = false;
+  /** Whether bytes are taken from the body, of which a trace is told, and have not been given yet. */
+  #isGiving = false;
 
   /** Whether a `pull` reads from the body. */
   get isAtWork(): boolean {
@@ -215,9 +222,9 @@ export class BodyStream {
     });
   }
 
-  /** Who had the lock has let go: others may read at once. */
+  /** Who had the lock has let go: others may read at once, unless bytes that come first are just being given. */
   leave(): void {
-    if (this.isAtWork && this.#body!.leave()) this.asker!.answer();
+    if (this.isAtWork && !this.#isGiving && this.#body!.leave()) this.asker!.answer();
   }
 
   /** Has the stream pulled for reads that wait behind a stale view, if nothing else does that. */
@@ -237,16 +244,27 @@ export class BodyStream {
     this.#controller = controller;
     this.#body = body;
     const isWaiting = () => !asker.isAnswered;
-    const take = (run: number) => this.#give(body, controller, run, asker);
+    const take = (run: number) => this.#giving(() => this.#give(body, controller, run, asker));
     try {
       if (this.#count > 0) take(NEED_MORE);
       else if (body.readsLargeNext && !controller.byobRequest) {
-        await body.readLarge((read) => this.#giveLarge(body, controller, read, asker));
+        await body.readLarge((read) => {
+          this.#giving(() => this.#giveLarge(body, controller, read, asker));
+        });
       }
       while (isWaiting()) await body.whenReady(take, isWaiting);
     } catch (error) {
       if (error === LEFT) return;
       throw body.withPartial(body.failed(error), [this.#takeKept(this.#count)]);
+    }
+  }
+
+  #giving(give: () => void): void {
+    this.#isGiving = true;
+    try {
+      give();
+    } finally {
+      this.#isGiving = false;
     }
   }
 
@@ -277,7 +295,8 @@ export class BodyStream {
     if (piece.length === 0) return;
     this.#reads?.shift();
     asker.answer();
-    controller.enqueue(piece);
+    // A trace may have cancelled the stream.
+    if (!this.#isEnded) controller.enqueue(piece);
   }
 
   /** Gives what is buffered, `run` bytes or the end, if that is enough for who asks. */
@@ -289,13 +308,16 @@ export class BodyStream {
   ): void {
     // The reader that asked has let go: the bytes stay in the buffer for whoever reads next.
     if (this.#isLeft(controller, asker)) return asker.answer();
-    const asked = this.#reads?.[0] ?? PIECE;
+    const reads = this.#reads;
+    const asked = reads?.[0] ?? PIECE;
     const view = this.#hasStaleView ? null : controller.byobRequest?.view as Uint8Array | null;
     const isPiece = asked === PIECE;
     if (!isPiece && (asked.least > 1 || this.#count > 0)) {
       // The standard may have put something into it from its queue.
       const filled = view ? asked.size - view.byteLength : 0;
       if (run > 0) this.#keep(body, asked.size - filled);
+      // A trace had the reader let go, or cancelled it: what is kept is for the next one, or nobody's.
+      if (this.#reads !== reads || this.#isEnded) return asker.answer();
       const there = filled + Math.min(this.#count, asked.size - filled);
       const whole = there - there % asked.element;
       if (whole >= asked.least) {
@@ -320,7 +342,7 @@ export class BodyStream {
     const piece = isPiece ? body.piece(run) : taken(body, asked.size);
     this.#reads?.shift();
     asker.answer();
-    this.#put(controller, null, piece);
+    if (!this.#isEnded) this.#put(controller, null, piece);
   }
 
   /** Hands bytes over, in a view or as a piece. */
@@ -347,8 +369,9 @@ export class BodyStream {
     asker: Asker,
   ): void {
     body.end();
-    this.#isEnded = true;
     asker.answer();
+    if (this.#isEnded) return;
+    this.#isEnded = true;
     const rest = this.#takeKept(this.#count);
     try {
       if (rest.length > 0) this.#put(controller, view, rest);
@@ -369,7 +392,9 @@ export class BodyStream {
       larger.set(this.#kept.subarray(0, this.#count));
       this.#kept = larger;
     }
-    this.#count += body.pull(this.#kept.subarray(this.#count, size));
+    const count = this.#count + body.pull(this.#kept.subarray(this.#count, size));
+    // A trace may have cancelled the stream.
+    this.#count = this.#isEnded ? 0 : count;
   }
 
   #takeKept(count: number): Piece {

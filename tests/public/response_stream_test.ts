@@ -150,6 +150,44 @@ Deno.test("lines() answers steps in their order when one is taken from within an
   assertEquals(seen, ["1\n", "2\n", "3\n"]);
 });
 
+for (
+  const [name, steps, texts] of [
+    ["values()", (response) => response.values(), ["al", "pha\nbeta\n"]],
+    ["lines()", (response) => response.lines(), ["alpha\n", "beta\n"]],
+  ] as [string, (response: HTTPResponse) => AsyncIterator<Uint8Array>, string[]][]
+) {
+  Deno.test(`${name} answers a step in its order that trace takes within the one before`, async () => {
+    const transport = answering("HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\nal");
+    let second: Promise<IteratorResult<Uint8Array>> | undefined;
+    using conn = new HTTPConnection("example.com", {
+      ...over(transport),
+      trace({ type }) {
+        if (type === "responseBody") second ??= iterator.next();
+      },
+    });
+    await conn.request("GET", "/");
+    const iterator = steps(await conn.getresponse());
+    const first = iterator.next();
+    await microtasks(20);
+    transport.arrive("pha\nbeta\n");
+    assertEquals(latin1((await soon(first)).value!), texts[0]);
+    assertEquals(latin1((await soon(second!)).value!), texts[1]);
+  });
+
+  Deno.test(`${name} answers a step that trace takes at the end of an empty body`, async () => {
+    let second: Promise<IteratorResult<Uint8Array>> | undefined;
+    using conn = new HTTPConnection("example.com", {
+      ...over(answering("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")),
+      trace({ type }) {
+        if (type === "responseEnd") second = iterator.next();
+      },
+    });
+    await conn.request("GET", "/");
+    const iterator = steps(await conn.getresponse());
+    assertEquals([(await iterator.next()).done, (await second!).done], [true, true]);
+  });
+}
+
 Deno.test("values() answers two steps at once in their order", async () => {
   const transport = new FakeTransport([HEAD]);
   const iterator = (await begun(transport)).values();
@@ -543,6 +581,109 @@ Deno.test("read() throws a TypeError when a callback calls it while the stream i
   await assertRejects(() => response.read(), TypeError, "its stream holds 5 bytes");
   assertEquals(latin1((await response.getReader().read()).value!), "alpha");
 });
+
+/** Readers, by what they ask for. */
+const ASKING: [name: string, reader: (response: HTTPResponse) => Reading][] = [
+  ["default reader", (response) => response.getReader()],
+  ["BYOB reader", (response) => {
+    const reader = response.getReader({ mode: "byob" });
+    const { read } = reader;
+    return Object.assign(reader, { read: () => read(new Uint8Array(4)) });
+  }],
+  ["BYOB reader with a least size", (response) => {
+    const reader = response.getReader({ mode: "byob" });
+    const { read } = reader;
+    return Object.assign(reader, { read: () => read(new Uint8Array(4), { min: 2 }) });
+  }],
+];
+/** A reader that asks for bytes. */
+type Reading = Pick<ReadableStreamDefaultReader, "read" | "releaseLock" | "cancel">;
+
+for (const [name, readerOf] of ASKING) {
+  for (const framing of ["Content-Length: 12", "Transfer-Encoding: chunked"]) {
+    Deno.test(`a ${name} that trace has let go of loses no byte, and keeps other reads out meanwhile (${framing})`, async () => {
+      const transport = answering(`HTTP/1.1 200 OK\r\n${framing}\r\n\r\n`);
+      let inner: Promise<unknown> | undefined;
+      using conn = new HTTPConnection("example.com", {
+        ...over(transport),
+        trace({ type }) {
+          if (type !== "responseBody" || inner !== undefined) return;
+          reader.releaseLock();
+          inner = thrown(response.read1(2));
+        },
+      });
+      await conn.request("GET", "/");
+      const response = await conn.getresponse();
+      const reader = readerOf(response);
+      const refused = thrown(reader.read());
+      await microtasks(20);
+      transport.arrive(framing.endsWith("12") ? "abcdefghijkl" : "c\r\nabcdefghijkl\r\n0\r\n\r\n");
+      assertInstanceOf(await soon(refused), TypeError);
+      assertInstanceOf(await inner, TypeError);
+      assertEquals(await soon(drain(response.getReader())), "abcdefghijkl");
+    });
+  }
+
+  for (const event of ["responseBody", "responseEnd"]) {
+    for (const framing of ["Content-Length: 4", "Transfer-Encoding: chunked"]) {
+      Deno.test(`a ${name} that trace cancels at ${event} leaves a body that ends there (${framing})`, async () => {
+        const transport = answering(`HTTP/1.1 200 OK\r\n${framing}\r\n\r\n`);
+        let cancelled: Promise<void> | undefined;
+        using conn = new HTTPConnection("example.com", {
+          ...over(transport),
+          trace({ type }) {
+            if (type === event) cancelled ??= reader.cancel();
+          },
+        });
+        await conn.request("GET", "/");
+        const response = await conn.getresponse();
+        const reader = readerOf(response);
+        const read = reader.read();
+        await microtasks(20);
+        transport.arrive(framing.endsWith("4") ? "abcd" : "4\r\nabcd\r\n0\r\n\r\n");
+        await soon(read);
+        if (cancelled === undefined) await soon(reader.read());
+        await soon(cancelled!);
+        reader.releaseLock();
+        assertEquals([latin1(await soon(response.read())), response.isclosed()], ["", true]);
+      });
+    }
+  }
+}
+
+for (const how of ["cancel", "releaseLock"] as const) {
+  Deno.test(`${how}() from trace while a large piece is given loses no byte and throws nothing`, async () => {
+    const size = 4 * 1024 * 1024;
+    await using server = await startRaw(async (peer) => {
+      await peer.readHead();
+      await peer.send(`HTTP/1.1 200 OK\r\nContent-Length: ${size}\r\n\r\n`);
+      await peer.send(new Uint8Array(size));
+      await peer.eof();
+    });
+    let [count, ended]: [number, Promise<unknown> | null] = [0, null];
+    using conn = new HTTPConnection("127.0.0.1", server.port, {
+      trace(event) {
+        if (event.type !== "responseBody" || event.bytes < 100_000 || ended !== null) return;
+        ended = Promise.resolve(reader[how]());
+      },
+    });
+    await conn.request("GET", "/");
+    const response = await conn.getresponse();
+    const reader = response.getReader();
+    const all = async (reader: ReadableStreamDefaultReader<Uint8Array>) => {
+      for (let step; !(step = await soon(reader.read())).done;) count += step.value.length;
+    };
+    if (how === "cancel") await all(reader);
+    else await assertRejects(() => all(reader), TypeError);
+    assert(ended !== null);
+    await ended;
+    if (how === "cancel") assertEquals(response.isclosed(), true);
+    else {
+      await all(response.getReader());
+      assertEquals(count, size);
+    }
+  });
+}
 
 for (const mode of ["default", "byob"] as const) {
   for (const [name, rest] of RESTS) {
