@@ -5,7 +5,7 @@
  * @module
  */
 import { ENDED, NEED_MORE } from "../wire/body_decoder.ts";
-import { deferred } from "../net/platform.ts";
+import { type Deferred, deferred } from "../net/platform.ts";
 import { type Body, LEFT } from "./body.ts";
 
 type Piece = Uint8Array<ArrayBuffer>;
@@ -33,6 +33,8 @@ export class BodyIterator implements AsyncIterableIterator<Piece>, AsyncDisposab
   /** How many steps are not answered. */
   #out = 0;
   #last: Promise<Step> | null = null;
+  /** Settles with a step that has only just begun: a trace that this has called takes the next one. */
+  #begun: Deferred<Step> | null = null;
 
   constructor(source: PieceSource) {
     this.#source = source;
@@ -41,9 +43,8 @@ export class BodyIterator implements AsyncIterableIterator<Piece>, AsyncDisposab
   /** Steps are answered in order, however many are taken at once. */
   next(): Promise<Step> {
     if (this.#out > 0) {
-      this.#out++;
-      const take = () => this.#take();
-      return this.#last = this.#last!.then(take, take);
+      const before = this.#last ?? (this.#begun ??= deferred()).promise;
+      return this.#last = this.#take(before);
     }
     if (this.#over) return Promise.resolve(DONE);
     try {
@@ -52,16 +53,18 @@ export class BodyIterator implements AsyncIterableIterator<Piece>, AsyncDisposab
     } catch (error) {
       return Promise.reject(error);
     }
-    this.#out++;
-    // It is there before the step begins, as a trace that is called by that may take the next one.
-    const { promise, resolve } = deferred<Step>();
-    this.#last = promise;
-    resolve(this.#take());
-    return promise;
+    this.#last = null;
+    const step = this.#take(null);
+    this.#last ??= step;
+    this.#begun?.resolve(step);
+    this.#begun = null;
+    return step;
   }
 
-  async #take(): Promise<Step> {
+  async #take(before: Promise<Step> | null): Promise<Step> {
+    this.#out++;
     try {
+      if (before !== null) await before.catch(() => {});
       if (this.#over) return DONE;
       const value = await this.#source.next();
       if (value !== null) return { done: false, value };
@@ -291,12 +294,13 @@ export class BodyStream {
       if (isLeft) asker.answer();
       return;
     }
+    const reads = this.#reads;
     const piece = body.decodeLarge(read);
     if (piece.length === 0) return;
-    this.#reads?.shift();
+    if (this.#hasLeft(reads, piece)) return asker.answer();
+    reads?.shift();
     asker.answer();
-    // A trace may have cancelled the stream.
-    if (!this.#isEnded) controller.enqueue(piece);
+    controller.enqueue(piece);
   }
 
   /** Gives what is buffered, `run` bytes or the end, if that is enough for who asks. */
@@ -316,33 +320,51 @@ export class BodyStream {
       // The standard may have put something into it from its queue.
       const filled = view ? asked.size - view.byteLength : 0;
       if (run > 0) this.#keep(body, asked.size - filled);
-      // A trace had the reader let go, or cancelled it: what is kept is for the next one, or nobody's.
-      if (this.#reads !== reads || this.#isEnded) return asker.answer();
+      if (this.#hasLeft(reads)) return asker.answer();
       const there = filled + Math.min(this.#count, asked.size - filled);
       const whole = there - there % asked.element;
       if (whole >= asked.least) {
-        this.#reads!.shift();
+        reads!.shift();
         asker.answer();
         return this.#put(controller, view, this.#takeKept(whole - filled));
       }
       if (run !== ENDED) return;
     } else if (this.#count > 0) {
-      this.#reads?.shift();
+      reads?.shift();
       asker.answer();
       return this.#put(controller, null, this.#takeKept(this.#count));
     }
-    if (run === ENDED) return this.#end(body, controller, view, asker);
+    if (run === ENDED) {
+      body.end();
+      return this.#hasLeft(reads) ? asker.answer() : this.#end(body, controller, view, asker);
+    }
     if (view) {
       const count = body.pull(view);
-      this.#reads?.shift();
+      if (this.#hasLeft(reads, view.subarray(0, count))) return asker.answer();
+      reads?.shift();
       asker.answer();
       controller.byobRequest?.respond(count);
       return;
     }
     const piece = isPiece ? body.piece(run) : taken(body, asked.size);
-    this.#reads?.shift();
+    if (this.#hasLeft(reads, piece)) return asker.answer();
+    reads?.shift();
     asker.answer();
-    if (!this.#isEnded) this.#put(controller, null, piece);
+    this.#put(controller, null, piece);
+  }
+
+  /**
+   * Whether a trace that was told of bytes which were taken had the reader let go, or cancelled the stream:
+   * they are kept for the next one, or nobody's.
+   */
+  #hasLeft(reads: Asked[] | null, taken: Uint8Array = NONE): boolean {
+    if (this.#isEnded) return true;
+    if (this.#reads === reads) return false;
+    if (taken.length > 0) {
+      this.#kept = taken.slice() as Piece;
+      this.#count = taken.length;
+    }
+    return true;
   }
 
   /** Hands bytes over, in a view or as a piece. */
@@ -368,10 +390,8 @@ export class BodyStream {
     view: Uint8Array | null | undefined,
     asker: Asker,
   ): void {
-    body.end();
-    asker.answer();
-    if (this.#isEnded) return;
     this.#isEnded = true;
+    asker.answer();
     const rest = this.#takeKept(this.#count);
     try {
       if (rest.length > 0) this.#put(controller, view, rest);

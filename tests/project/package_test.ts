@@ -112,7 +112,7 @@ async function bundled(entry: string): Promise<Uint8Array> {
 
 /** The most that each may be, in KiB: minified, and that by gzip. What grows beyond has a reason, or goes. */
 const SIZES: Record<string, [minified: number, gzip: number, modules: number]> = {
-  ".": [160.2, 56.9, 50],
+  ".": [160.4, 57, 50],
   "./headers": [24, 9.1, 14],
   "./errors": [3.2, 1.4, 1],
   "./status": [6, 2.5, 1],

@@ -188,6 +188,29 @@ for (
   });
 }
 
+Deno.test("lines() answers a step in its order that is taken at any moment behind one that trace has taken", async () => {
+  for (let moment = 0; moment < 30; moment++) {
+    const transport = answering("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\na");
+    let second: Promise<unknown> | undefined;
+    const seen: string[] = [];
+    const note = ({ value }: IteratorResult<Uint8Array>) => void seen.push(latin1(value!));
+    using conn = new HTTPConnection("example.com", {
+      ...over(transport),
+      trace({ type }) {
+        if (type === "responseBody") second ??= lines.next().then(note);
+      },
+    });
+    await conn.request("GET", "/");
+    const lines = (await conn.getresponse()).lines();
+    const first = lines.next().then(note);
+    await microtasks(20);
+    transport.arrive("a\nbb\ncc\n");
+    await microtasks(moment);
+    await Promise.all([first, second, lines.next().then(note)]);
+    assertEquals(seen, ["aa\n", "bb\n", "cc\n"], `after ${moment} microtasks`);
+  }
+});
+
 Deno.test("values() answers two steps at once in their order", async () => {
   const transport = new FakeTransport([HEAD]);
   const iterator = (await begun(transport)).values();
@@ -621,6 +644,33 @@ for (const [name, readerOf] of ASKING) {
       assertInstanceOf(await soon(refused), TypeError);
       assertInstanceOf(await inner, TypeError);
       assertEquals(await soon(drain(response.getReader())), "abcdefghijkl");
+    });
+  }
+
+  for (const [next, nextOf] of ASKING) {
+    Deno.test(`a ${next} that trace has take over from a ${name} in the middle of a read gets its bytes`, async () => {
+      const transport = answering("HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n");
+      let taking: Promise<ReadableStreamReadResult<Uint8Array>> | undefined;
+      let current: Reading;
+      using conn = new HTTPConnection("example.com", {
+        ...over(transport),
+        trace({ type }) {
+          if (type !== "responseBody" || taking !== undefined) return;
+          current.releaseLock();
+          current = nextOf(response);
+          taking = current.read();
+        },
+      });
+      await conn.request("GET", "/");
+      const response: HTTPResponse = await conn.getresponse();
+      current = readerOf(response);
+      const left = thrown(current.read());
+      await microtasks(20);
+      transport.arrive("abcdefghijkl");
+      assertInstanceOf(await soon(left), TypeError);
+      let text = latin1((await soon(taking!)).value!);
+      for (let step; !(step = await soon(current.read())).done;) text += latin1(step.value);
+      assertEquals(text, "abcdefghijkl");
     });
   }
 
