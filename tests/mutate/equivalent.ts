@@ -160,6 +160,19 @@ export const EQUIVALENT: Equivalent[] = [
   },
   {
     module: "_internal/net/buffered_reader.ts",
+    text: "if (((differing - 0x01010101) & ~differing & 0x80808080) !== 0) break;",
+    mutation:
+      "arithmetic: (differing - 0x01010101) & ~differing -> ((differing - 0x01010101) | ~differing)",
+    reason: "Where it stops too early, the loop behind it looks at what is left.",
+  },
+  {
+    module: "_internal/net/buffered_reader.ts",
+    text: "for (; at <= near - 4; at += 4) {",
+    mutation: "comparison: at <= near - 4 -> at < near - 4",
+    reason: "The loop behind it looks at what is left.",
+  },
+  {
+    module: "_internal/net/buffered_reader.ts",
     text: "while (at < near && bytes[at] !== LF) at++;",
     mutation: "comparison: at < near -> at <= near",
     reason: "One byte more is looked at, and left to what follows.",
