@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { type ExchangeDetails, ProtocolError } from "../../errors.ts";
+import type { ExchangeDetails } from "../../errors.ts";
 import type { HTTPMessage } from "../../headers.ts";
 import { deferred } from "../net/platform.ts";
 import type { Transport } from "../net/transport.ts";
