@@ -93,7 +93,7 @@ export class Body {
   #largeSize = 0;
   /** Whether such a read is out, or what it has brought is not taken yet. */
   #isReadingLarge = false;
-  /** The memory of such a piece that was copied, for the next one. */
+  /** Memory for the next such piece, or for chunks with their framing, that nobody else has. */
   #spare: Bytes | null = null;
 
   constructor(
